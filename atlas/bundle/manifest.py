@@ -1,0 +1,146 @@
+"""What a bundle holds: the manifest, its files and their checksums.
+
+A manifest is written once and never changed; `CURRENT` names the live one. Pure data and its JSON
+form, no knowledge of FAISS or DuckDB.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+import msgspec
+
+from atlas.errors import BundleError
+
+FORMAT_VERSION = 1
+CURRENT = "CURRENT"
+
+StructT = TypeVar("StructT")
+
+
+class FileEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file of the bundle: path relative to the bundle's folder, size, SHA-256 in hex."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+class SegmentEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One immutable shard: rows `first_row` to `first_row + rows - 1`."""
+
+    name: str
+    first_row: int
+    rows: int
+    hosts_pictures: bool
+
+
+class PromptTemplates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How text is put before the encoder; `{text}`, `{scientific}` and `{common}` are filled in."""
+
+    query: str = "{text}"
+    scientific: str = "a photo of {scientific}."
+    common: str = "a photo of {common}."
+    both: str = "a photo of {scientific} with common name {common}."
+
+
+class SpaceDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One encoder's vector space; the content of `spaces/NAME/space.json`.
+
+    `encoder` and `pretrained` say how to load the encoder ("" when the vectors came ready and the
+    plan names none). `fingerprint` is that of the weights which made the vectors, None when
+    unknown. `factory` is the FAISS factory string of the trained index, None for exact search.
+    Vectors are unit vectors of `dim` float16 numbers.
+    """
+
+    name: str
+    encoder: str
+    pretrained: str | None = None
+    fingerprint: str | None = None
+    dim: int
+    normalised: bool = True
+    preprocessing: dict[str, Any] = {}
+    prompts: PromptTemplates = PromptTemplates()
+    factory: str | None = None
+
+
+class BuildRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the bundle's rows came from: rows in = rows out + rejects, by source."""
+
+    source: str
+    rows_in: int
+    rows_out: int
+    rejects: dict[str, int]
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole of a bundle. `built_at` is an ISO 8601 time in UTC."""
+
+    format_version: int
+    number: int
+    title: str
+    description: str
+    demonstration: bool
+    built_at: str
+    plan_fingerprint: str
+    rows: int
+    ranks: tuple[str, ...]
+    cell_resolution: int
+    catalog: str
+    segments: tuple[SegmentEntry, ...]
+    spaces: tuple[str, ...]
+    builds: tuple[BuildRecord, ...]
+    files: tuple[FileEntry, ...]
+
+    def file(self, path: str) -> FileEntry:
+        """The entry of one file; KeyError when the manifest lists no such file."""
+        for entry in self.files:
+            if entry.path == path:
+                return entry
+        raise KeyError(path)
+
+
+def manifest_name(number: int) -> str:
+    """File name of the manifest with this number."""
+    return f"manifest-{number:06d}.json"
+
+
+def encode_json(value: Any) -> bytes:
+    """Canonical JSON: sorted keys, two spaces, a final newline; equal values give equal bytes."""
+    return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
+
+
+def read_struct(path: Path, kind: type[StructT]) -> StructT:
+    """Read one JSON file of the bundle as `kind`; BundleError names the file and the problem."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError as error:
+        raise BundleError(path, "this file is missing") from error
+    except (OSError, msgspec.DecodeError) as error:
+        raise BundleError(path, f"this file cannot be read: {error}") from error
+
+
+def read_current(root: Path) -> Path:
+    """Path of the live manifest; BundleError when there is none."""
+    pointer = root / CURRENT
+    try:
+        name = pointer.read_text(encoding="utf-8").strip()
+    except FileNotFoundError as error:
+        raise BundleError(pointer, "no bundle here: this file is missing") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(pointer, f"this file cannot be read: {error}") from error
+    if PurePosixPath(name).name != name or not name.startswith("manifest-"):
+        raise BundleError(pointer, f"does not name a manifest: {name!r}")
+    return root / name
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest and check that this program knows its format."""
+    manifest = read_struct(path, Manifest)
+    if manifest.format_version != FORMAT_VERSION:
+        raise BundleError(
+            path,
+            f"format version {manifest.format_version}; this program reads {FORMAT_VERSION}",
+        )
+    return manifest
