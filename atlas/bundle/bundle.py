@@ -15,6 +15,7 @@ from atlas.bundle.manifest import (
     FileEntry,
     Manifest,
     SpaceDescription,
+    SpaceEntry,
     read_current,
     read_manifest,
     read_struct,
@@ -87,7 +88,7 @@ class Bundle:
         problems = check_files(root, manifest.files, verification)
         if problems:
             raise problems[0]
-        spaces = {name: read_space(root, name) for name in manifest.spaces}
+        spaces = {entry.name: read_space(root, entry) for entry in manifest.spaces}
         dims = {name: space.dim for name, space in spaces.items()}
         segments = tuple(
             Segment(root / SEGMENTS / entry.name, entry, dims) for entry in manifest.segments
@@ -111,8 +112,11 @@ class Bundle:
         return self.root / self.manifest.catalog
 
     def space_path(self, space: str, name: str) -> Path:
-        """Path of one file of a space."""
-        return self.root / SPACES / space / name
+        """Path of one file of a space; KeyError when there is no such space."""
+        for entry in self.manifest.spaces:
+            if entry.name == space:
+                return self.root / SPACES / entry.folder / name
+        raise KeyError(space)
 
     def picture(self, row_id: int) -> tuple[bytes, str] | None:
         """The hosted picture of a row and its media type; None where there is none."""
@@ -123,10 +127,10 @@ class Bundle:
         raise IndexError(row_id)
 
 
-def read_space(root: Path, name: str) -> SpaceDescription:
-    """Read `spaces/NAME/space.json`; BundleError when it describes another space."""
-    path = root / SPACES / name / SPACE_FILE
+def read_space(root: Path, entry: SpaceEntry) -> SpaceDescription:
+    """Read a space's description; BundleError when it describes another space."""
+    path = root / SPACES / entry.folder / SPACE_FILE
     space = read_struct(path, SpaceDescription)
-    if space.name != name:
-        raise BundleError(path, f"describes space {space.name!r}, not {name!r}")
+    if space.name != entry.name:
+        raise BundleError(path, f"describes space {space.name!r}, not {entry.name!r}")
     return space

@@ -65,17 +65,32 @@ class SpaceDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     factory: str | None = None
 
 
-class BuildRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the bundle's rows came from: rows in = rows out + rejects, by source."""
+class SpaceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A space and its folder below `spaces/` (a later build trains into a folder of its own)."""
 
-    source: str
+    name: str
+    folder: str
+
+
+class SourceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where rows came from, how to cite it, and its account: rows in = rows out + rejects."""
+
+    key: str
+    kind: str
+    title: str
+    citation: str
+    licence: str
+    url: str
     rows_in: int
     rows_out: int
     rejects: dict[str, int]
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole of a bundle. `built_at` is an ISO 8601 time in UTC."""
+    """The whole of a bundle. `built_at` is an ISO 8601 time in UTC.
+
+    `catalog` and `rejects` are paths of the DuckDB file and of the rejects Parquet.
+    """
 
     format_version: int
     number: int
@@ -88,9 +103,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ranks: tuple[str, ...]
     cell_resolution: int
     catalog: str
+    rejects: str
     segments: tuple[SegmentEntry, ...]
-    spaces: tuple[str, ...]
-    builds: tuple[BuildRecord, ...]
+    spaces: tuple[SpaceEntry, ...]
+    sources: tuple[SourceEntry, ...]
     files: tuple[FileEntry, ...]
 
     def file(self, path: str) -> FileEntry:
@@ -106,7 +122,7 @@ def manifest_name(number: int) -> str:
     return f"manifest-{number:06d}.json"
 
 
-def encode_json(value: Any) -> bytes:
+def encode_json(value: object) -> bytes:
     """Canonical JSON: sorted keys, two spaces, a final newline; equal values give equal bytes."""
     return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import faiss
 import numpy as np
@@ -23,6 +24,8 @@ TOMBSTONES = "tombstones.roar"
 PICTURES = "pictures.bin"
 PICTURE_OFFSETS = "pictures.offsets"
 HOSTED_MEDIA_TYPE = "image/jpeg"
+
+ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
 def vectors_name(space: str) -> str:
@@ -83,7 +86,9 @@ class Segment:
             return None
         return bytes(self._pictures[start:end]), HOSTED_MEDIA_TYPE
 
-    def _map(self, name: str, dtype: npt.DTypeLike, shape: Sequence[int]) -> npt.NDArray[np.generic]:
+    def _map(
+        self, name: str, dtype: npt.DTypeLike, shape: Sequence[int]
+    ) -> npt.NDArray[np.generic]:
         path = self._folder / name
         expected_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
         try:
