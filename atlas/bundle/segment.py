@@ -86,9 +86,7 @@ class Segment:
             return None
         return bytes(self._pictures[start:end]), HOSTED_MEDIA_TYPE
 
-    def _map(
-        self, name: str, dtype: npt.DTypeLike, shape: Sequence[int]
-    ) -> npt.NDArray[np.generic]:
+    def _map(self, name: str, dtype: type[ScalarT], shape: Sequence[int]) -> npt.NDArray[ScalarT]:
         path = self._folder / name
         expected_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
         try:
@@ -99,7 +97,8 @@ class Segment:
             raise BundleError(path, f"holds {size_bytes} bytes where {expected_bytes} belong")
         if expected_bytes == 0:
             return np.empty(tuple(shape), dtype)
-        return np.memmap(path, dtype=dtype, mode="r", shape=tuple(shape))
+        mapped: npt.NDArray[ScalarT] = np.memmap(path, dtype=dtype, mode="r", shape=tuple(shape))
+        return mapped
 
     def _map_vectors(self, space: str, dim: int) -> npt.NDArray[np.float16]:
         return self._map(vectors_name(space), np.float16, (self.rows, dim))
