@@ -1,0 +1,1 @@
+"""The builder: photos and Darwin Core records in, a verified bundle out."""

@@ -1,0 +1,85 @@
+"""Publish stage: finished files in the work folder in, the live bundle out.
+
+Files are moved to their final names, described with checksums, and named by a manifest; only then
+does CURRENT point at it. Each step may be repeated after a kill: what has moved already stays.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from atlas.bundle.bundle import SEGMENTS, SPACES
+from atlas.bundle.files import sync_folder
+from atlas.bundle.manifest import FileEntry, Manifest, SegmentEntry, SpaceEntry
+from atlas.bundle.publish import describe_file, publish
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
+    """What a build has finished, as paths in its work folder."""
+
+    segments: dict[str, Path]
+    spaces: dict[str, Path]
+    catalog: Path
+    rejects: Path
+
+
+def move_into(source: Path, destination: Path) -> None:
+    """Move a finished file or folder to its final name; does nothing when it is there already.
+
+    Across file systems the copy is made under a temporary name first.
+    """
+    if destination.exists():
+        return
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source.rename(destination)
+    except OSError:
+        temporary = destination.with_name(f".{destination.name}.moving.tmp")
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        temporary.unlink(missing_ok=True)
+        shutil.copytree(source, temporary) if source.is_dir() else shutil.copy2(source, temporary)
+        temporary.rename(destination)
+    sync_folder(destination.parent)
+
+
+def publish_bundle(
+    root: Path,
+    finished: Finished,
+    manifest: Manifest,
+    *,
+    segments: Sequence[SegmentEntry],
+    spaces: Sequence[SpaceEntry],
+    progress: Callable[[int], None],
+) -> Path:
+    """Move the finished files below `root` and make them live; returns the manifest's path.
+
+    `manifest` comes without files. `progress` is called with 1 for each file described.
+    """
+    places: list[Path] = []
+    for space in spaces:
+        destination = root / SPACES / space.folder
+        move_into(finished.spaces[space.name], destination)
+        places.append(destination)
+    for segment in segments:
+        destination = root / SEGMENTS / segment.name
+        move_into(finished.segments[segment.name], destination)
+        places.append(destination)
+    for source, name in (
+        (finished.catalog, manifest.catalog),
+        (finished.rejects, manifest.rejects),
+    ):
+        move_into(source, root / name)
+        places.append(root / name)
+    entries: list[FileEntry] = []
+    for place in places:
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if path.is_file():
+                entries.append(describe_file(root, path))
+                progress(1)
+    complete = msgspec.structs.replace(manifest, files=tuple(entries))
+    return publish(root, complete)

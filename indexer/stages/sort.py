@@ -1,0 +1,313 @@
+"""Sort stage: embedded parts in, the rows of every segment out, in (taxon, cell, day) order.
+
+Numbers the taxa in preorder, refuses an image that came twice, marks a picture whose bytes came
+twice, and scatters vectors and pictures from the parts into their segment. Works out of core:
+DuckDB orders the metadata, and one part at a time is in memory beside the mapped output.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import duckdb
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyroaring import BitMap
+
+from atlas.bundle.files import atomic_path, atomic_write
+from atlas.bundle.flags import Flag
+from atlas.bundle.segment import PICTURE_OFFSETS, PICTURES, ROWS, TOMBSTONES, vectors_name
+from atlas.species.taxa import CommonName, TaxonName, TaxonTree, build_tree, fold
+from indexer.parts import PartFiles, write_batches
+from indexer.records import REJECT_SCHEMA
+
+TAXA_SCHEMA = pa.schema(
+    [
+        ("taxon_id", pa.int32()),
+        ("last_descendant", pa.int32()),
+        ("parent_id", pa.int32()),
+        ("depth", pa.int16()),
+        ("rank", pa.string()),
+        ("scientific_name", pa.string()),
+        ("common_name", pa.string()),
+        ("lineage", pa.list_(pa.int32())),
+        ("path", pa.list_(pa.string())),
+    ]
+)
+NAMES_SCHEMA = pa.schema(
+    [
+        ("folded", pa.string()),
+        ("name", pa.string()),
+        ("taxon_id", pa.int32()),
+        ("kind", pa.string()),
+        ("language", pa.string()),
+    ]
+)
+_COPIED = (
+    "image_id, occurrence_id, scientific_name, lineage, common_name, cell, latitude, longitude, "
+    "uncertainty_m, observed_from, observed_to, observer, basis_of_record, licence, media_licence, "
+    "rights_holder, reference_url, media_url, media_type, media_sha256, source_key"
+)
+
+
+class SegmentSlice(msgspec.Struct, frozen=True):
+    """Rows `first_row` to `first_row + rows - 1` make one segment."""
+
+    name: str
+    first_row: int
+    rows: int
+
+
+class Sorted(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ordering found: rows kept, rows refused as duplicates."""
+
+    rows: int
+    duplicates: int
+
+
+def open_parts(parts: Sequence[PartFiles], scratch: Path) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection whose view `incoming` is every record with its part and position.
+
+    `scratch` is where DuckDB may spill. The view's order is that of the parts.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(config={"temp_directory": str(scratch)})
+    names = [str(part.records) for part in parts]
+    table = pa.table({"part": pa.array(range(len(names)), pa.int32()), "filename": names})
+    connection.register("part", table)
+    listed = ", ".join("'" + name.replace("'", "''") + "'" for name in names)
+    connection.execute(
+        f"CREATE VIEW incoming AS SELECT part.part, records.file_row_number AS position, records.* "
+        f"FROM read_parquet([{listed}], filename = true, file_row_number = true) AS records "
+        f"JOIN part USING (filename)"
+    )
+    return connection
+
+
+def order_rows(
+    parts: Sequence[PartFiles],
+    ranks: Sequence[str],
+    *,
+    scratch: Path,
+    order: Path,
+    taxa: Path,
+    names: Path,
+    duplicates: Path,
+) -> Sorted:
+    """Number the taxa, order the rows, and write order, taxa, names and duplicates."""
+    with open_parts(parts, scratch) as connection:
+        tree = _number_taxa(connection, ranks)
+        _write_taxa(tree, taxa, names)
+        connection.execute(
+            "CREATE TABLE ranked AS SELECT incoming.part, incoming.position, taxon_id, cell, "
+            "observed_from, image_id::UUID AS image_id, row_number() OVER (PARTITION BY image_id "
+            "ORDER BY incoming.part, incoming.position) AS turn, media_sha256, "
+            "incoming.occurrence_id, incoming.media_ref, source_key "
+            "FROM incoming JOIN assigned USING (lineage, scientific_name)"
+        )
+        refused = _write_duplicates(connection, duplicates)
+        kept = _write_order(connection, order)
+    return Sorted(rows=kept, duplicates=refused)
+
+
+def _number_taxa(connection: duckdb.DuckDBPyConnection, ranks: Sequence[str]) -> TaxonTree:
+    """Build the tree and the table `assigned` (lineage, scientific name -> taxon id)."""
+    found = connection.execute(
+        "SELECT lineage, scientific_name, list(common_name ORDER BY uses DESC, common_name) FROM ("
+        "  SELECT lineage, scientific_name, common_name, count(*) AS uses FROM incoming"
+        "  GROUP BY ALL) GROUP BY lineage, scientific_name ORDER BY lineage, scientific_name"
+    ).fetchall()
+    inputs = [
+        TaxonName(
+            lineage=tuple(lineage),
+            scientific_name=scientific,
+            common_names=tuple(CommonName(name=name, language="en") for name in common if name),
+        )
+        for lineage, scientific, common in found
+    ]
+    tree = build_tree(inputs, ranks)
+    table = pa.table(
+        {
+            "lineage": pa.array([row[0] for row in found], pa.list_(pa.string())),
+            "scientific_name": pa.array([row[1] for row in found], pa.string()),
+            "taxon_id": pa.array(tree.assignment, pa.int32()),
+        }
+    )
+    connection.register("assigned_arrow", table)
+    connection.execute("CREATE TABLE assigned AS SELECT * FROM assigned_arrow")
+    return tree
+
+
+def _write_taxa(tree: TaxonTree, taxa: Path, names: Path) -> None:
+    count = len(tree.scientific_name)
+    lineages: list[list[int]] = []
+    for taxon_id in range(count):
+        parent = int(tree.parent_id[taxon_id])
+        lineages.append([] if taxon_id == 0 else [*lineages[parent], parent])
+    table = pa.table(
+        {
+            "taxon_id": range(count),
+            "last_descendant": tree.last_descendant,
+            "parent_id": [None if i == 0 else int(tree.parent_id[i]) for i in range(count)],
+            "depth": tree.depth,
+            "rank": tree.rank,
+            "scientific_name": tree.scientific_name,
+            "common_name": [common[0].name if common else None for common in tree.common_names],
+            "lineage": lineages,
+            "path": [list(path) for path in tree.path],
+        },
+        TAXA_SCHEMA,
+    )
+    write_batches(taxa, TAXA_SCHEMA, table.to_batches())
+    rows = [
+        (fold(name), name, taxon_id, "scientific", None)
+        for taxon_id, name in enumerate(tree.scientific_name)
+    ]
+    rows += [
+        (fold(common.name), common.name, taxon_id, "common", common.language)
+        for taxon_id, every in enumerate(tree.common_names)
+        for common in every
+    ]
+    rows.sort(key=lambda row: (row[0], row[2], row[3], row[1]))
+    columns = list(zip(*rows, strict=True))
+    table = pa.table(dict(zip(NAMES_SCHEMA.names, columns, strict=True)), NAMES_SCHEMA)
+    write_batches(names, NAMES_SCHEMA, table.to_batches())
+
+
+def _write_duplicates(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    reader = connection.execute(
+        "SELECT source_key, 'sort' AS part, NULL::BIGINT AS row, occurrence_id, media_ref, "
+        "'sort' AS stage, 'duplicate_image' AS reason, "
+        "'image ' || image_id || ' came in an earlier row' AS detail "
+        "FROM ranked WHERE turn > 1 ORDER BY part, position"
+    ).to_arrow_reader()
+    return write_batches(path, REJECT_SCHEMA, (batch.cast(REJECT_SCHEMA) for batch in reader))
+
+
+def _write_order(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    reader = connection.execute(
+        "WITH kept AS (SELECT *, media_sha256 IS NOT NULL AND row_number() OVER "
+        "  (PARTITION BY media_sha256 ORDER BY part, position) > 1 AS copy_of_earlier "
+        "  FROM ranked WHERE turn = 1) "
+        "SELECT (row_number() OVER (ORDER BY taxon_id, cell NULLS LAST, observed_from NULLS LAST, "
+        "image_id)) - 1 AS row_id, part, position, taxon_id, copy_of_earlier "
+        "FROM kept ORDER BY row_id"
+    ).to_arrow_reader()
+    schema = pa.schema(
+        [
+            ("row_id", pa.int64()),
+            ("part", pa.int32()),
+            ("position", pa.int64()),
+            ("taxon_id", pa.int32()),
+            ("copy_of_earlier", pa.bool_()),
+        ]
+    )
+    return write_batches(path, schema, (batch.cast(schema) for batch in reader))
+
+
+def cut_segments(rows: int, segment_rows: int, first_number: int) -> list[SegmentSlice]:
+    """Cut the ordered rows into segments of nearly equal size, none above `segment_rows`."""
+    count = max(1, -(-rows // segment_rows))
+    bounds = [rows * i // count for i in range(count + 1)]
+    return [
+        SegmentSlice(f"{first_number + i:04d}", bounds[i], bounds[i + 1] - bounds[i])
+        for i in range(count)
+    ]
+
+
+def write_segment(
+    parts: Sequence[PartFiles],
+    dims: dict[str, int],
+    cut: SegmentSlice,
+    *,
+    order: Path,
+    scratch: Path,
+    folder: Path,
+    hosts_pictures: bool,
+    progress: Callable[[int], None],
+) -> None:
+    """Write one segment's rows, vectors, pictures and (empty) tombstones into `folder`.
+
+    `progress` is called with the rows scattered from each part.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_rows(parts, cut, order=order, scratch=scratch, path=folder / ROWS)
+    wanted = pq.read_table(
+        order,
+        columns=["row_id", "part", "position"],
+        filters=[("row_id", ">=", cut.first_row), ("row_id", "<", cut.first_row + cut.rows)],
+    )
+    destination = wanted["row_id"].to_numpy() - cut.first_row
+    part_of = wanted["part"].to_numpy()
+    position_of = wanted["position"].to_numpy()
+    by_part = np.argsort(part_of, kind="stable")
+    bounds = np.searchsorted(part_of[by_part], np.arange(len(parts) + 1))
+    moves = [
+        (part, position_of[chosen], destination[chosen])
+        for number, part in enumerate(parts)
+        if len(chosen := by_part[bounds[number] : bounds[number + 1]])
+    ]
+    for space, dim in dims.items():
+        _scatter_vectors(moves, space, dim, cut.rows, folder / vectors_name(space))
+    if hosts_pictures:
+        _scatter_pictures(moves, cut.rows, folder)
+    progress(cut.rows)
+    atomic_write(folder / TOMBSTONES, BitMap().serialize())
+
+
+def _write_rows(
+    parts: Sequence[PartFiles], cut: SegmentSlice, *, order: Path, scratch: Path, path: Path
+) -> None:
+    if path.exists():
+        return
+    with open_parts(parts, scratch) as connection:
+        reader = connection.execute(
+            f"SELECT ordered.row_id, ordered.taxon_id, {_COPIED}, (flags | CASE WHEN "
+            f"copy_of_earlier THEN {int(Flag.DUPLICATE_PICTURE)} ELSE 0 END)::INTEGER AS flags "
+            "FROM (SELECT * FROM read_parquet(?) WHERE row_id >= ? AND row_id < ?) AS ordered "
+            "JOIN incoming USING (part, position) ORDER BY ordered.row_id",
+            [str(order), cut.first_row, cut.first_row + cut.rows],
+        ).to_arrow_reader()
+        write_batches(path, reader.schema, reader)
+
+
+Move = tuple[PartFiles, npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+
+def _scatter_vectors(moves: list[Move], space: str, dim: int, rows: int, path: Path) -> None:
+    if path.exists():
+        return
+    with atomic_path(path) as temporary:
+        if rows == 0:
+            temporary.touch()
+            return
+        output = np.memmap(temporary, np.float16, "w+", shape=(rows, dim))
+        for part, position, destination in moves:
+            source = np.fromfile(part.vectors[space], np.float16).reshape(-1, dim)
+            output[destination] = source[position]
+        output.flush()
+
+
+def _scatter_pictures(moves: list[Move], rows: int, folder: Path) -> None:
+    """Lay the hosted pictures out in row order; an empty slot is a picture that is not hosted."""
+    if (folder / PICTURES).exists() and (folder / PICTURE_OFFSETS).exists():
+        return
+    sizes = np.zeros(rows, np.int64)
+    for part, position, destination in moves:
+        lengths = pq.read_table(part.records, columns=["media"])["media"]
+        measured = pa.compute.binary_length(lengths).fill_null(0).to_numpy()
+        sizes[destination] = measured[position]
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    with atomic_path(folder / PICTURES) as temporary, temporary.open("wb") as file:
+        file.truncate(int(offsets[-1]))
+        for part, position, destination in moves:
+            media = pq.read_table(part.records, columns=["media"])["media"]
+            for source, row in zip(position.tolist(), destination.tolist(), strict=True):
+                if content := media[source].as_py():
+                    os.pwrite(file.fileno(), content, int(offsets[row]))
+    atomic_write(folder / PICTURE_OFFSETS, offsets.tobytes())
