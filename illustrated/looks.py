@@ -112,7 +112,8 @@ def is_held_out(look: Look) -> bool:
 def random_look(random: np.random.Generator, **fixed: str) -> Look:
     """A uniformly random look with the given attributes fixed; may be a held-out one."""
     group = fixed.get("group") or _pick(random, GROUPS)
-    body = fixed.get("body") or _pick(random, COLOURS)
+    hidden = fixed.get("accent") if group not in EYED_GROUPS else None
+    body = fixed.get("body") or _pick(random, tuple(c for c in COLOURS if c != hidden))
     visible = tuple(c for c in COLOURS if c != body or group in EYED_GROUPS)
     return Look(
         group=group,
