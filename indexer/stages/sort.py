@@ -24,7 +24,7 @@ from atlas.bundle.flags import Flag
 from atlas.bundle.segment import PICTURE_OFFSETS, PICTURES, ROWS, TOMBSTONES, vectors_name
 from atlas.species.taxa import CommonName, TaxonName, TaxonTree, build_tree, fold
 from indexer.parts import PartFiles, write_batches
-from indexer.records import REJECT_SCHEMA
+from indexer.records import REJECT_SCHEMA, RejectReason
 
 TAXA_SCHEMA = pa.schema(
     [
@@ -78,8 +78,10 @@ def open_parts(parts: Sequence[PartFiles], scratch: Path) -> duckdb.DuckDBPyConn
     scratch.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(config={"temp_directory": str(scratch)})
     names = [str(part.records) for part in parts]
-    table = pa.table({"part": pa.array(range(len(names)), pa.int32()), "filename": names})
-    connection.register("part", table)
+    numbers = pa.array(range(len(names)), pa.int32())
+    connection.register("part", pa.table({"part": numbers, "filename": names}))
+    stems = [part.records.stem for part in parts]
+    connection.register("part_names", pa.table({"number": numbers, "name": stems}))
     listed = ", ".join("'" + name.replace("'", "''") + "'" for name in names)
     connection.execute(
         f"CREATE VIEW incoming AS SELECT part.part, records.file_row_number AS position, records.* "
@@ -107,7 +109,7 @@ def order_rows(
             "CREATE TABLE ranked AS SELECT incoming.part, incoming.position, taxon_id, cell, "
             "observed_from, image_id::UUID AS image_id, row_number() OVER (PARTITION BY image_id "
             "ORDER BY incoming.part, incoming.position) AS turn, media_sha256, "
-            "incoming.occurrence_id, incoming.media_ref, source_key "
+            "incoming.occurrence_id, incoming.media_ref, source_key, incoming.row "
             "FROM incoming JOIN assigned USING (lineage, scientific_name)"
         )
         refused = _write_duplicates(connection, duplicates)
@@ -181,10 +183,11 @@ def _write_taxa(tree: TaxonTree, taxa: Path, names: Path) -> None:
 
 def _write_duplicates(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     reader = connection.execute(
-        "SELECT source_key, 'sort' AS part, NULL::BIGINT AS row, occurrence_id, media_ref, "
-        "'sort' AS stage, 'duplicate_image' AS reason, "
+        "SELECT source_key, part_names.name AS part, row, occurrence_id, media_ref, "
+        f"'sort' AS stage, '{RejectReason.DUPLICATE_IMAGE_ID}' AS reason, "
         "'image ' || image_id || ' came in an earlier row' AS detail "
-        "FROM ranked WHERE turn > 1 ORDER BY part, position"
+        "FROM ranked JOIN part_names ON part_names.number = ranked.part "
+        "WHERE turn > 1 ORDER BY ranked.part, position"
     ).to_arrow_reader()
     return write_batches(path, REJECT_SCHEMA, (batch.cast(REJECT_SCHEMA) for batch in reader))
 

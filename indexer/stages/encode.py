@@ -1,0 +1,29 @@
+"""Encode stage: one segment's vectors and the trained index in, its inverted lists out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from atlas.bundle.files import atomic_path, atomic_write
+from atlas.bundle.segment import index_name, list_numbers_name, vectors_name
+from atlas.search.index import encode_segment, read_index, write_index
+
+
+def encode_rows(folder: Path, space: str, rows: int, dim: int, trained: Path) -> None:
+    """Write `SPACE.ivf` and `SPACE.list_no` of the segment in `folder`.
+
+    Does nothing where both exist.
+    """
+    index_path, numbers_path = folder / index_name(space), folder / list_numbers_name(space)
+    if index_path.exists() and numbers_path.exists():
+        return
+    vectors: npt.NDArray[np.float16] = np.memmap(
+        folder / vectors_name(space), np.float16, mode="r", shape=(rows, dim)
+    )
+    index, list_numbers = encode_segment(read_index(trained), vectors)
+    with atomic_path(index_path) as temporary:
+        write_index(index, temporary)
+    atomic_write(numbers_path, list_numbers.tobytes())

@@ -1,0 +1,194 @@
+"""Measure stage: the recall of a space against exact search, before anybody is served from it.
+
+Image-like queries are stored rows, asked without themselves; text-like queries are captions of
+taxa through the text tower, since text lies apart from images in the space. The oracle is a
+float64 product with the same stored vectors. The curve holds no times: it is part of the bundle,
+and the same build must give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
+
+import faiss
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from atlas.search.index import default_probes, find_candidates, list_count
+from atlas.search.selection import Selection
+from atlas.search.vectors import QueryVector, best
+
+Vectors = npt.NDArray[np.float16]
+Queries = npt.NDArray[np.float32]
+QueryKind = Literal["image", "text"]
+
+FETCHES = (50, 100, 200, 400)
+# The oracle reads the vectors in blocks of this many rows, so memory does not follow the segment.
+_BLOCK_ROWS = 16_384
+
+
+class MeasuredSegment(msgspec.Struct, frozen=True):
+    """One segment as it is searched: its first row, vectors (rows, dim) and index or None."""
+
+    first_row: int
+    vectors: Vectors
+    index: faiss.Index | None
+
+
+class CurvePoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Recall at one setting. `path` is `exact` or `index`; `probes` and `fetch` are 0 if exact."""
+
+    queries: QueryKind
+    path: Literal["exact", "index"]
+    probes: int
+    fetch: int
+    recall: float
+    asked: int
+
+
+class Curve(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of `curve.json`: recall at `k` of one space, by query kind and cost."""
+
+    space: str
+    k: int
+    rows: int
+    points: tuple[CurvePoint, ...]
+
+
+def image_queries(
+    segments: Sequence[MeasuredSegment], count: int, seed: int
+) -> tuple[Queries, npt.NDArray[np.int64]]:
+    """`count` stored rows as queries: vectors (n, dim) float32 and their row ids (n,) int64."""
+    total = sum(len(segment.vectors) for segment in segments)
+    chosen = np.sort(
+        np.random.default_rng(seed).choice(total, min(count, total), replace=False)
+    ).astype(np.int64)
+    parts = []
+    for segment in segments:
+        last = segment.first_row + len(segment.vectors)
+        inside = chosen[(chosen >= segment.first_row) & (chosen < last)] - segment.first_row
+        parts.append(segment.vectors[inside].astype(np.float32))
+    return np.concatenate(parts), chosen
+
+
+def exact_hits(
+    segments: Sequence[MeasuredSegment], queries: Queries, own_rows: npt.NDArray[np.int64], k: int
+) -> npt.NDArray[np.int64]:
+    """Row ids of the true first `k`, (n, k), by float64 products; -1 where rows run out.
+
+    `own_rows[i]` is left out of the answer to query i (-1: nothing is left out).
+    """
+    wide = queries.astype(np.float64)
+    scores = np.full((len(queries), 0), -np.inf)
+    rows = np.zeros((len(queries), 0), np.int64)
+    for segment in segments:
+        for start in range(0, len(segment.vectors), _BLOCK_ROWS):
+            block = segment.vectors[start : start + _BLOCK_ROWS].astype(np.float64)
+            ids = np.arange(start, start + len(block), dtype=np.int64) + segment.first_row
+            product = wide @ block.T
+            product[own_rows[:, None] == ids[None, :]] = -np.inf
+            scores = np.concatenate([scores, product], axis=1)
+            rows = np.concatenate([rows, np.broadcast_to(ids, product.shape)], axis=1)
+            keep = np.lexsort((rows, -scores), axis=1)[:, :k]
+            scores = np.take_along_axis(scores, keep, axis=1)
+            rows = np.take_along_axis(rows, keep, axis=1)
+    rows[~np.isfinite(scores)] = -1
+    return rows
+
+
+def served_hits(
+    segments: Sequence[MeasuredSegment], query: Queries, own_row: int, setting: tuple[int, int, int]
+) -> npt.NDArray[np.int64]:
+    """Row ids that the server's own search gives for (probes, fetch, k); best first."""
+    probes, fetch, k = setting
+    prepared = QueryVector(query)
+    found_scores, found_rows = [], []
+    for segment in segments:
+        if segment.index is None or probes == 0:
+            positions = np.arange(len(segment.vectors), dtype=np.int64)
+            scores = prepared.score_rows(segment.vectors, slice(0, len(segment.vectors)))
+        else:
+            positions = find_candidates(
+                segment.index,
+                query,
+                fetch=fetch,
+                probes=probes,
+                selection=Selection.everything(len(segment.vectors)),
+            )
+            scores = prepared.score_rows(segment.vectors, positions)
+        found_scores.append(scores)
+        found_rows.append(positions + segment.first_row)
+    scores, rows = np.concatenate(found_scores), np.concatenate(found_rows)
+    _, hits = best(scores, rows, k + 1)
+    others: npt.NDArray[np.int64] = hits[hits != own_row][:k]
+    return others
+
+
+def probe_ladder(segments: Iterable[MeasuredSegment]) -> list[int]:
+    """Numbers of lists to probe: powers of two up to all lists, and the server's default."""
+    lists = max((list_count(s.index) for s in segments if s.index is not None), default=0)
+    if lists == 0:
+        return [0]
+    steps = {2**i for i in range(2, lists.bit_length()) if 2**i <= lists}
+    return sorted(steps | {default_probes(lists), lists})
+
+
+def measure_space(
+    space: str,
+    segments: Sequence[MeasuredSegment],
+    queries: Sequence[tuple[QueryKind, Queries, npt.NDArray[np.int64]]],
+    *,
+    k: int,
+    progress: Callable[[int], None],
+) -> Curve:
+    """Recall at `k` for every kind of query, number of probes and number of candidates.
+
+    `queries` are (kind, vectors, own row ids). `progress` is called with 1 after each setting;
+    there are `settings_of(segments)` for each kind.
+    """
+    points = []
+    for kind, vectors, own_rows in queries:
+        truth = exact_hits(segments, vectors, own_rows, k)
+        for probes, fetch in settings_of(segments):
+            shares = []
+            for i in range(len(vectors)):
+                wanted = truth[i][truth[i] >= 0]
+                hits = served_hits(segments, vectors[i], int(own_rows[i]), (probes, fetch, k))
+                shares.append(np.isin(wanted, hits).mean() if len(wanted) else 1.0)
+            points.append(
+                CurvePoint(
+                    queries=kind,
+                    path="index" if probes else "exact",
+                    probes=probes,
+                    fetch=fetch,
+                    recall=round(float(np.mean(shares)), 6) if shares else 1.0,
+                    asked=len(vectors),
+                )
+            )
+            progress(1)
+    total = sum(len(segment.vectors) for segment in segments)
+    return Curve(space=space, k=k, rows=total, points=tuple(points))
+
+
+def settings_of(segments: Sequence[MeasuredSegment]) -> list[tuple[int, int]]:
+    """The (probes, fetch) that a curve measures; (0, 0) stands for exact search."""
+    ladder = probe_ladder(segments)
+    if ladder == [0]:
+        return [(0, 0)]
+    lists = ladder[-1]
+    default = default_probes(lists)
+    # Fetch matters at the served number of probes; the number of probes at the served fetch.
+    return sorted({(probes, 200) for probes in ladder} | {(default, fetch) for fetch in FETCHES})
+
+
+def served_recall(curve: Curve, segments: Sequence[MeasuredSegment]) -> dict[str, float]:
+    """Recall at the server's default setting, by query kind."""
+    ladder = probe_ladder(segments)
+    default = 0 if ladder == [0] else default_probes(ladder[-1])
+    return {
+        p.queries: p.recall
+        for p in curve.points
+        if p.probes == default and p.fetch == (200 if default else 0)
+    }

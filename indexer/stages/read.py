@@ -1,0 +1,47 @@
+"""Reads one part of a source into records and rejects on disk.
+
+Knows the protocol of a source, not which one it is. A pure function of the part, run in any
+process; the files appear whole, the report last.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from indexer.parts import (
+    PartReport,
+    finished,
+    records_path,
+    rejects_path,
+    sizes_of,
+    write_report,
+    write_table,
+)
+from indexer.sources import Source, SourcePart
+
+
+def read_part(source: Source, part: SourcePart, *, identity: str, folder: Path) -> PartReport:
+    """Write `PART.parquet`, `PART.rejects.parquet` and `PART.json` into `folder`.
+
+    A finished part of the same identity is left as it is. Raises BuildError where the input
+    changed or the rows do not add up, PlanError where it cannot be read.
+    """
+    done = finished(folder, part.name, identity)
+    if done is not None:
+        return done
+    outcome = source.read(part)
+    records, rejects = records_path(folder, part.name), rejects_path(folder, part.name)
+    write_table(records, outcome.records)
+    write_table(rejects, outcome.rejects)
+    return write_report(
+        folder,
+        PartReport(
+            part=part.name,
+            stage="read",
+            identity=identity,
+            rows_in=outcome.rows_in,
+            rows_out=outcome.records.num_rows,
+            rejects=outcome.rejects.num_rows,
+            files=sizes_of(records, rejects),
+        ),
+    )
