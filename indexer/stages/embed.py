@@ -18,13 +18,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
 from atlas.bundle.files import atomic_path
 from atlas.errors import BuildError, PictureError
 from atlas.search.pictures import hosted_copy, read_picture
 from indexer.licences import normalise_licence
-from indexer.parts import (
+from indexer.part_report import (
     PartReport,
+    begin,
     finished,
     parquet_options,
     records_path,
@@ -37,7 +39,6 @@ from indexer.parts import (
 from indexer.plan_sections import MediaSection
 from indexer.records import EMBEDDED_SCHEMA, RECORD_SCHEMA, Reject, rejects_table
 from indexer.sources import Source
-from PIL import Image
 
 Pixels = npt.NDArray[np.uint8]
 Vectors = npt.NDArray[np.float32]
@@ -106,6 +107,7 @@ def embed_part(job: EmbedJob, progress: Callable[[int], None] | None = None) -> 
         if progress is not None:
             progress(done.rows_in)
         return done
+    begin(job.folder, job.part)
     records = pq.read_table(records_path(job.read_folder, job.part))
     report = progress if progress is not None else _silent
     if job.ready_space is not None:
@@ -134,12 +136,12 @@ def _keep_ready_vectors(
         pa.array(nothing[field.name], field.type) if field.name in nothing else records[field.name]
         for field in EMBEDDED_SCHEMA
     ]
-    write_table(
-        records_path(job.folder, job.part), pa.table(columns, schema=EMBEDDED_SCHEMA)
-    )
+    write_table(records_path(job.folder, job.part), pa.table(columns, schema=EMBEDDED_SCHEMA))
     write_table(rejects_path(job.folder, job.part), rejects_table([]))
     progress(records.num_rows)
-    return _finish(job, {space: dim}, rows_in=records.num_rows, rows_out=records.num_rows, rejects=0)
+    return _finish(
+        job, {space: dim}, rows_in=records.num_rows, rows_out=records.num_rows, rejects=0
+    )
 
 
 def _embed_pictures(
@@ -150,13 +152,14 @@ def _embed_pictures(
     rows_out = 0
     spaces = sorted(job.encoders)
     with ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(job.decode_threads, "decode"))
+        pool = ThreadPoolExecutor(job.decode_threads, "decode")
+        stack.callback(pool.shutdown, cancel_futures=True)
         table_path = stack.enter_context(atomic_path(records_path(job.folder, job.part)))
         vector_files = {
             space: stack.enter_context(
-                stack.enter_context(
-                    atomic_path(vectors_path(job.folder, job.part, space))
-                ).open("wb")
+                stack.enter_context(atomic_path(vectors_path(job.folder, job.part, space))).open(
+                    "wb"
+                )
             )
             for space in spaces
         }
@@ -175,9 +178,7 @@ def _embed_pictures(
             progress(run.num_rows)
     write_table(rejects_path(job.folder, job.part), rejects_table(rejects))
     dims = {space: job.encoders[space].dim for space in spaces}
-    return _finish(
-        job, dims, rows_in=records.num_rows, rows_out=rows_out, rejects=len(rejects)
-    )
+    return _finish(job, dims, rows_in=records.num_rows, rows_out=rows_out, rejects=len(rejects))
 
 
 def _runs_ahead(
@@ -232,9 +233,7 @@ def _prepare(job: EmbedJob, row: dict[str, Any], hosted: frozenset[str]) -> _Pre
     return _Prepared(pixels, hashlib.sha256(data).hexdigest(), media, media_type)
 
 
-def _encoded(
-    encoder: PictureEncoder, space: str, prepared: list[_Prepared]
-) -> Iterator[Vectors]:
+def _encoded(encoder: PictureEncoder, space: str, prepared: list[_Prepared]) -> Iterator[Vectors]:
     """Vectors of a run, batch by batch. Raises BuildError where one is no unit vector."""
     batches = (
         np.stack([item.pixels[space] for item in prepared[first : first + encoder.batch_size]])
@@ -249,7 +248,8 @@ def _encoded(
         yield vectors
     if rows != len(prepared):
         raise BuildError(
-            _STAGE, f"the encoder of space {space!r} made {rows} vectors of {len(prepared)} pictures"
+            _STAGE,
+            f"the encoder of space {space!r} made {rows} vectors of {len(prepared)} pictures",
         )
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from indexer.parts import (
+from indexer.part_report import (
     PartReport,
+    begin,
     finished,
     records_path,
     rejects_path,
@@ -29,6 +30,7 @@ def read_part(source: Source, part: SourcePart, *, identity: str, folder: Path) 
     done = finished(folder, part.name, identity)
     if done is not None:
         return done
+    begin(folder, part.name)
     outcome = source.read(part)
     records, rejects = records_path(folder, part.name), rejects_path(folder, part.name)
     write_table(records, outcome.records)

@@ -1,0 +1,119 @@
+"""A finished part on disk: its files, and the report that is written last and makes it finished.
+
+Knows file names, not what a stage does. Two workers never write one part of one stage.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from atlas.bundle.files import atomic_path, atomic_write, sync_folder
+from indexer.records import check_accounting
+
+
+class PartReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a stage made of one part; the content of `PART.json`.
+
+    `identity` stands for everything that the part's content follows from: a report with another
+    identity is of other work. `rows_in` = `rows_out` + `rejects`. `dims` gives the dimension of
+    each space whose vectors the part holds. `files` gives each file's size in bytes, by name.
+    """
+
+    part: str
+    stage: str
+    identity: str
+    rows_in: int
+    rows_out: int
+    rejects: int
+    dims: dict[str, int] = {}
+    files: dict[str, int]
+
+
+def records_path(folder: Path, part: str) -> Path:
+    """The surviving records of a part."""
+    return folder / f"{part}.parquet"
+
+
+def rejects_path(folder: Path, part: str) -> Path:
+    """What a stage refused of a part."""
+    return folder / f"{part}.rejects.parquet"
+
+
+def vectors_path(folder: Path, part: str, space: str) -> Path:
+    """Raw little-endian float16 unit vectors, rows x dim, in the order of the records."""
+    return folder / f"{part}.{space}.f16"
+
+
+def report_path(folder: Path, part: str) -> Path:
+    """The report of a part."""
+    return folder / f"{part}.json"
+
+
+def finished(folder: Path, part: str, identity: str) -> PartReport | None:
+    """The report of a finished part with this identity and all its files; None to do it (again)."""
+    try:
+        report = msgspec.json.decode(report_path(folder, part).read_bytes(), type=PartReport)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    if report.identity != identity:
+        return None
+    for name, size_bytes in report.files.items():
+        file = folder / name
+        if not file.is_file() or file.stat().st_size != size_bytes:
+            return None
+    return report
+
+
+def begin(folder: Path, part: str) -> None:
+    """Take back an older report before its files are replaced, so that they are never mixed up."""
+    folder.mkdir(parents=True, exist_ok=True)
+    report = report_path(folder, part)
+    if report.exists():
+        report.unlink()
+        sync_folder(folder)
+
+
+def write_report(folder: Path, report: PartReport) -> PartReport:
+    """Check that the rows add up and write the report; the part is finished now.
+
+    Raises BuildError where rows in differ from rows out and rejects.
+    """
+    check_accounting(
+        report.stage,
+        report.part,
+        rows_in=report.rows_in,
+        rows_out=report.rows_out,
+        rejects=report.rejects,
+    )
+    content = msgspec.json.format(msgspec.json.encode(report, order="sorted")) + b"\n"
+    atomic_write(report_path(folder, report.part), content)
+    return report
+
+
+def sizes_of(*paths: Path) -> dict[str, int]:
+    """Size in bytes of each file, by name."""
+    return {path.name: path.stat().st_size for path in paths}
+
+
+def parquet_options(schema: pa.Schema) -> dict[str, Any]:
+    """How all parts are written: equal tables give equal bytes.
+
+    Values that never repeat get no dictionary; statistics of pictures would copy them.
+    """
+    unique = {"image_id", "media", "media_sha256", "embedding"}
+    return {
+        "compression": "zstd",
+        "use_dictionary": [name for name in schema.names if name not in unique],
+        "write_statistics": [name for name in schema.names if name not in {"media", "embedding"}],
+    }
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table as Parquet, whole or not at all."""
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, **parquet_options(table.schema))

@@ -1,0 +1,256 @@
+"""The sections of a build plan, as frozen structs: every setting with its meaning and its bounds.
+
+Knows nothing of files or of TOML: `indexer.plan` reads them. Immutable, safe from any thread.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from atlas.bundle.manifest import PromptTemplates
+
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
+DEFAULT_RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
+
+
+def _check_key(field: str, value: str) -> None:
+    """Keys become file names, so they are kept to a safe alphabet."""
+    if not _KEY.fullmatch(value):
+        raise ValueError(
+            f"`{field}` is {value!r}; use a-z, 0-9, '-' and '_', no sign first, 64 at most"
+        )
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all sections have in common: immutable, named fields, no unknown keys.
+
+    `frozen` and `kw_only` stand again at every section, for type checkers.
+    """
+
+
+class AtlasSection(Section, frozen=True, kw_only=True):
+    """`[atlas]`: what the atlas is, as people will see it."""
+
+    title: Text
+    """Name of the atlas."""
+    description: str = ""
+    """A sentence or two about what it holds."""
+    demonstration: bool = False
+    """True where the pictures or records are made up; every page then says so."""
+
+
+class OutputSection(Section, frozen=True, kw_only=True):
+    """`[output]`: where the bundle goes."""
+
+    bundle: Path
+    """Folder of the finished bundle; a relative path starts at the plan's folder."""
+    work: Path | None = None
+    """Folder for parts and other unfinished work; default: the bundle's name with `.work`, beside
+    it. Never inside the bundle, which is published whole."""
+
+    def __post_init__(self) -> None:
+        """Check what types cannot: the two folders."""
+        work = self.work_folder()
+        if work == self.bundle or self.bundle in work.parents or work in self.bundle.parents:
+            raise ValueError("`work` and `bundle` must be two folders, neither inside the other")
+
+    def work_folder(self) -> Path:
+        """The folder for unfinished work."""
+        return self.work or self.bundle.with_name(f"{self.bundle.name}.work")
+
+
+class SourceSection(Section, tag_field="kind", frozen=True, kw_only=True):
+    """What every `[[sources]]` entry says of where its rows come from."""
+
+    key: str
+    """Short name; part of every image id, so changing it makes other images of all rows."""
+    title: Text
+    """Name of the data set."""
+    path: Path
+    """Where it lies: see the kind of source."""
+    citation: str = ""
+    """How its authors want to be cited."""
+    licence: str = ""
+    """Licence of the records; used where a row states none."""
+    url: str = ""
+    """Web page of the data set."""
+    media_licence: str = ""
+    """Licence of the photos of which the rows state none; never taken from the records' licence."""
+    columns: dict[str, str] = {}
+    """The file's own names for columns, by the name the atlas expects, where they differ."""
+
+    def __post_init__(self) -> None:
+        """Check what types cannot: the key."""
+        _check_key("key", self.key)
+
+
+class FolderSection(SourceSection, tag="folder", frozen=True, kw_only=True):
+    """`kind = "folder"`: a folder of images with a table of Darwin Core columns.
+
+    `path` is the folder of images. Column names are Darwin Core terms, and the names of `ranks`.
+    """
+
+    records: Path
+    """The table: a `.csv`, `.tsv`, `.txt` or `.parquet` file."""
+    file_column: Text = "file"
+    """Column that names the image file, relative to `path`."""
+    media_licence_column: Text = "mediaLicense"
+    """Column with the licence of the photo, which is not the licence of the record."""
+    encoding: Literal["utf-8", "latin-1", "cp1252"] = "utf-8"
+    """Character encoding of a text table; UTF-8 may begin with a byte order mark."""
+    delimiter: Annotated[str, msgspec.Meta(pattern='^(auto|[^"\r\n])$')] = "auto"
+    """Character between the columns of a text table; `auto` takes the commonest of `,`, `;`, tab
+    and `|` in the header line."""
+    quoting: Literal["auto", "double", "none"] = "auto"
+    """Whether fields of a text table may stand in double quotes; `auto`: yes, except where the
+    delimiter is a tab, since tab-separated Darwin Core is written without."""
+    as_of: date | None = None
+    """Observations after this day are flagged as implausible; default: the day on which the table
+    was last written (never today, or a resumed build would differ)."""
+
+
+class EmbeddingsSection(SourceSection, tag="embeddings", frozen=True, kw_only=True):
+    """`kind = "embeddings"`: Parquet files of ready image vectors with taxonomy, without pictures.
+
+    `path` is a Parquet file, or a pattern with `*`. Names that `columns` may map: occurrence_id,
+    scientific_name, common_name, media_url, basis_of_record, observer, licence, media_licence,
+    rights_holder, reference_url, and those of `ranks`.
+    """
+
+    space: str
+    """Name of the space that the vectors belong to."""
+    id_column: Text = "uuid"
+    """Column with each image's UUID, which is kept as its image id."""
+    vector_column: Text = "emb"
+    """Column with the vectors, of any length but zero; they are made unit vectors."""
+
+
+SourceSettings = FolderSection | EmbeddingsSection
+
+
+class SpaceSection(Section, frozen=True, kw_only=True):
+    """`[[spaces]]`: one encoder and the vector space that it makes."""
+
+    name: str
+    """Short name; part of file names and of the API."""
+    encoder: str = ""
+    """`hf-hub:OWNER/NAME`, `local-dir:FOLDER` (relative to the plan), or an OpenCLIP model name;
+    may stay empty where all vectors come ready, then the space cannot be asked in words."""
+    pretrained: str | None = None
+    """OpenCLIP tag or file of the weights, where `encoder` is a model name."""
+    device: Text = "auto"
+    """`auto`, `cpu`, `cuda` or `cuda:N`."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the model while it runs."""
+    batch_size: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
+    """Pictures that go through the model at once."""
+    compile: bool = False
+    """Compile the model with torch; worth its start-up time on a GPU only."""
+    prompts: PromptTemplates = PromptTemplates()
+    """Sentences that queries and names are put into before the text encoder sees them."""
+    fingerprint: str | None = None
+    """SHA-256 of the weights that made ready vectors, where their publisher states it; a server
+    then refuses an encoder with other weights."""
+    dim: Annotated[int, msgspec.Meta(ge=1, le=65536)] | None = None
+    """Length of the vectors; default: what the encoder says, or most of the first ready vectors."""
+
+    def __post_init__(self) -> None:
+        """Check what types cannot: name, fingerprint and query prompt."""
+        _check_key("name", self.name)
+        if "{text}" not in self.prompts.query:
+            raise ValueError("`prompts`: the query prompt must hold {text}")
+        if self.fingerprint is not None and not re.fullmatch(r"[0-9a-f]{64}", self.fingerprint):
+            raise ValueError("`fingerprint` must be 64 hexadecimal digits")
+
+
+class IndexSection(Section, frozen=True, kw_only=True):
+    """`[index]`: how vectors are indexed."""
+
+    factory: Text = "auto"
+    """FAISS factory string, `{n}` standing for the number of lists; `auto` chooses the nearest to
+    `OPQ96,IVF{n},PQ96` that fits the dimension and the number of rows."""
+    exact_below: Annotated[int, msgspec.Meta(ge=0)] = 100_000
+    """Atlases of fewer rows are searched exactly, without an index."""
+    segment_rows: Count = 10_000_000
+    """Most rows of one segment."""
+    train_rows: Count | Literal["auto"] = "auto"
+    """Rows that the index is trained on; `auto` follows the number of lists."""
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
+    """Seed of every sample that is drawn."""
+
+
+class CellsSection(Section, frozen=True, kw_only=True):
+    """`[cells]`: the H3 grid."""
+
+    resolution: Annotated[int, msgspec.Meta(ge=0, le=15)] = 7
+    """Finest resolution at which records are stored; uncertain records are stored coarser."""
+
+
+class TaxaSection(Section, frozen=True, kw_only=True):
+    """`[taxa]`: the taxonomy."""
+
+    ranks: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)] = DEFAULT_RANKS
+    """Rank names from the root down; each is also the name of a column."""
+
+    def __post_init__(self) -> None:
+        """Check what types cannot: names that differ."""
+        if len(set(self.ranks)) != len(self.ranks):
+            raise ValueError("`ranks` names a rank twice")
+
+
+class MediaSection(Section, frozen=True, kw_only=True):
+    """`[media]`: which photos are copied into the bundle, and which are refused."""
+
+    host: tuple[Text, ...] = ()
+    """Licences (`CC0-1.0`, `CC-BY-4.0`, …) whose photos may be copied into the bundle; none by
+    default. The atlas does not judge whether a licence allows it."""
+    max_side_px: Annotated[int, msgspec.Meta(ge=16, le=16384)] = 1024
+    """Longer side of a copied photo; larger ones are scaled down."""
+    max_pixels: Annotated[int, msgspec.Meta(ge=1)] = 100_000_000
+    """Photos with more pixels are refused before they are decoded."""
+    max_file_bytes: Annotated[int, msgspec.Meta(ge=1)] = 256_000_000
+    """Larger image files are refused before they are read."""
+
+
+class RejectsSection(Section, frozen=True, kw_only=True):
+    """`[rejects]`: how much refused input a build accepts."""
+
+    max_share: Share = 0.05
+    """Share of all rows that may be refused; above it the build stops before it publishes."""
+
+
+class PartsSection(Section, frozen=True, kw_only=True):
+    """`[parts]`: the unit of build work."""
+
+    rows: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 2_000
+    """Rows of one part, the most work that a killed build loses a worker. Parts of ready vectors
+    follow the row groups of their files instead."""
+
+
+class MeasureSection(Section, frozen=True, kw_only=True):
+    """`[measure]`: the check of the index against exact search before a bundle is published."""
+
+    queries: Count = 500
+    """Held-out rows asked of the index."""
+    k: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
+    """Hits compared for each query."""
+    recall_target: Share = 0.95
+    """Mean share of the exact hits that the index must find, or the bundle is not published."""
+
+
+class WorkersSection(Section, frozen=True, kw_only=True):
+    """`[workers]`: how many parts are worked on at once; changes nothing in the bundle."""
+
+    count: Annotated[int, msgspec.Meta(ge=1, le=1024)] | Literal["auto"] = "auto"
+    """Worker processes; `auto` follows the processors."""
+    decode_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 4
+    """Threads of each worker that read and decode pictures ahead of the model."""

@@ -1,0 +1,140 @@
+"""What flows between the first stages of a build: records, rejects, and their columns.
+
+Knows nothing of any source. Immutable values and schemas, safe from any thread.
+"""
+
+from __future__ import annotations
+
+import uuid
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from atlas.errors import BuildError
+
+# Namespace of all ids that the indexer makes; made once with uuid4, never to change.
+_NAMESPACE = uuid.UUID("6a1c9f0e-2b7d-4c1e-9a55-0d6f3b8e7c42")
+_SEPARATOR = "\x1f"
+
+RECORD_SCHEMA = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("occurrence_id", pa.string(), nullable=False),
+        pa.field("scientific_name", pa.string(), nullable=False),
+        pa.field("lineage", pa.list_(pa.string()), nullable=False),
+        pa.field("common_name", pa.string(), nullable=False),
+        pa.field("latitude", pa.float64()),
+        pa.field("longitude", pa.float64()),
+        pa.field("uncertainty_m", pa.float32()),
+        pa.field("cell", pa.uint64()),
+        pa.field("observed_from", pa.date32()),
+        pa.field("observed_to", pa.date32()),
+        pa.field("observer", pa.string()),
+        pa.field("basis_of_record", pa.string()),
+        pa.field("licence", pa.string()),
+        pa.field("media_licence", pa.string()),
+        pa.field("rights_holder", pa.string()),
+        pa.field("reference_url", pa.string()),
+        pa.field("media_url", pa.string()),
+        pa.field("media_ref", pa.string()),
+        pa.field("flags", pa.int32(), nullable=False),
+        pa.field("source_key", pa.string(), nullable=False),
+        # Line of a text table or row of a Parquet file, from 1: what a later reject points to.
+        pa.field("row", pa.int64(), nullable=False),
+    ]
+)
+
+# What the embed stage adds: the hosted copy, and the checksum by which sort finds the same file
+# under two names.
+MEDIA_FIELDS = (
+    pa.field("media_sha256", pa.string()),
+    pa.field("media_type", pa.string()),
+    pa.field("media", pa.large_binary()),
+)
+EMBEDDED_SCHEMA = pa.schema([*RECORD_SCHEMA, *MEDIA_FIELDS])
+
+REJECT_SCHEMA = pa.schema(
+    [
+        pa.field("source_key", pa.string(), nullable=False),
+        pa.field("part", pa.string(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("occurrence_id", pa.string()),
+        pa.field("media_ref", pa.string()),
+        pa.field("stage", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+    ]
+)
+
+
+def schema_with_vectors(dim: int) -> pa.Schema:
+    """The record schema of a source of ready vectors: `embedding`, `dim` float16 numbers a row."""
+    return RECORD_SCHEMA.append(pa.field("embedding", pa.list_(pa.float16(), dim), nullable=False))
+
+
+class RejectReason(StrEnum):
+    """Why a row or an image was refused; the `reason` column of the rejects."""
+
+    RAGGED_ROW = "ragged_row"
+    TEXT_UNDECODABLE = "text_undecodable"
+    NO_FILE_NAMED = "no_file_named"
+    PATH_OUTSIDE_FOLDER = "path_outside_folder"
+    FILE_MISSING = "file_missing"
+    NOT_AN_IMAGE = "not_an_image"
+    IMAGE_DAMAGED = "image_damaged"
+    IMAGE_TOO_LARGE = "image_too_large"
+    IMAGE_EMPTY = "image_empty"
+    ID_INVALID = "id_invalid"
+    VECTOR_WRONG_LENGTH = "vector_wrong_length"
+    VECTOR_NOT_FINITE = "vector_not_finite"
+    VECTOR_ZERO = "vector_zero"
+    DUPLICATE_IMAGE_ID = "duplicate_image_id"
+
+
+class Reject(NamedTuple):
+    """One refused row: where it stands, at which stage it was refused, and why."""
+
+    source_key: str
+    part: str
+    row: int
+    occurrence_id: str | None
+    media_ref: str | None
+    stage: str
+    reason: str
+    detail: str
+
+
+def records_table(rows: list[dict[str, Any]], schema: pa.Schema = RECORD_SCHEMA) -> pa.Table:
+    """Records as a table, in order; an empty list gives an empty table of the same schema."""
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def rejects_table(rejects: list[Reject]) -> pa.Table:
+    """Rejects as a table, in order."""
+    return pa.Table.from_pylist([reject._asdict() for reject in rejects], schema=REJECT_SCHEMA)
+
+
+def image_id_of(source_key: str, occurrence_id: str, media_ref: str) -> str:
+    """UUID of one image: the same source, occurrence and file always give the same id.
+
+    All three count, since file names alone collide between occurrences and between sources.
+    """
+    return str(
+        uuid.uuid5(_NAMESPACE, _SEPARATOR.join(("image", source_key, occurrence_id, media_ref)))
+    )
+
+
+def made_occurrence_id(source_key: str, content: dict[str, str]) -> str:
+    """An occurrence id for a row that has none, from everything that the atlas reads of it."""
+    pairs = (f"{name}={content[name]}" for name in sorted(content) if content[name])
+    return f"urn:uuid:{uuid.uuid5(_NAMESPACE, _SEPARATOR.join(('occurrence', source_key, *pairs)))}"
+
+
+def check_accounting(stage: str, part: str, *, rows_in: int, rows_out: int, rejects: int) -> None:
+    """Raise BuildError unless rows in = rows out + rejects."""
+    if rows_in != rows_out + rejects:
+        raise BuildError(
+            stage,
+            f"part {part}: {rows_in} rows in, but {rows_out} rows out and {rejects} rejects",
+        )

@@ -1,0 +1,36 @@
+"""Where rows come from: the source that each `[[sources]]` entry of a plan means.
+
+Sources read and write nothing.
+"""
+
+from __future__ import annotations
+
+from indexer.plan import Plan
+from indexer.plan_sections import EmbeddingsSection
+from indexer.sources.embeddings import EmbeddingsSource
+from indexer.sources.folder import FolderSource
+from indexer.sources.source import ReadPart as ReadPart
+from indexer.sources.source import Source as Source
+from indexer.sources.source import SourcePart as SourcePart
+
+
+def open_sources(plan: Plan) -> tuple[Source, ...]:
+    """The sources of a plan, in its order. Files are not touched yet."""
+    opened: list[Source] = []
+    for settings in plan.sources:
+        if isinstance(settings, EmbeddingsSection):
+            dims = {space.name: space.dim for space in plan.spaces}
+            opened.append(
+                EmbeddingsSource(settings, ranks=plan.taxa.ranks, dim=dims[settings.space])
+            )
+        else:
+            opened.append(
+                FolderSource(
+                    settings,
+                    ranks=plan.taxa.ranks,
+                    resolution=plan.cells.resolution,
+                    part_rows=plan.parts.rows,
+                    max_file_bytes=plan.media.max_file_bytes,
+                )
+            )
+    return tuple(opened)
