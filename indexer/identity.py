@@ -16,7 +16,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from atlas.bundle.files import sha256_of
-from indexer.part_report import records_path
+from indexer.parts import records_path
 from indexer.plan import Plan
 from indexer.plan_sections import SpaceSection
 from indexer.sources import Source, SourcePart

@@ -1,124 +1,119 @@
-"""Where the files of a build's parts lie in its work folder, and Parquet written piece by piece.
+"""A finished part on disk: its files, and the report that is written last and makes it finished.
 
-Names only: a stage is told paths and does not know of other stages.
+Knows file names, not what a stage does. Two workers never write one part of one stage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from atlas.bundle.files import atomic_path
-
-ROW_GROUP_ROWS = 65_536
-
-
-class PartFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """The files of one embedded part: records, rejects, and vectors by space."""
-
-    records: Path
-    rejects: Path
-    vectors: dict[str, Path]
+from atlas.bundle.files import atomic_path, atomic_write, sync_folder
+from indexer.records import check_accounting
 
 
-class WorkFolder(msgspec.Struct, frozen=True):
-    """Layout of a build's work folder."""
+class PartReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a stage made of one part; the content of `PART.json`.
 
-    root: Path
+    `identity` stands for everything that the part's content follows from: a report with another
+    identity is of other work. `rows_in` = `rows_out` + `rejects`. `dims` gives the dimension of
+    each space whose vectors the part holds. `files` gives each file's size in bytes, by name.
+    """
 
-    def read_records(self, part: str) -> Path:
-        """Records of one part as its source gave them."""
-        return self.root / "read" / f"{part}.parquet"
-
-    def read_rejects(self, part: str) -> Path:
-        """What the source's part refused."""
-        return self.root / "read" / f"{part}.rejects.parquet"
-
-    def embedded(self, part: str, spaces: Iterable[str]) -> PartFiles:
-        """Files that embedding one part leaves."""
-        folder = self.root / "embed"
-        return PartFiles(
-            records=folder / f"{part}.parquet",
-            rejects=folder / f"{part}.rejects.parquet",
-            vectors={space: folder / f"{part}.{space}.f16" for space in spaces},
-        )
-
-    @property
-    def order(self) -> Path:
-        """Where each row of the bundle comes from."""
-        return self.root / "sort" / "order.parquet"
-
-    @property
-    def taxa(self) -> Path:
-        """The taxon tree, in preorder."""
-        return self.root / "sort" / "taxa.parquet"
-
-    @property
-    def taxon_names(self) -> Path:
-        """Every name of every taxon."""
-        return self.root / "sort" / "names.parquet"
-
-    @property
-    def duplicates(self) -> Path:
-        """Rows refused because their image was there already."""
-        return self.root / "sort" / "rejects.parquet"
-
-    def segment(self, name: str) -> Path:
-        """Folder of a segment in the making."""
-        return self.root / "segments" / name
-
-    def space(self, name: str) -> Path:
-        """Folder of a space in the making."""
-        return self.root / "spaces" / name
-
-    @property
-    def catalog(self) -> Path:
-        """The DuckDB file in the making."""
-        return self.root / "catalog.duckdb"
-
-    @property
-    def rejects(self) -> Path:
-        """Every rejected row of the build."""
-        return self.root / "rejects.parquet"
-
-    @property
-    def state(self) -> Path:
-        """What is fixed when a build starts: its number and its time."""
-        return self.root / "state.json"
+    part: str
+    stage: str
+    identity: str
+    rows_in: int
+    rows_out: int
+    rejects: int
+    dims: dict[str, int] = {}
+    files: dict[str, int]
 
 
-@contextmanager
-def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """Write a Parquet file whole or not at all; equal rows give equal bytes."""
-    with (
-        atomic_path(path) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
-    ):
-        yield writer
+def records_path(folder: Path, part: str) -> Path:
+    """The surviving records of a part."""
+    return folder / f"{part}.parquet"
 
 
-def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
-    """Write batches in row groups of a fixed size, however they come; returns the rows written."""
-    rows = 0
-    waiting: list[pa.RecordBatch] = []
-    waiting_rows = 0
-    with parquet_writer(path, schema) as writer:
-        for batch in batches:
-            waiting.append(batch)
-            waiting_rows += batch.num_rows
-            while waiting_rows >= ROW_GROUP_ROWS:
-                table = pa.Table.from_batches(waiting, schema)
-                writer.write_table(table.slice(0, ROW_GROUP_ROWS).combine_chunks())
-                rows += ROW_GROUP_ROWS
-                waiting = table.slice(ROW_GROUP_ROWS).to_batches()
-                waiting_rows -= ROW_GROUP_ROWS
-        table = pa.Table.from_batches(waiting, schema)
-        if table.num_rows or not rows:
-            writer.write_table(table.combine_chunks())
-            rows += table.num_rows
-    return rows
+def rejects_path(folder: Path, part: str) -> Path:
+    """What a stage refused of a part."""
+    return folder / f"{part}.rejects.parquet"
+
+
+def vectors_path(folder: Path, part: str, space: str) -> Path:
+    """Raw little-endian float16 unit vectors, rows x dim, in the order of the records."""
+    return folder / f"{part}.{space}.f16"
+
+
+def report_path(folder: Path, part: str) -> Path:
+    """The report of a part."""
+    return folder / f"{part}.json"
+
+
+def finished(folder: Path, part: str, identity: str) -> PartReport | None:
+    """The report of a finished part with this identity and all its files; None to do it (again)."""
+    try:
+        report = msgspec.json.decode(report_path(folder, part).read_bytes(), type=PartReport)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    if report.identity != identity:
+        return None
+    for name, size_bytes in report.files.items():
+        file = folder / name
+        if not file.is_file() or file.stat().st_size != size_bytes:
+            return None
+    return report
+
+
+def begin(folder: Path, part: str) -> None:
+    """Take back an older report before its files are replaced, so that they are never mixed up."""
+    folder.mkdir(parents=True, exist_ok=True)
+    report = report_path(folder, part)
+    if report.exists():
+        report.unlink()
+        sync_folder(folder)
+
+
+def write_report(folder: Path, report: PartReport) -> PartReport:
+    """Check that the rows add up and write the report; the part is finished now.
+
+    Raises BuildError where rows in differ from rows out and rejects.
+    """
+    check_accounting(
+        report.stage,
+        report.part,
+        rows_in=report.rows_in,
+        rows_out=report.rows_out,
+        rejects=report.rejects,
+    )
+    content = msgspec.json.format(msgspec.json.encode(report, order="sorted")) + b"\n"
+    atomic_write(report_path(folder, report.part), content)
+    return report
+
+
+def sizes_of(*paths: Path) -> dict[str, int]:
+    """Size in bytes of each file, by name."""
+    return {path.name: path.stat().st_size for path in paths}
+
+
+def parquet_options(schema: pa.Schema) -> dict[str, Any]:
+    """How all parts are written: equal tables give equal bytes.
+
+    Values that never repeat get no dictionary; statistics of pictures would copy them.
+    """
+    unique = {"image_id", "media", "media_sha256", "embedding"}
+    return {
+        "compression": "zstd",
+        "use_dictionary": [name for name in schema.names if name not in unique],
+        "write_statistics": [name for name in schema.names if name not in {"media", "embedding"}],
+    }
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table as Parquet, whole or not at all."""
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, **parquet_options(table.schema))

@@ -43,7 +43,9 @@ _LEAST_PART_ROWS = 8_192
 _MOST_PART_ROWS = 65_536
 _SAMPLE_ROWS = 1_000
 
-_UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+# The published files write some ids with hyphens and some without.
+_LOOSE_UUID = "^([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})$"
+_HYPHENATED = r"\1-\2-\3-\4-\5"
 # Column by default for each field; fields without one are read only where the plan maps them.
 _DEFAULT_COLUMNS = {
     "occurrence_id": "source_id",
@@ -133,9 +135,10 @@ class EmbeddingsSource:
             columns=sorted({*columns.values(), self._settings.vector_column}),
         )
         vectors = _unit_vectors(table[self._settings.vector_column], self.dim)
-        ids = pa.array(as_text(table[self._settings.id_column]), pa.string())
-        ids = pc.utf8_lower(pc.utf8_trim_whitespace(ids))
-        valid = pc.match_substring_regex(ids, _UUID).to_numpy(zero_copy_only=False)
+        written = pa.array(as_text(table[self._settings.id_column]), pa.string())
+        written = pc.utf8_lower(pc.utf8_trim_whitespace(written))
+        valid = pc.match_substring_regex(written, _LOOSE_UUID).to_numpy(zero_copy_only=False)
+        ids = pc.replace_substring_regex(written, pattern=_LOOSE_UUID, replacement=_HYPHENATED)
         problems = [
             vectors.problems[at]
             if valid[at]

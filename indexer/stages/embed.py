@@ -24,7 +24,7 @@ from atlas.bundle.files import atomic_path
 from atlas.errors import BuildError, PictureError
 from atlas.search.pictures import hosted_copy, read_picture
 from indexer.licences import normalise_licence
-from indexer.part_report import (
+from indexer.parts import (
     PartReport,
     begin,
     finished,

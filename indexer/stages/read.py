@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from indexer.part_report import (
+from indexer.parts import (
     PartReport,
     begin,
     finished,
