@@ -89,6 +89,7 @@ class SourceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole of a bundle. `built_at` is an ISO 8601 time in UTC.
 
+    `identity` stands for all input and settings: a build of the same identity has nothing to do.
     `catalog` and `rejects` are paths of the DuckDB file and of the rejects Parquet.
     """
 
@@ -98,7 +99,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     description: str
     demonstration: bool
     built_at: str
-    plan_fingerprint: str
+    identity: str
     rows: int
     ranks: tuple[str, ...]
     cell_resolution: int

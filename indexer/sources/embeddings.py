@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from atlas.bundle.flags import Flag
 from atlas.errors import PictureError, PlanError
@@ -31,17 +29,16 @@ from indexer.sources.input_file import check_unchanged, stamp_of
 from indexer.sources.parquet_table import (
     as_text,
     column_names,
-    open_parquet,
     read_rows,
     row_group_sizes,
 )
+from indexer.sources.ready_vectors import check_vector_column, likely_dim, unit_vectors
 from indexer.sources.source import ReadPart, SourcePart, part_name
 
 # A row group has to be decoded whole, so parts follow row groups: small ones are put together,
 # larger ones are cut only where a part's memory would pass some 200 MB at 768 dimensions.
 _LEAST_PART_ROWS = 8_192
 _MOST_PART_ROWS = 65_536
-_SAMPLE_ROWS = 1_000
 
 # The published files write some ids with hyphens and some without.
 _LOOSE_UUID = "^([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})$"
@@ -59,13 +56,6 @@ _DEFAULT_COLUMNS = {
     "rights_holder": "",
     "reference_url": "",
 }
-
-
-class _Vectors(NamedTuple):
-    """Vectors of a part: float16 [kept, dim], and for each row of the part why it is refused."""
-
-    unit: npt.NDArray[np.float16]
-    problems: list[tuple[RejectReason, str] | None]
 
 
 class EmbeddingsSource:
@@ -89,17 +79,7 @@ class EmbeddingsSource:
         """Length of the vectors: the plan's, the column type's, or that of most first rows."""
         if self._given_dim is not None:
             return self._given_dim
-        first = self._files()[0]
-        with open_parquet(first) as file:
-            kind = file.schema_arrow.field(self._settings.vector_column).type
-            if pa.types.is_fixed_size_list(kind):
-                return int(kind.list_size)
-            lengths = _sample_lengths(file, self._settings.vector_column)
-        if not lengths:
-            raise PlanError(
-                first, "holds no vectors to take the dimension from; give the space one"
-            )
-        return max(sorted(set(lengths)), key=lengths.count)
+        return likely_dim(self._files()[0], self._settings.vector_column)
 
     def parts(self) -> list[SourcePart]:
         """Parts of each file in turn, along its row groups.
@@ -134,7 +114,7 @@ class EmbeddingsSource:
             rows=part.rows,
             columns=sorted({*columns.values(), self._settings.vector_column}),
         )
-        vectors = _unit_vectors(table[self._settings.vector_column], self.dim)
+        vectors = unit_vectors(table[self._settings.vector_column], self.dim)
         written = pa.array(as_text(table[self._settings.id_column]), pa.string())
         written = pc.utf8_lower(pc.utf8_trim_whitespace(written))
         valid = pc.match_substring_regex(written, _LOOSE_UUID).to_numpy(zero_copy_only=False)
@@ -188,7 +168,7 @@ class EmbeddingsSource:
         for column in (self._settings.id_column, self._settings.vector_column, *named):
             if column not in header:
                 raise PlanError(file, f"has no column {column!r}")
-        _check_vector_column(file, self._settings.vector_column)
+        check_vector_column(file, self._settings.vector_column)
         found = {name: column for name, column in wanted.items() if column in header}
         return {**found, "image_id": self._settings.id_column}
 
@@ -286,18 +266,6 @@ class EmbeddingsSource:
         )
 
 
-def _check_vector_column(file: Path, column: str) -> None:
-    with open_parquet(file) as opened:
-        kind = opened.schema_arrow.field(column).type
-    is_list = (
-        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    )
-    if not is_list or not (
-        pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)
-    ):
-        raise PlanError(file, f"column {column!r} holds {kind}, not lists of numbers")
-
-
 def _runs(sizes: list[int]) -> Iterator[tuple[int, int]]:
     """(first row, rows) of each part: row groups put together or cut to a sensible size."""
     first_row, rows = 0, 0
@@ -311,41 +279,6 @@ def _runs(sizes: list[int]) -> Iterator[tuple[int, int]]:
             first_row, rows = first_row + rows, 0
     if rows:
         yield first_row, rows
-
-
-def _sample_lengths(file: pq.ParquetFile, column: str) -> list[int]:
-    """Lengths of the first vectors, nulls left out."""
-    for batch in file.iter_batches(batch_size=_SAMPLE_ROWS, columns=[column]):
-        return [length for length in pc.list_value_length(batch[0]).to_pylist() if length]
-    return []
-
-
-def _unit_vectors(column: pa.ChunkedArray, dim: int) -> _Vectors:
-    """Check every vector and make it a unit vector; norms are taken in float64."""
-    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
-    right = lengths == dim
-    flat = pc.list_flatten(column.filter(pa.array(right)))
-    numbers = flat.cast(pa.float64()).to_numpy().reshape(-1, dim)
-    finite = np.isfinite(numbers).all(axis=1)
-    # Scaled by the largest component first, so that no square overflows or vanishes.
-    largest = np.abs(np.where(finite[:, None], numbers, 0)).max(axis=1, initial=0)
-    good = finite & (largest > 0)
-    scaled = numbers[good] / largest[good, None]
-    unit = (scaled / np.linalg.norm(scaled, axis=1, keepdims=True)).astype(np.float16)
-    problems: list[tuple[RejectReason, str] | None] = []
-    checked = iter(zip(finite, good, strict=True))
-    for length, is_right in zip(lengths, right, strict=True):
-        if not is_right:
-            detail = f"the vector has {length} numbers, not {dim}"
-            problems.append((RejectReason.VECTOR_WRONG_LENGTH, detail))
-            continue
-        is_finite, is_good = next(checked)
-        if not is_finite:
-            problems.append((RejectReason.VECTOR_NOT_FINITE, "the vector holds NaN or infinity"))
-        else:
-            zero = (RejectReason.VECTOR_ZERO, "the vector is all zeros and has no direction")
-            problems.append(None if is_good else zero)
-    return _Vectors(unit, problems)
 
 
 def _code(text: str) -> tuple[str | None, bool]:

@@ -9,7 +9,7 @@ and the same build must give the same bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import faiss
 import msgspec
@@ -24,9 +24,21 @@ Vectors = npt.NDArray[np.float16]
 Queries = npt.NDArray[np.float32]
 QueryKind = Literal["image", "text"]
 
+DEFAULT_FETCH = 200
 FETCHES = (50, 100, 200, 400)
 # The oracle reads the vectors in blocks of this many rows, so memory does not follow the segment.
 _BLOCK_ROWS = 16_384
+
+
+class QuerySet(NamedTuple):
+    """Queries of one kind: unit `vectors` (n, dim) float32, and `own_rows` (n,) int64.
+
+    `own_rows[i]` is the row that query i is, left out of its answers; -1 where it is none.
+    """
+
+    kind: QueryKind
+    vectors: Queries
+    own_rows: npt.NDArray[np.int64]
 
 
 class MeasuredSegment(msgspec.Struct, frozen=True):
@@ -38,7 +50,10 @@ class MeasuredSegment(msgspec.Struct, frozen=True):
 
 
 class CurvePoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Recall at one setting. `path` is `exact` or `index`; `probes` and `fetch` are 0 if exact."""
+    """Recall at one setting; `default` marks the one that the server uses.
+
+    `path` is `exact` or `index`; `probes` and `fetch` are 0 if exact.
+    """
 
     queries: QueryKind
     path: Literal["exact", "index"]
@@ -46,6 +61,7 @@ class CurvePoint(msgspec.Struct, frozen=True, kw_only=True):
     fetch: int
     recall: float
     asked: int
+    default: bool
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,11 +72,13 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     points: tuple[CurvePoint, ...]
 
+    def served(self) -> tuple[CurvePoint, ...]:
+        """The points at the setting that the server uses by default, one for each query kind."""
+        return tuple(point for point in self.points if point.default)
 
-def image_queries(
-    segments: Sequence[MeasuredSegment], count: int, seed: int
-) -> tuple[Queries, npt.NDArray[np.int64]]:
-    """`count` stored rows as queries: vectors (n, dim) float32 and their row ids (n,) int64."""
+
+def image_queries(segments: Sequence[MeasuredSegment], count: int, seed: int) -> QuerySet:
+    """`count` stored rows as queries, drawn by `seed`."""
     total = sum(len(segment.vectors) for segment in segments)
     chosen = np.sort(
         np.random.default_rng(seed).choice(total, min(count, total), replace=False)
@@ -70,7 +88,7 @@ def image_queries(
         last = segment.first_row + len(segment.vectors)
         inside = chosen[(chosen >= segment.first_row) & (chosen < last)] - segment.first_row
         parts.append(segment.vectors[inside].astype(np.float32))
-    return np.concatenate(parts), chosen
+    return QuerySet("image", np.concatenate(parts), chosen)
 
 
 def exact_hits(
@@ -138,17 +156,17 @@ def probe_ladder(segments: Iterable[MeasuredSegment]) -> list[int]:
 def measure_space(
     space: str,
     segments: Sequence[MeasuredSegment],
-    queries: Sequence[tuple[QueryKind, Queries, npt.NDArray[np.int64]]],
+    queries: Sequence[QuerySet],
     *,
     k: int,
     progress: Callable[[int], None],
 ) -> Curve:
     """Recall at `k` for every kind of query, number of probes and number of candidates.
 
-    `queries` are (kind, vectors, own row ids). `progress` is called with 1 after each setting;
-    there are `settings_of(segments)` for each kind.
+    `progress` is called with 1 after each setting; there are `settings_of(segments)` for each kind.
     """
     points = []
+    served = served_setting(segments)
     for kind, vectors, own_rows in queries:
         truth = exact_hits(segments, vectors, own_rows, k)
         for probes, fetch in settings_of(segments):
@@ -165,6 +183,7 @@ def measure_space(
                     fetch=fetch,
                     recall=round(float(np.mean(shares)), 6) if shares else 1.0,
                     asked=len(vectors),
+                    default=(probes, fetch) == served,
                 )
             )
             progress(1)
@@ -172,23 +191,17 @@ def measure_space(
     return Curve(space=space, k=k, rows=total, points=tuple(points))
 
 
+def served_setting(segments: Sequence[MeasuredSegment]) -> tuple[int, int]:
+    """The (probes, fetch) that the server uses by default; (0, 0) stands for exact search."""
+    lists = probe_ladder(segments)[-1]
+    return (default_probes(lists), DEFAULT_FETCH) if lists else (0, 0)
+
+
 def settings_of(segments: Sequence[MeasuredSegment]) -> list[tuple[int, int]]:
-    """The (probes, fetch) that a curve measures; (0, 0) stands for exact search."""
-    ladder = probe_ladder(segments)
-    if ladder == [0]:
+    """The (probes, fetch) that a curve measures."""
+    probes, fetch = served_setting(segments)
+    if probes == 0:
         return [(0, 0)]
-    lists = ladder[-1]
-    default = default_probes(lists)
-    # Fetch matters at the served number of probes; the number of probes at the served fetch.
-    return sorted({(probes, 200) for probes in ladder} | {(default, fetch) for fetch in FETCHES})
-
-
-def served_recall(curve: Curve, segments: Sequence[MeasuredSegment]) -> dict[str, float]:
-    """Recall at the server's default setting, by query kind."""
-    ladder = probe_ladder(segments)
-    default = 0 if ladder == [0] else default_probes(ladder[-1])
-    return {
-        p.queries: p.recall
-        for p in curve.points
-        if p.probes == default and p.fetch == (200 if default else 0)
-    }
+    # Fetch is varied at the served number of probes, and probes at the served fetch.
+    ladder = {(step, fetch) for step in probe_ladder(segments)}
+    return sorted(ladder | {(probes, step) for step in FETCHES})

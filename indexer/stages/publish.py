@@ -7,14 +7,14 @@ does CURRENT point at it. Each step may be repeated after a kill: what has moved
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from atlas.bundle.bundle import SEGMENTS, SPACES
 from atlas.bundle.files import sync_folder
-from atlas.bundle.manifest import FileEntry, Manifest, SegmentEntry, SpaceEntry
+from atlas.bundle.manifest import FileEntry, Manifest
 from atlas.bundle.publish import describe_file, publish
 
 
@@ -52,20 +52,18 @@ def publish_bundle(
     finished: Finished,
     manifest: Manifest,
     *,
-    segments: Sequence[SegmentEntry],
-    spaces: Sequence[SpaceEntry],
     progress: Callable[[int], None],
-) -> Path:
-    """Move the finished files below `root` and make them live; returns the manifest's path.
+) -> Manifest:
+    """Move the finished files below `root` and make them live; returns the whole manifest.
 
     `manifest` comes without files. `progress` is called with 1 for each file described.
     """
     places: list[Path] = []
-    for space in spaces:
+    for space in manifest.spaces:
         destination = root / SPACES / space.folder
         move_into(finished.spaces[space.name], destination)
         places.append(destination)
-    for segment in segments:
+    for segment in manifest.segments:
         destination = root / SEGMENTS / segment.name
         move_into(finished.segments[segment.name], destination)
         places.append(destination)
@@ -82,4 +80,5 @@ def publish_bundle(
                 entries.append(describe_file(root, path))
                 progress(1)
     complete = msgspec.structs.replace(manifest, files=tuple(entries))
-    return publish(root, complete)
+    publish(root, complete)
+    return complete

@@ -23,8 +23,8 @@ from atlas.bundle.files import atomic_path, atomic_write
 from atlas.bundle.flags import Flag
 from atlas.bundle.segment import PICTURE_OFFSETS, PICTURES, ROWS, TOMBSTONES, vectors_name
 from atlas.species.taxa import CommonName, TaxonName, TaxonTree, build_tree, fold
-from indexer.parts import PartFiles, write_batches
 from indexer.records import REJECT_SCHEMA, RejectReason
+from indexer.work import PartFiles, batches_of, write_batches
 
 TAXA_SCHEMA = pa.schema(
     [
@@ -161,13 +161,13 @@ def _write_taxa(tree: TaxonTree, taxa: Path, names: Path) -> None:
             "scientific_name": tree.scientific_name,
             "common_name": [common[0].name if common else None for common in tree.common_names],
             "lineage": lineages,
-            "path": [list(path) for path in tree.path],
+            "path": [list(lineage) for lineage in tree.lineage],
         },
         TAXA_SCHEMA,
     )
     write_batches(taxa, TAXA_SCHEMA, table.to_batches())
-    rows = [
-        (fold(name), name, taxon_id, "scientific", None)
+    rows: list[tuple[str, str, int, str, str]] = [
+        (fold(name), name, taxon_id, "scientific", "")
         for taxon_id, name in enumerate(tree.scientific_name)
     ]
     rows += [
@@ -182,25 +182,27 @@ def _write_taxa(tree: TaxonTree, taxa: Path, names: Path) -> None:
 
 
 def _write_duplicates(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
-    reader = connection.execute(
+    reader = batches_of(
+        connection,
         "SELECT source_key, part_names.name AS part, row, occurrence_id, media_ref, "
         f"'sort' AS stage, '{RejectReason.DUPLICATE_IMAGE_ID}' AS reason, "
         "'image ' || image_id || ' came in an earlier row' AS detail "
         "FROM ranked JOIN part_names ON part_names.number = ranked.part "
-        "WHERE turn > 1 ORDER BY ranked.part, position"
-    ).to_arrow_reader()
+        "WHERE turn > 1 ORDER BY ranked.part, position",
+    )
     return write_batches(path, REJECT_SCHEMA, (batch.cast(REJECT_SCHEMA) for batch in reader))
 
 
 def _write_order(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
-    reader = connection.execute(
+    reader = batches_of(
+        connection,
         "WITH kept AS (SELECT *, media_sha256 IS NOT NULL AND row_number() OVER "
         "  (PARTITION BY media_sha256 ORDER BY part, position) > 1 AS copy_of_earlier "
         "  FROM ranked WHERE turn = 1) "
         "SELECT (row_number() OVER (ORDER BY taxon_id, cell NULLS LAST, observed_from NULLS LAST, "
         "image_id)) - 1 AS row_id, part, position, taxon_id, copy_of_earlier "
-        "FROM kept ORDER BY row_id"
-    ).to_arrow_reader()
+        "FROM kept ORDER BY row_id",
+    )
     schema = pa.schema(
         [
             ("row_id", pa.int64()),
@@ -269,13 +271,14 @@ def _write_rows(
     if path.exists():
         return
     with open_parts(parts, scratch) as connection:
-        reader = connection.execute(
+        reader = batches_of(
+            connection,
             f"SELECT ordered.row_id, ordered.taxon_id, {_COPIED}, (flags | CASE WHEN "
             f"copy_of_earlier THEN {int(Flag.DUPLICATE_PICTURE)} ELSE 0 END)::INTEGER AS flags "
             "FROM (SELECT * FROM read_parquet(?) WHERE row_id >= ? AND row_id < ?) AS ordered "
             "JOIN incoming USING (part, position) ORDER BY ordered.row_id",
             [str(order), cut.first_row, cut.first_row + cut.rows],
-        ).to_arrow_reader()
+        )
         write_batches(path, reader.schema, reader)
 
 

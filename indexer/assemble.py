@@ -1,0 +1,337 @@
+"""From embedded parts to the live bundle: sort, train, encode, catalog, measure, publish.
+
+Wires the stages that see all parts at once. Everything lies in one assembly folder, which belongs
+to one identity: the parts' identities and the settings that shape the bundle. A step whose files
+are there is not done again; one killed half-way left none.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from atlas.bundle.bundle import COARSE_FILE, CURVE_FILE, SEGMENTS, SPACE_FILE, SPACES
+from atlas.bundle.files import atomic_write
+from atlas.bundle.manifest import (
+    FORMAT_VERSION,
+    Manifest,
+    SegmentEntry,
+    SourceEntry,
+    SpaceDescription,
+    encode_json,
+    read_struct,
+)
+from atlas.bundle.segment import ROWS, index_name, vectors_name
+from atlas.errors import BuildError
+from atlas.search.encoder import OpenClipEncoder
+from atlas.search.index import factory_for, read_index
+from indexer.account import Parts, account_of, check_rejects, write_rejects
+from indexer.captions import caption_queries
+from indexer.parts import records_path, rejects_path, vectors_path
+from indexer.plan import Plan
+from indexer.progress import Watcher
+from indexer.sources import Source
+from indexer.stages.catalog import STEPS, CatalogInput, SourceRow, write_catalog
+from indexer.stages.encode import encode_rows
+from indexer.stages.measure import (
+    Curve,
+    MeasuredSegment,
+    QuerySet,
+    image_queries,
+    measure_space,
+    settings_of,
+)
+from indexer.stages.publish import Finished, publish_bundle
+from indexer.stages.sort import SegmentSlice, cut_segments, order_rows, write_segment
+from indexer.stages.train import train_space
+from indexer.state import State
+from indexer.work import PartFiles, WorkFolder
+
+
+class Assembly:
+    """One assembly; `run` goes through the steps in order."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        state: State,
+        sources: tuple[Source, ...],
+        encoders: Mapping[str, OpenClipEncoder],
+        parts: Parts,
+        watcher: Watcher,
+    ) -> None:
+        """Keep what the steps need; nothing is touched before `run`."""
+        self._plan = plan
+        self._state = state
+        self._sources = sources
+        self._encoders = encoders
+        self._parts = parts
+        self._watcher = watcher
+        self._root = plan.output.bundle
+        self._work = WorkFolder(plan.output.work_folder())
+        self._dims = parts.dims
+
+    def run(self) -> Manifest:
+        """Make the bundle live and return its manifest.
+
+        Raises BuildError where rows do not add up, rejects are too many or recall is too low.
+        """
+        self._sort()
+        accounts = account_of(self._parts, self._rows, self._rejects)
+        check_rejects(accounts, self._plan.rejects.max_share, self._rejects)
+        self._write_segments()
+        factories = {space: self._index(space) for space in self._dims}
+        self._describe_spaces(factories)
+        self._write_catalog()
+        self._measure()
+        sources = tuple(
+            SourceEntry(
+                key=source.settings.key,
+                kind=str(source.settings.__struct_config__.tag),
+                title=source.settings.title,
+                citation=source.settings.citation,
+                licence=source.settings.licence,
+                url=source.settings.url,
+                rows_in=accounts[source.settings.key].rows_in,
+                rows_out=accounts[source.settings.key].rows_out,
+                rejects=accounts[source.settings.key].rejects,
+            )
+            for source in self._sources
+            if source.settings.key in accounts
+        )
+        return self._publish(sources)
+
+    # -- where things are: in the work folder, or already at their final name
+
+    def _place(self, unfinished: Path, final: str) -> Path:
+        """A file or folder of this build: what was moved already is not made again."""
+        moved = self._root / final
+        return moved if moved.exists() else unfinished
+
+    def _folder(self, cut: SegmentSlice) -> Path:
+        return self._place(self._work.segment(cut.name), f"{SEGMENTS}/{cut.name}")
+
+    def _space(self, space: str) -> Path:
+        return self._place(self._work.space(space), f"{SPACES}/{self._state.space_folder(space)}")
+
+    @property
+    def _catalog(self) -> Path:
+        return self._place(self._work.catalog, self._state.catalog_name)
+
+    @property
+    def _rejects(self) -> Path:
+        return self._place(self._work.rejects, self._state.rejects_name)
+
+    @cached_property
+    def _files(self) -> list[PartFiles]:
+        folder = self._work.embed
+        return [
+            PartFiles(
+                records=records_path(folder, name),
+                rejects=rejects_path(folder, name),
+                vectors={space: vectors_path(folder, name, space) for space in report.dims},
+            )
+            for name, report in self._parts.embedded.items()
+        ]
+
+    @cached_property
+    def _rows(self) -> int:
+        return int(pq.read_metadata(self._work.order).num_rows)
+
+    @cached_property
+    def _cuts(self) -> list[SegmentSlice]:
+        return cut_segments(self._rows, self._plan.index.segment_rows, self._state.first_segment)
+
+    # -- the steps
+
+    def _sort(self) -> None:
+        if not self._work.order.exists():
+            with self._watcher.stage("sort", 1, "order") as advance:
+                order_rows(
+                    self._files,
+                    self._plan.taxa.ranks,
+                    scratch=self._work.scratch,
+                    order=self._work.order,
+                    taxa=self._work.taxa,
+                    names=self._work.taxon_names,
+                    duplicates=self._work.duplicates,
+                )
+                advance(1)
+        if not self._rejects.exists():
+            read = (rejects_path(self._work.read, name) for name in self._parts.read)
+            embedded = (files.rejects for files in self._files)
+            write_rejects([*read, *embedded, self._work.duplicates], self._work.rejects)
+
+    def _write_segments(self) -> None:
+        with self._watcher.stage("segments", self._rows, "rows") as advance:
+            for cut in self._cuts:
+                write_segment(
+                    self._files,
+                    self._dims,
+                    cut,
+                    order=self._work.order,
+                    scratch=self._work.scratch,
+                    folder=self._folder(cut),
+                    hosts_pictures=bool(self._plan.media.host),
+                    progress=advance,
+                )
+
+    def _index(self, space: str) -> str | None:
+        """Train and encode one space; returns its factory string, None for exact search."""
+        dim, settings = self._dims[space], self._plan.index
+        try:
+            factory = factory_for(self._rows, dim, settings.factory, settings.exact_below)
+        except ValueError as error:
+            raise BuildError("train", f"the plan's index.factory: {error}") from error
+        if factory is None:
+            return None
+        trained = self._space(space) / COARSE_FILE
+        with self._watcher.stage("train", 1, factory) as advance:
+            files = [(self._folder(cut) / vectors_name(space), cut.rows) for cut in self._cuts]
+            wanted = None if settings.train_rows == "auto" else settings.train_rows
+            train_space(files, dim, factory, trained, rows_wanted=wanted, seed=settings.seed)
+            advance(1)
+        with self._watcher.stage("encode", self._rows, "rows") as advance:
+            for cut in self._cuts:
+                encode_rows(self._folder(cut), space, cut.rows, dim, trained)
+                advance(cut.rows)
+        return factory
+
+    def _describe_spaces(self, factories: dict[str, str | None]) -> None:
+        for section in self._plan.spaces:
+            path = self._space(section.name) / SPACE_FILE
+            if path.exists() or section.name not in self._dims:
+                continue
+            encoder = self._encoders.get(section.name)
+            description = SpaceDescription(
+                name=section.name,
+                # A folder of this machine means nothing elsewhere; the server is told where.
+                encoder=section.encoder,
+                pretrained=section.pretrained,
+                fingerprint=encoder.fingerprint if encoder else section.fingerprint,
+                dim=self._dims[section.name],
+                preprocessing=encoder.preprocessing if encoder else {},
+                prompts=section.prompts,
+                factory=factories[section.name],
+            )
+            atomic_write(path, encode_json(description))
+
+    def _write_catalog(self) -> None:
+        sources = tuple(
+            SourceRow(
+                key=source.settings.key,
+                kind=str(source.settings.__struct_config__.tag),
+                title=source.settings.title,
+                citation=source.settings.citation,
+                licence=source.settings.licence,
+                url=source.settings.url,
+            )
+            for source in self._sources
+        )
+        given = CatalogInput(
+            rows=tuple(self._folder(cut) / ROWS for cut in self._cuts),
+            taxa=self._work.taxa,
+            names=self._work.taxon_names,
+            sources=sources,
+            hosted_licences=self._plan.media.host,
+            finest=self._plan.cells.resolution,
+        )
+        with self._watcher.stage("catalog", STEPS, "steps") as advance:
+            write_catalog(given, self._catalog, self._work.scratch, advance)
+
+    def _measure(self) -> None:
+        """Measure every space and stop the build where it falls short of the plan."""
+        for space in self._dims:
+            path = self._space(space) / CURVE_FILE
+            if not path.exists():
+                atomic_write(path, encode_json(self._curve(space)))
+            curve = read_struct(path, Curve)
+            for point in curve.served():
+                self._watcher.note(
+                    f"recall@{curve.k} in space {space}, {point.queries} queries, {point.path}: "
+                    f"{point.recall:.4f} ({point.asked} asked)"
+                )
+                if point.recall < self._plan.measure.recall_target:
+                    raise BuildError(
+                        "measure",
+                        f"recall@{curve.k} of {point.queries} queries in space {space} is "
+                        f"{point.recall:.4f}, below the plan's {self._plan.measure.recall_target}",
+                    )
+
+    def _curve(self, space: str) -> Curve:
+        segments = [
+            MeasuredSegment(
+                cut.first_row,
+                np.memmap(
+                    self._folder(cut) / vectors_name(space),
+                    np.float16,
+                    mode="r",
+                    shape=(cut.rows, self._dims[space]),
+                ),
+                read_index(self._folder(cut) / index_name(space))
+                if (self._folder(cut) / index_name(space)).exists()
+                else None,
+            )
+            for cut in self._cuts
+        ]
+        settings = self._plan.measure
+        sets: list[QuerySet] = [image_queries(segments, settings.queries, self._plan.index.seed)]
+        if space in self._encoders:
+            section = next(entry for entry in self._plan.spaces if entry.name == space)
+            sets.append(
+                caption_queries(
+                    pq.read_table(self._work.taxa),
+                    section.prompts,
+                    self._encoders[space],
+                    settings.queries,
+                    self._plan.index.seed,
+                )
+            )
+        total = len(settings_of(segments)) * len(sets)
+        with self._watcher.stage("measure", total, "settings") as advance:
+            return measure_space(space, segments, sets, k=settings.k, progress=advance)
+
+    def _publish(self, sources: tuple[SourceEntry, ...]) -> Manifest:
+        state, plan = self._state, self._plan
+        segments = tuple(
+            SegmentEntry(
+                name=cut.name,
+                first_row=cut.first_row,
+                rows=cut.rows,
+                hosts_pictures=bool(plan.media.host),
+            )
+            for cut in self._cuts
+        )
+        manifest = Manifest(
+            format_version=FORMAT_VERSION,
+            number=state.number,
+            title=plan.atlas.title,
+            description=plan.atlas.description,
+            demonstration=plan.atlas.demonstration,
+            built_at=state.built_at,
+            identity=state.identity,
+            rows=self._rows,
+            ranks=plan.taxa.ranks,
+            cell_resolution=plan.cells.resolution,
+            catalog=state.catalog_name,
+            rejects=state.rejects_name,
+            segments=segments,
+            spaces=tuple(entry for entry in state.spaces if entry.name in self._dims),
+            sources=sources,
+            files=(),
+        )
+        finished = Finished(
+            segments={cut.name: self._work.segment(cut.name) for cut in self._cuts},
+            spaces={space: self._work.space(space) for space in self._dims},
+            catalog=self._work.catalog,
+            rejects=self._work.rejects,
+        )
+        with self._watcher.stage("publish", 0, "files") as advance:
+            complete = publish_bundle(self._root, finished, manifest, progress=advance)
+        shutil.rmtree(self._work.assembly)
+        return complete

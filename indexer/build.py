@@ -1,0 +1,179 @@
+"""The order of a build: read and embed every part, then hand them to the assembly.
+
+The one place that wires sources, encoders, engine and stages. A build may be killed at any moment
+and started again; it goes on where it was and ends with the same bundle.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from atlas.bundle.files import remove_leftovers
+from atlas.bundle.manifest import Manifest
+from atlas.errors import BuildError
+from atlas.search.encoder import EncoderChoice, OpenClipEncoder, load_encoder
+from indexer.account import Parts
+from indexer.assemble import Assembly
+from indexer.engines.local import run_parts, worker_count
+from indexer.identity import embed_identity, read_identity
+from indexer.parts import PartReport
+from indexer.plan import Plan
+from indexer.plan_sections import EmbeddingsSection, SpaceSection
+from indexer.progress import Watcher
+from indexer.sources import Source, SourcePart, open_sources
+from indexer.stages.embed import EmbedJob, embed_part
+from indexer.stages.read import read_part
+from indexer.state import begin, identity_of, live_manifest
+from indexer.work import WorkFolder
+
+
+class Built(NamedTuple):
+    """A finished build; `was_live` when nothing had changed since the bundle was built."""
+
+    manifest: Manifest
+    was_live: bool
+
+
+class Piece(NamedTuple):
+    """One part of one source, on its way through the stages."""
+
+    source: Source
+    part: SourcePart
+
+
+class _ReadJob(NamedTuple):
+    source: Source
+    part: SourcePart
+    identity: str
+    folder: Path
+
+
+def build(plan: Plan, watcher: Watcher) -> Built:
+    """Build the plan's bundle and make it live; resumes whatever an earlier run left.
+
+    Raises PlanError for input that cannot be used and BuildError, naming the stage, where a build
+    must stop: rows that do not add up, too many rejects, too little recall.
+    """
+    work = WorkFolder(plan.output.work_folder())
+    with _alone_in(work):
+        remove_leftovers(work.root)
+        sources = open_sources(plan)
+        watcher.note(f"{plan.atlas.title}: {plan.path.name} -> {plan.output.bundle}")
+        pieces = [Piece(source, part) for source in sources for part in source.parts()]
+        if not pieces:
+            raise BuildError("read", "the sources hold no rows")
+        read = _read(plan, work, pieces, watcher)
+        encoders = _load_encoders(plan, sources, watcher)
+        embedded = _embed(plan, work, pieces, read, encoders, watcher)
+        source_of = {piece.part.name: piece.source.settings.key for piece in pieces}
+        parts = Parts(source_of=source_of, read=read, embedded=embedded)
+        identity = identity_of(plan, parts)
+        live = live_manifest(plan.output.bundle)
+        if live is not None and live.identity == identity:
+            return Built(manifest=live, was_live=True)
+        state = begin(plan, work, identity)
+        assembly = Assembly(plan, state, sources, encoders, parts, watcher)
+        return Built(manifest=assembly.run(), was_live=False)
+
+
+@contextmanager
+def _alone_in(work: WorkFolder) -> Iterator[None]:
+    """Hold the work folder's lock; two builds in one folder would tread on each other."""
+    work.root.mkdir(parents=True, exist_ok=True)
+    with work.lock.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BuildError("start", f"another build is at work in {work.root}") from error
+        yield
+
+
+def _read_job(job: _ReadJob) -> PartReport:
+    return read_part(job.source, job.part, identity=job.identity, folder=job.folder)
+
+
+def _read(
+    plan: Plan, work: WorkFolder, pieces: list[Piece], watcher: Watcher
+) -> dict[str, PartReport]:
+    """Reports of the read stage by part, in the order of the sources."""
+    jobs = [
+        _ReadJob(piece.source, piece.part, read_identity(plan, piece.source, piece.part), work.read)
+        for piece in pieces
+    ]
+    # Starting worker processes takes seconds; a few parts are read sooner without them.
+    workers = min(worker_count(plan.workers.count), max(1, len(jobs) // 16))
+    reports: dict[str, PartReport] = {}
+    with watcher.stage("read", sum(piece.part.rows for piece in pieces), "rows") as advance:
+        for report in run_parts(_read_job, jobs, workers):
+            reports[report.part] = report
+            advance(report.rows_in)
+    return {piece.part.name: reports[piece.part.name] for piece in pieces}
+
+
+def _load_encoders(
+    plan: Plan, sources: tuple[Source, ...], watcher: Watcher
+) -> dict[str, OpenClipEncoder]:
+    """The encoders that pictures go through; none where all vectors come ready."""
+    if all(isinstance(source.settings, EmbeddingsSection) for source in sources):
+        return {}
+    encoders = {}
+    for space in plan.spaces:
+        encoders[space.name] = load_encoder(encoder_choice(space))
+        watcher.note(
+            f"encoder {space.encoder}: {encoders[space.name].dim} dimensions, "
+            f"{encoders[space.name].device}, {encoders[space.name].dtype}"
+        )
+    return encoders
+
+
+def encoder_choice(space: SpaceSection) -> EncoderChoice:
+    """How a plan's space loads its encoder."""
+    return EncoderChoice(
+        spec=space.encoder,
+        pretrained=space.pretrained,
+        device=space.device,
+        dtype=space.dtype,
+        batch_size=space.batch_size,
+        compile=space.compile,
+    )
+
+
+def _embed(
+    plan: Plan,
+    work: WorkFolder,
+    pieces: list[Piece],
+    read: Mapping[str, PartReport],
+    encoders: Mapping[str, OpenClipEncoder],
+    watcher: Watcher,
+) -> dict[str, PartReport]:
+    """Reports of the embed stage by part, in the order of the sources.
+
+    Parts go one after the other through the models in this process: a model fills its device, and
+    the processors, by itself, and a copy in every worker would only share them.
+    """
+    fingerprints = {name: encoder.fingerprint for name, encoder in encoders.items()}
+    rows = sum(report.rows_out for report in read.values())
+    reports = {}
+    with watcher.stage("embed", rows, "images") as advance:
+        for piece in pieces:
+            settings = piece.source.settings
+            ready = settings.space if isinstance(settings, EmbeddingsSection) else None
+            identity = partial(embed_identity, plan, piece.source, work.read, piece.part.name)
+            job = EmbedJob(
+                part=piece.part.name,
+                identity=identity({} if ready else fingerprints),
+                read_folder=work.read,
+                folder=work.embed,
+                source=piece.source,
+                encoders={} if ready else encoders,
+                media=plan.media,
+                decode_threads=plan.workers.decode_threads,
+                ready_space=ready,
+            )
+            reports[piece.part.name] = embed_part(job, advance)
+    return reports

@@ -1,0 +1,153 @@
+"""What `indexer` does on the command line. Exit codes: 0 done, 1 stopped or damaged, 2 bad usage.
+
+The heavy libraries are imported by the command that needs them, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from atlas.errors import AtlasError, PlanError
+
+BUNDLE = click.argument(
+    "bundle", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="BUNDLE"
+)
+
+
+def reporting(command: Callable[..., None]) -> Callable[..., None]:
+    """Print an atlas error as one line and exit: 2 for a plan at fault, 1 for anything else."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:  # noqa: ANN401 - whatever click passes
+        try:
+            command(*arguments, **options)
+        except AtlasError as error:
+            click.echo(f"indexer: {error}", err=True)
+            sys.exit(2 if isinstance(error, PlanError) else 1)
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="biodiversity-atlas")
+def indexer() -> None:
+    """Build and check bundles: photos and Darwin Core records in, a searchable atlas out."""
+
+
+@indexer.command()
+@click.argument(
+    "plan", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="PLAN.toml"
+)
+@click.option("--quiet", is_flag=True, help="No progress, only the result.")
+@reporting
+def build(plan: Path, *, quiet: bool) -> None:
+    """Build the bundle that PLAN.toml describes and make it live.
+
+    A build that was stopped, in whatever way, goes on where it was. When nothing has changed since
+    the last build there is nothing to do. Refused rows are listed, with reasons, in the bundle's
+    rejects file; the plan says how many are tolerated.
+    """
+    from indexer.build import build as run_build
+    from indexer.plan import read_plan
+    from indexer.progress import Silent, Terminal
+
+    described = read_plan(plan)
+    built = run_build(described, Silent() if quiet else Terminal())
+    console = Console()
+    table = Table("source", "rows in", "rows out", "rejected", "why", box=None, pad_edge=False)
+    for source in built.manifest.sources:
+        why = ", ".join(f"{count} {reason}" for reason, count in source.rejects.items())
+        refused = sum(source.rejects.values())
+        table.add_row(source.key, str(source.rows_in), str(source.rows_out), str(refused), why)
+    console.print(table)
+    done = "nothing to do: live already" if built.was_live else "live"
+    console.print(
+        f"{described.output.bundle}: bundle {built.manifest.number}, "
+        f"{built.manifest.rows:,} rows, {done}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@indexer.command()
+@BUNDLE
+@click.option("--sizes", is_flag=True, help="Compare sizes only, without reading every byte.")
+@reporting
+def verify(bundle: Path, *, sizes: bool) -> None:
+    """Check every file of BUNDLE against its manifest, and that it opens.
+
+    Names each file that is missing or damaged. Exit code 1 when there is one.
+    """
+    from atlas.bundle.bundle import Bundle, check_files
+    from atlas.bundle.manifest import read_current, read_manifest
+    from indexer.progress import Terminal
+
+    manifest = read_manifest(read_current(bundle))
+    verification: Literal["full", "sizes"] = "sizes" if sizes else "full"
+    with Terminal().stage("verify", len(manifest.files), "files") as advance:
+        problems = check_files(bundle, manifest.files, verification, lambda _entry: advance(1))
+    for problem in problems:
+        click.echo(f"indexer: {problem}", err=True)
+    if problems:
+        sys.exit(1)
+    Bundle.open(bundle, "sizes")
+    size_bytes = sum(entry.size_bytes for entry in manifest.files)
+    click.echo(
+        f"{bundle}: bundle {manifest.number} is whole: {len(manifest.files)} files, "
+        f"{size_bytes:,} bytes, {manifest.rows:,} rows"
+    )
+
+
+@indexer.command()
+@BUNDLE
+@click.option("--queries", default=500, show_default=True, help="Queries of each kind.")
+@click.option("--k", default=10, show_default=True, help="Hits compared for each query.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the sample of queries.")
+@click.option("--json", "as_json", is_flag=True, help="Print the curves as JSON.")
+@reporting
+def measure(bundle: Path, *, queries: int, k: int, seed: int, as_json: bool) -> None:
+    """Measure the recall of BUNDLE against exact search, at every cost.
+
+    Image-like queries are stored rows; text-like queries are captions of its taxa, asked only
+    where the space's encoder can be loaded. Prints a table; the bundle stays as it is.
+    """
+    from atlas.bundle.manifest import encode_json
+    from indexer.progress import Terminal
+    from indexer.remeasure import measure_bundle
+
+    curves = measure_bundle(bundle, queries=queries, k=k, seed=seed, watcher=Terminal())
+    if as_json:
+        click.echo(encode_json(curves).decode(), nl=False)
+        return
+    for curve in curves:
+        table = Table(
+            "queries",
+            "path",
+            "probes",
+            "fetch",
+            f"recall@{k}",
+            "asked",
+            "",
+            box=None,
+            title=f"space {curve.space}, {curve.rows:,} rows",
+            title_justify="left",
+        )
+        for point in curve.points:
+            table.add_row(
+                point.queries,
+                point.path,
+                str(point.probes),
+                str(point.fetch),
+                f"{point.recall:.4f}",
+                str(point.asked),
+                "default" if point.default else "",
+            )
+        Console().print(table)

@@ -1,0 +1,120 @@
+"""What is fixed when an assembly starts: the bundle's number, names and date.
+
+A resumed assembly goes on with them, so that it ends with the same bundle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from atlas.bundle.bundle import SEGMENTS, SPACES
+from atlas.bundle.files import atomic_write
+from atlas.bundle.manifest import (
+    CURRENT,
+    Manifest,
+    SpaceEntry,
+    encode_json,
+    read_current,
+    read_manifest,
+    read_struct,
+)
+from atlas.bundle.publish import next_number
+from atlas.errors import BuildError
+from indexer.account import Parts
+from indexer.plan import Plan
+from indexer.work import WorkFolder
+
+# Raised by hand when a change of the code makes another bundle from the same parts.
+_ASSEMBLY_VERSION = 1
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """Number, names and date of the bundle in the making."""
+
+    identity: str
+    number: int
+    first_segment: int
+    spaces: tuple[SpaceEntry, ...]
+    built_at: str
+
+    @property
+    def catalog_name(self) -> str:
+        """Name of the DuckDB file in the bundle."""
+        return f"catalog-{self.number:06d}.duckdb"
+
+    @property
+    def rejects_name(self) -> str:
+        """Name of the rejects file in the bundle."""
+        return f"rejects-{self.number:06d}.parquet"
+
+    def space_folder(self, space: str) -> str:
+        """Folder of a space below `spaces/`."""
+        return next(entry.folder for entry in self.spaces if entry.name == space)
+
+
+def identity_of(plan: Plan, parts: Parts) -> str:
+    """SHA-256, in hex, of all that the bundle follows from: its parts and the plan's settings."""
+    shaping = {
+        "version": _ASSEMBLY_VERSION,
+        "plan": plan.fingerprint(),
+        "parts": {name: report.identity for name, report in parts.embedded.items()},
+    }
+    return hashlib.sha256(msgspec.json.encode(shaping, order="sorted")).hexdigest()
+
+
+def live_manifest(root: Path) -> Manifest | None:
+    """The manifest that is live in `root`, None where there is none yet."""
+    return read_manifest(read_current(root)) if (root / CURRENT).exists() else None
+
+
+def begin(plan: Plan, work: WorkFolder, identity: str) -> State:
+    """The state of the assembly that was begun with this identity, or of a fresh one.
+
+    An assembly of another identity is removed: its files follow from other input.
+    """
+    if work.state.exists():
+        state = read_struct(work.state, State)
+        if state.identity == identity:
+            return state
+    if work.assembly.exists():
+        shutil.rmtree(work.assembly)
+    root = plan.output.bundle
+    number = next_number(root)
+    state = State(
+        identity=identity,
+        number=number,
+        first_segment=_next_segment(root),
+        spaces=tuple(
+            SpaceEntry(name=space.name, folder=_free_folder(root / SPACES, space.name, number))
+            for space in plan.spaces
+        ),
+        built_at=datetime.fromtimestamp(_built_at_s(), UTC).isoformat(),
+    )
+    atomic_write(work.state, encode_json(state))
+    return state
+
+
+def _next_segment(root: Path) -> int:
+    names = [path.name for path in (root / SEGMENTS).glob("[0-9]*")]
+    return 1 + max((int(name) for name in names), default=0)
+
+
+def _free_folder(spaces: Path, name: str, number: int) -> str:
+    """The space's name, or with the number where an earlier bundle's space has that folder."""
+    return f"{name}-{number:06d}" if (spaces / name).exists() else name
+
+
+def _built_at_s() -> int:
+    """Seconds since 1970: SOURCE_DATE_EPOCH where set, as reproducible builds do, else now."""
+    stated = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        return int(stated) if stated else int(time.time())
+    except ValueError as error:
+        raise BuildError("start", f"SOURCE_DATE_EPOCH is not a number: {stated!r}") from error

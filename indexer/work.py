@@ -1,0 +1,145 @@
+"""Where a build's files lie in its work folder, and Parquet written piece by piece.
+
+Names only: a stage is told paths and does not know of other stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from atlas.bundle.files import atomic_path
+
+ROW_GROUP_ROWS = 65_536
+
+
+class PartFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """The files of one embedded part: records, rejects, and vectors by space."""
+
+    records: Path
+    rejects: Path
+    vectors: dict[str, Path]
+
+
+class WorkFolder(msgspec.Struct, frozen=True):
+    """Layout of a build's work folder.
+
+    Parts are kept from build to build, each with its own identity. What is put together from them
+    lies in one folder, which is started afresh when any of them has changed.
+    """
+
+    root: Path
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one build that works here."""
+        return self.root / "lock"
+
+    @property
+    def read(self) -> Path:
+        """Parts as their source gave them."""
+        return self.root / "read"
+
+    @property
+    def embed(self) -> Path:
+        """Parts with vectors."""
+        return self.root / "embed"
+
+    @property
+    def assembly(self) -> Path:
+        """What is made of all parts together."""
+        return self.root / "assembly"
+
+    @property
+    def state(self) -> Path:
+        """What is fixed when an assembly starts: its identity, number and time."""
+        return self.assembly / "state.json"
+
+    @property
+    def scratch(self) -> Path:
+        """Where DuckDB may spill."""
+        return self.assembly / "scratch"
+
+    @property
+    def order(self) -> Path:
+        """Where each row of the bundle comes from; written last of what sorting writes."""
+        return self.assembly / "order.parquet"
+
+    @property
+    def taxa(self) -> Path:
+        """The taxon tree, in preorder."""
+        return self.assembly / "taxa.parquet"
+
+    @property
+    def taxon_names(self) -> Path:
+        """Every name of every taxon."""
+        return self.assembly / "names.parquet"
+
+    @property
+    def duplicates(self) -> Path:
+        """Rows refused because their image was there already."""
+        return self.assembly / "duplicates.parquet"
+
+    @property
+    def rejects(self) -> Path:
+        """Every rejected row of the build."""
+        return self.assembly / "rejects.parquet"
+
+    @property
+    def catalog(self) -> Path:
+        """The DuckDB file in the making."""
+        return self.assembly / "catalog.duckdb"
+
+    def segment(self, name: str) -> Path:
+        """Folder of a segment in the making."""
+        return self.assembly / "segments" / name
+
+    def space(self, name: str) -> Path:
+        """Folder of a space in the making."""
+        return self.assembly / "spaces" / name
+
+
+@contextmanager
+def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """Write a Parquet file whole or not at all; equal rows give equal bytes."""
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        yield writer
+
+
+def batches_of(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: Iterable[object] = ()
+) -> pa.RecordBatchReader:
+    """Run a query and stream its rows as Arrow batches, in the query's order."""
+    reader: pa.RecordBatchReader = connection.execute(query, list(parameters)).to_arrow_reader(
+        ROW_GROUP_ROWS
+    )
+    return reader
+
+
+def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+    """Write batches in row groups of a fixed size, however they come; returns the rows written."""
+    rows = 0
+    waiting: list[pa.RecordBatch] = []
+    waiting_rows = 0
+    with parquet_writer(path, schema) as writer:
+        for batch in batches:
+            waiting.append(batch)
+            waiting_rows += batch.num_rows
+            while waiting_rows >= ROW_GROUP_ROWS:
+                table = pa.Table.from_batches(waiting, schema)
+                writer.write_table(table.slice(0, ROW_GROUP_ROWS).combine_chunks())
+                rows += ROW_GROUP_ROWS
+                waiting = table.slice(ROW_GROUP_ROWS).to_batches()
+                waiting_rows -= ROW_GROUP_ROWS
+        table = pa.Table.from_batches(waiting, schema)
+        writer.write_table(table.combine_chunks())
+        return rows + int(table.num_rows)
