@@ -20,16 +20,16 @@ _SCHEMAS = (
 
 
 def compiled_operators_load() -> bool:
-    """Whether torchvision's compiled operators load beside this torch."""
+    """Whether torchvision's compiled operators are there and load beside this torch."""
     spec = importlib.util.find_spec("torchvision")
     folders = spec.submodule_search_locations if spec is not None else None
     libraries = [path for folder in folders or [] for path in Path(folder).glob("_C*.so")]
     try:
         for library in libraries:
-            torch.ops.load_library(str(library))
+            torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
     except OSError:
         return False
-    return True
+    return bool(libraries)
 
 
 def declare_missing_operators() -> torch.library.Library | None:
@@ -40,9 +40,11 @@ def declare_missing_operators() -> torch.library.Library | None:
     """
     if compiled_operators_load():
         return None
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = torch.library.Library(  # type: ignore[no-untyped-call]
+        "torchvision", "FRAGMENT"
+    )
     for schema in _SCHEMAS:
-        library.define(schema)
+        library.define(schema)  # type: ignore[no-untyped-call]
     return library
 
 
