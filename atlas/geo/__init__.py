@@ -1,0 +1,1 @@
+"""Where things are: H3 cells, shapes that limit a question, map tiles. Pure functions."""
