@@ -1,0 +1,316 @@
+"""The read side of a bundle's DuckDB file: records, taxa, sources, licences, and plain tables.
+
+The connection is private and read-only. Threads: every call works on a cursor of its own, because
+threads that share one DuckDB connection were seen to get each other's values. Knows tables, not
+questions: filters and maps bring their own SQL.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from atlas.errors import BundleError, NotFound
+
+RowIds = npt.NDArray[np.int64]
+
+
+class TaxonLabel(msgspec.Struct, frozen=True, kw_only=True):
+    """Enough of a taxon to name it."""
+
+    taxon_id: int
+    scientific_name: str
+    common_name: str | None
+    rank: str
+
+
+class Taxon(msgspec.Struct, frozen=True, kw_only=True):
+    """A taxon. Its subtree is the ids `taxon_id` to `last_descendant`.
+
+    `lineage` runs from the root to the parent. `path` has one name a rank of the bundle, "" where
+    a rank is empty. `images` counts the subtree, `images_here` the taxon itself.
+    """
+
+    taxon_id: int
+    parent_id: int | None
+    last_descendant: int
+    depth: int
+    rank: str
+    scientific_name: str
+    common_name: str | None
+    lineage: tuple[TaxonLabel, ...]
+    path: tuple[str, ...]
+    images: int
+    images_here: int
+
+
+class TaxonNameRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One name of a taxon; `kind` is `scientific` or `common`."""
+
+    name: str
+    kind: str
+    language: str | None
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Where rows came from, and how to cite it."""
+
+    source_id: int
+    key: str
+    title: str
+    citation: str
+    licence: str
+    url: str
+    kind: str
+    rows: int
+
+
+class Licence(msgspec.Struct, frozen=True, kw_only=True):
+    """A licence; `hosting` tells whether the build kept pictures under it."""
+
+    licence_id: int
+    code: str
+    title: str
+    url: str
+    hosting: bool
+
+
+class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the atlas with its taxon, source and licences.
+
+    `scientific_name` is the record's own spelling, `taxon` what it was matched to. `licence` is
+    the record's, `media_licence` the photo's. `media_type` is None where the bundle does not host
+    the picture. Dates are the first and last day the observation may have been on.
+    """
+
+    row_id: int
+    image_id: uuid.UUID
+    occurrence_id: str | None
+    taxon: TaxonLabel
+    scientific_name: str | None
+    cell: int | None
+    cell_resolution: int | None
+    latitude: float | None
+    longitude: float | None
+    uncertainty_m: float | None
+    observed_from: date | None
+    observed_to: date | None
+    observer: str | None
+    basis_of_record: str | None
+    source: Source
+    licence: Licence | None
+    media_licence: Licence | None
+    rights_holder: str | None
+    reference_url: str | None
+    media_url: str | None
+    media_type: str | None
+    flags: int
+
+
+# First pick the rows, then join: with the pick materialised the join never scans `image` again,
+# and a list of plain numbers lets DuckDB skip every block that holds none of them.
+_IMAGES = """
+WITH chosen AS MATERIALIZED (SELECT * FROM image WHERE row_id IN ({row_ids}))
+SELECT chosen.row_id, image_id, occurrence_id, chosen.taxon_id,
+    taxon.scientific_name AS taxon_name, taxon.common_name, taxon.rank, chosen.scientific_name,
+    cell, cell_resolution, latitude, longitude, uncertainty_m, observed_from, observed_to,
+    observer, basis_of_record, source_id, licence_id, media_licence_id, rights_holder,
+    reference_url, media_url, media_type, flags
+FROM chosen JOIN taxon USING (taxon_id)
+"""
+
+
+class Catalog:
+    """An open catalog; close it when its bundle is no longer served."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+        """Use `Catalog.open`."""
+        self._connection = connection
+        self.path = path
+        # A few rows each, immutable with the bundle: read once.
+        self._sources = {
+            row["source_id"]: msgspec.convert(row, Source)
+            for row in self._records(f"SELECT {_columns(Source)} FROM source ORDER BY source_id")
+        }
+        self._licences = {
+            row["licence_id"]: msgspec.convert(row, Licence)
+            for row in self._records(f"SELECT {_columns(Licence)} FROM licence ORDER BY licence_id")
+        }
+
+    @classmethod
+    def open(cls, path: Path, *, threads: int = 1) -> Catalog:
+        """Open a DuckDB file read-only; `threads` is DuckDB's own number for all calls together.
+
+        BundleError when the file is missing or is not a catalog.
+        """
+        # The file may have come from elsewhere: nothing in it may reach out or load code.
+        config: dict[str, Any] = {
+            "threads": threads,
+            "enable_external_access": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        if not path.is_file():
+            raise BundleError(path, "this file is missing")
+        try:
+            return cls(duckdb.connect(str(path), read_only=True, config=config), path)
+        except duckdb.Error as error:
+            raise BundleError(path, "this file is not a catalog that can be read") from error
+
+    def close(self) -> None:
+        """Close the file; calls under way on other threads fail after this."""
+        self._connection.close()
+
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        cursor = self._connection.cursor()
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+    def table(
+        self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Run a query and return its columns as arrays.
+
+        Columns that may be null come as masked arrays, text as objects. `parameters` are bound,
+        a sequence to `?` and a mapping to `$name`; never put a user's value into `sql`.
+        """
+        with self._cursor() as cursor:
+            columns: dict[str, npt.NDArray[Any]] = cursor.execute(sql, parameters).fetchnumpy()
+        return columns
+
+    def _records(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
+        with self._cursor() as cursor:
+            cursor.execute(sql, parameters)
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def rows(self, condition: str, parameters: Sequence[object] = ()) -> RowIds:
+        """Row ids of the images that meet an SQL condition on `image`, sorted, (n,) int64."""
+        found = self.table(f"SELECT row_id FROM image WHERE {condition}", parameters)["row_id"]
+        # A scan keeps the order of the table, which is that of the ids; sorting what is sorted
+        # costs one pass, and makes the order a promise.
+        return np.sort(np.asarray(found, np.int64), kind="stable")
+
+    def images(self, row_ids: Sequence[int] | RowIds) -> tuple[ImageRow, ...]:
+        """Rows by id, in the order asked; NotFound when one does not exist."""
+        if len(row_ids) == 0:
+            return ()
+        wanted = [int(row_id) for row_id in row_ids]
+        listed = ", ".join(map(str, sorted(set(wanted))))
+        found = {
+            record["row_id"]: self._image(record)
+            for record in self._records(_IMAGES.format(row_ids=listed))
+        }
+        missing = [row_id for row_id in wanted if row_id not in found]
+        if missing:
+            raise NotFound("row", str(missing[0]))
+        return tuple(found[row_id] for row_id in wanted)
+
+    def _image(self, record: dict[str, Any]) -> ImageRow:
+        taxon = TaxonLabel(
+            taxon_id=record.pop("taxon_id"),
+            scientific_name=record.pop("taxon_name"),
+            common_name=record.pop("common_name"),
+            rank=record.pop("rank"),
+        )
+        return ImageRow(
+            taxon=taxon,
+            source=self._sources[record.pop("source_id")],
+            licence=self._licence(record.pop("licence_id")),
+            media_licence=self._licence(record.pop("media_licence_id")),
+            **record,
+        )
+
+    def _licence(self, licence_id: int | None) -> Licence | None:
+        return None if licence_id is None else self._licences[licence_id]
+
+    def row_of(self, image_id: uuid.UUID) -> int:
+        """Row id of an image; NotFound when the atlas has none by this id."""
+        found = self._records("SELECT row_id FROM image_key WHERE image_id = ?", [image_id])
+        if not found:
+            raise NotFound("image", str(image_id))
+        return int(found[0]["row_id"])
+
+    def image_id_of(self, row_id: int) -> uuid.UUID:
+        """Image id of a row; NotFound when there is no such row."""
+        found = self._records("SELECT image_id FROM image WHERE row_id = ?", [row_id])
+        if not found:
+            raise NotFound("row", str(row_id))
+        image_id: uuid.UUID = found[0]["image_id"]
+        return image_id
+
+    def taxon(self, taxon_id: int) -> Taxon:
+        """One taxon with its lineage and counts; NotFound when there is none by this id."""
+        found = self._records("SELECT * FROM taxon WHERE taxon_id = ?", [taxon_id])
+        if not found:
+            raise NotFound("taxon", str(taxon_id))
+        record = found[0]
+        labels = {label.taxon_id: label for label in self.taxon_labels(record["lineage"])}
+        record["lineage"] = tuple(labels[ancestor] for ancestor in record["lineage"])
+        return msgspec.convert(record, Taxon, strict=True)
+
+    def taxon_labels(self, taxon_ids: Sequence[int] | RowIds) -> tuple[TaxonLabel, ...]:
+        """Names of taxa, in the order asked; NotFound when one does not exist."""
+        if len(taxon_ids) == 0:
+            return ()
+        wanted = [int(taxon_id) for taxon_id in taxon_ids]
+        listed = ", ".join(map(str, sorted(set(wanted))))
+        found = {
+            record["taxon_id"]: TaxonLabel(**record)
+            for record in self._records(
+                f"SELECT {_columns(TaxonLabel)} FROM taxon WHERE taxon_id IN ({listed})"
+            )
+        }
+        missing = [taxon_id for taxon_id in wanted if taxon_id not in found]
+        if missing:
+            raise NotFound("taxon", str(missing[0]))
+        return tuple(found[taxon_id] for taxon_id in wanted)
+
+    def taxon_names(self, taxon_id: int) -> tuple[TaxonNameRow, ...]:
+        """Every name of a taxon, scientific first, then by name."""
+        return tuple(
+            TaxonNameRow(**record)
+            for record in self._records(
+                "SELECT DISTINCT name, kind, language FROM taxon_name WHERE taxon_id = ? "
+                "ORDER BY kind DESC, name, language",
+                [taxon_id],
+            )
+        )
+
+    def taxon_interval(self, taxon_id: int) -> tuple[int, int]:
+        """First and last taxon id of a subtree; NotFound when there is no such taxon."""
+        found = self._records("SELECT last_descendant FROM taxon WHERE taxon_id = ?", [taxon_id])
+        if not found:
+            raise NotFound("taxon", str(taxon_id))
+        return taxon_id, int(found[0]["last_descendant"])
+
+    def sources(self) -> tuple[Source, ...]:
+        """All sources, by id."""
+        return tuple(self._sources.values())
+
+    def licences(self) -> tuple[Licence, ...]:
+        """All licences that a record or a photo carries, by id."""
+        return tuple(self._licences.values())
+
+    def held_back_flags(self) -> int:
+        """Bit mask of the quality flags that the default filter holds back."""
+        mask = 0
+        for record in self._records("SELECT bit FROM flag WHERE held_back"):
+            mask |= int(record["bit"])
+        return mask
+
+
+def _columns(kind: type[msgspec.Struct]) -> str:
+    return ", ".join(kind.__struct_fields__)

@@ -1,0 +1,125 @@
+"""Turns a filter into the rows of each segment that pass it, and keeps what was asked lately.
+
+Threads: safe from any; two threads that ask for the same new filter at once may both compile it.
+Knows the catalog and the segments' row ranges, nothing of vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from cachetools import LRUCache
+
+from atlas.bundle.segment import Segment
+from atlas.catalog import Catalog
+from atlas.search.filters import Condition, Filter, condition_of, key_of
+from atlas.search.selection import Selection
+
+RowIds = npt.NDArray[np.int64]
+
+
+class CompiledFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows that pass: one selection a segment, in the bundle's order.
+
+    `matching` is their exact number. `held_back` counts the rows that meet every condition and
+    are hidden by the default quality filter alone (0 when the filter says `flags: all`).
+    """
+
+    key: bytes
+    selections: tuple[Selection, ...]
+    matching: int
+    held_back: int
+
+
+class FilterCompiler:
+    """Compiles filters for one bundle, which never changes, so nothing kept goes stale."""
+
+    def __init__(
+        self, catalog: Catalog, segments: Sequence[Segment], *, finest: int, cache_bytes: int
+    ) -> None:
+        """`finest` is the resolution cells are stored at; `cache_bytes` bounds what is kept."""
+        self._catalog = catalog
+        self._segments = tuple(segments)
+        self._finest = finest
+        self._removed = tuple(
+            np.fromiter(segment.tombstones, np.int64, len(segment.tombstones))
+            for segment in self._segments
+        )
+        mask = catalog.held_back_flags()
+        held_back = catalog.rows("flags & ? <> 0", [mask]) if mask else np.empty(0, np.int64)
+        self._held_back = self._by_segment(held_back)
+        self._kept: LRUCache[bytes, CompiledFilter] = LRUCache(cache_bytes, getsizeof=_size_bytes)
+        self._lock = Lock()
+
+    def compile(self, asked: Filter) -> CompiledFilter:
+        """Rows that pass `asked`; InvalidQuery names the field at fault."""
+        key = key_of(asked)
+        with self._lock:
+            kept: CompiledFilter | None = self._kept.get(key)
+        if kept is not None:
+            return kept
+        compiled = self._compile(asked, key)
+        with self._lock:
+            if _size_bytes(compiled) <= self._kept.maxsize:
+                self._kept[key] = compiled
+        return compiled
+
+    def _compile(self, asked: Filter, key: bytes) -> CompiledFilter:
+        condition = condition_of(asked, self._catalog, finest=self._finest)
+        present = tuple(
+            selection.without(removed)
+            for selection, removed in zip(self._met(condition), self._removed, strict=True)
+        )
+        passing = present
+        if asked.flags == "default":
+            passing = tuple(
+                selection.without(held_back)
+                for selection, held_back in zip(present, self._held_back, strict=True)
+            )
+        matching = sum(selection.count for selection in passing)
+        return CompiledFilter(
+            key=key,
+            selections=passing,
+            matching=matching,
+            held_back=sum(selection.count for selection in present) - matching,
+        )
+
+    def _met(self, condition: Condition) -> tuple[Selection, ...]:
+        """Rows that meet the condition, removed ones included."""
+        if not condition.sql:
+            return tuple(Selection.everything(segment.rows) for segment in self._segments)
+        row_ids = self._row_ids(condition)
+        return tuple(
+            Selection.of_positions(positions, segment.rows)
+            for positions, segment in zip(self._by_segment(row_ids), self._segments, strict=True)
+        )
+
+    def _row_ids(self, condition: Condition) -> RowIds:
+        if condition.polygon is None:
+            return self._catalog.rows(condition.sql, condition.parameters)
+        # The condition holds the polygon's box; what is left is tested point by point.
+        found = self._catalog.table(
+            f"SELECT row_id, latitude, longitude FROM image WHERE {condition.sql} ORDER BY row_id",
+            condition.parameters,
+        )
+        inside = condition.polygon.contains(found["latitude"], found["longitude"])
+        row_ids: RowIds = np.asarray(found["row_id"], np.int64)[inside]
+        return row_ids
+
+    def _by_segment(self, row_ids: RowIds) -> tuple[RowIds, ...]:
+        """Split sorted row ids into positions within each segment."""
+        pieces = []
+        for segment in self._segments:
+            first, last = np.searchsorted(
+                row_ids, [segment.first_row, segment.first_row + segment.rows]
+            )
+            pieces.append(row_ids[first:last] - segment.first_row)
+        return tuple(pieces)
+
+
+def _size_bytes(compiled: CompiledFilter) -> int:
+    return len(compiled.key) + sum(selection.size_bytes for selection in compiled.selections)

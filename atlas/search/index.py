@@ -1,0 +1,210 @@
+"""The approximate index of a space: its kind, its training, its content, its search.
+
+Pure functions on FAISS objects, used by the builder and the server alike. Threads: searching one
+index from many threads is safe because no parameter is ever set on it; training and encoding
+belong to one caller. OpenMP's thread count is kept per calling thread, so every search sets its
+own to one: many requests with one thread each beat the reverse.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from atlas.search.selection import Selection
+from atlas.search.vectors import Positions, Vectors
+
+EXACT = "exact"
+AUTO = "auto"
+
+# Below this many points a list, k-means warns and the lists become arbitrary (FAISS's own bound).
+_TRAINING_ROWS_PER_LIST = 39
+_MOST_LISTS = 65_536
+_CODE_BYTES = 96
+# OPQ alternates between rotating and quantising, 3 s a round at 16,384 x 768 on one core; FAISS's
+# own 50 rounds on 65,536 rows take a quarter of an hour and gain nothing after re-ranking.
+_OPQ_ROUNDS = 4
+_OPQ_TRAINING_ROWS = 16_384
+# Points a centroid that a codebook of 256 is trained on; FAISS's 256 cost four times the time.
+_POINTS_PER_CODE = 64
+_ENCODE_ROWS = 16_384
+
+
+def lists_for(rows: int) -> int:
+    """Inverted lists for `rows` rows: the power of two nearest to 4 sqrt(rows), trainable."""
+    wanted = round(math.log2(4.0 * math.sqrt(max(rows, 1))))
+    trainable = int(math.log2(max(1, rows // _TRAINING_ROWS_PER_LIST)))
+    return min(1 << min(wanted, trainable), _MOST_LISTS)
+
+
+def codes_for(dim: int) -> str | None:
+    """The pattern `OPQ…,IVF{n},PQ…` with a code of about 96 bytes; None when `dim` is too small.
+
+    The number of sub-vectors must divide the dimension that OPQ puts out. It is the divisor of
+    `dim` nearest to 96 that leaves at least four numbers each; where a dimension has no fitting
+    divisor, OPQ drops the few last dimensions instead.
+    """
+    if dim < 4:
+        return None
+    most = dim // 4
+    divisors = [m for m in range(1, most + 1) if dim % m == 0]
+    nearest = min(divisors, key=lambda m: (abs(m - _CODE_BYTES), -m))
+    wanted = min(_CODE_BYTES, most)
+    if 2 * nearest >= wanted:
+        return f"OPQ{nearest},IVF{{n}},PQ{nearest}"
+    return f"OPQ{wanted}_{dim // wanted * wanted},IVF{{n}},PQ{wanted}"
+
+
+def factory_for(
+    rows: int, dim: int, requested: str = AUTO, exact_below: int = 100_000
+) -> str | None:
+    """FAISS factory string for a space of `rows` rows, or None for exact search only.
+
+    `requested` is `auto`, `exact`, or a factory string in which `{n}` stands for the number of
+    lists. Below `exact_below` rows every space is exact: the scan takes milliseconds.
+    Raises ValueError when a requested string is not an inverted-file index of this dimension.
+    """
+    pattern = codes_for(dim) if requested == AUTO else requested
+    if requested == EXACT or pattern is None or rows < exact_below:
+        return None
+    factory = pattern.replace("{n}", str(lists_for(rows)))
+    _new_index(factory, dim)
+    return factory
+
+
+def _new_index(factory: str, dim: int) -> faiss.Index:
+    try:
+        index = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
+        faiss.extract_index_ivf(index)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{factory!r} is not an inverted-file index for {dim} dimensions"
+        ) from error
+    return index
+
+
+def list_count(index: faiss.Index) -> int:
+    """Number of inverted lists."""
+    return int(faiss.extract_index_ivf(index).nlist)
+
+
+def training_rows(factory: str) -> int:
+    """How many vectors `train` makes use of; a larger sample is only slower."""
+    lists = re.search(r"IVF(\d+)", factory)
+    per_lists = 64 * int(lists[1]) if lists else 0
+    return max(65_536, per_lists)
+
+
+def train(sample: npt.NDArray[np.floating], factory: str, *, seed: int = 0) -> faiss.Index:
+    """Train an empty inner-product index on `sample`, (n, dim), unit vectors, any float type.
+
+    Rotation, lists and codec are learnt once and shared by all segments. The same sample, factory
+    and seed give the same index. Raises ValueError when the sample is too small to train on.
+    """
+    rows, dim = sample.shape
+    index = _new_index(factory, dim)
+    lists = list_count(index)
+    if rows < max(lists, 256):
+        raise ValueError(f"{factory} needs at least {max(lists, 256)} vectors; {rows} are given")
+    limit = training_rows(factory)
+    if rows > limit:
+        chosen = np.random.default_rng(seed).choice(rows, limit, replace=False)
+        sample = sample[np.sort(chosen)]
+    _prepare(index, seed)
+    index.train(np.ascontiguousarray(sample, np.float32))
+    return index
+
+
+def _prepare(index: faiss.Index, seed: int) -> None:
+    """Bound the work of training and seed every k-means inside; OPQ's own start is fixed."""
+    if isinstance(index, faiss.IndexPreTransform):
+        for position in range(index.chain.size()):
+            transform = faiss.downcast_VectorTransform(index.chain.at(position))
+            if isinstance(transform, faiss.OPQMatrix):
+                transform.niter = _OPQ_ROUNDS
+                transform.max_train_points = _OPQ_TRAINING_ROWS
+    ivf = faiss.downcast_index(faiss.extract_index_ivf(index))
+    ivf.cp.seed = seed + 1
+    if isinstance(ivf, faiss.IndexIVFPQ):
+        ivf.pq.cp.seed = seed + 1
+        ivf.pq.cp.max_points_per_centroid = _POINTS_PER_CODE
+
+
+def encode_segment(
+    trained: faiss.Index, vectors: Vectors
+) -> tuple[faiss.Index, npt.NDArray[np.int32]]:
+    """Fill a copy of `trained` with a segment's vectors, (rows, dim) float16.
+
+    Returns the index, whose ids are positions in the segment, and for each position the number
+    of its inverted list, (rows,) int32.
+    """
+    index = faiss.clone_index(trained)
+    for start in range(0, len(vectors), _ENCODE_ROWS):
+        index.add(np.ascontiguousarray(vectors[start : start + _ENCODE_ROWS], np.float32))
+    lists = faiss.extract_index_ivf(index).invlists
+    list_numbers = np.full(len(vectors), -1, np.int32)
+    for number in range(lists.nlist):
+        size = lists.list_size(number)
+        if size:
+            held = faiss.rev_swig_ptr(lists.get_ids(number), size)
+            list_numbers[held] = number
+    return index, list_numbers
+
+
+def write_index(index: faiss.Index, path: Path) -> None:
+    """Write an index, trained or filled, to `path` (give it a temporary name, then rename)."""
+    faiss.write_index(index, str(path))
+
+
+def read_index(path: Path) -> faiss.Index:
+    """Read an index; inverted lists stay on disk and are mapped. RuntimeError when damaged."""
+    return faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+
+
+def default_probes(lists: int) -> int:
+    """Lists to probe where no measured curve says better: a sixteenth, at least 16, at most 256."""
+    return min(lists, max(16, min(lists // 16, 256)))
+
+
+def find_candidates(
+    index: faiss.Index,
+    query: npt.NDArray[np.float32],
+    *,
+    fetch: int,
+    probes: int,
+    selection: Selection,
+) -> Positions:
+    """Up to `fetch` passing positions that the codes rank nearest to `query`, (dim,), sorted.
+
+    Only rows of `selection` count, so fewer come back only when the probed lists hold fewer.
+    The scores of the codes are not returned: they are too coarse to show or to order by.
+    """
+    faiss.omp_set_num_threads(1)
+    selector, content = _selector(selection)
+    parameters = faiss.SearchParametersIVF(nprobe=min(probes, list_count(index)), sel=selector)
+    if isinstance(index, faiss.IndexPreTransform):
+        outer = faiss.SearchParametersPreTransform(index_params=parameters)
+    else:
+        outer = parameters
+    _, found = index.search(query[np.newaxis], fetch, params=outer)
+    del selector, content  # FAISS holds bare pointers to both until here
+    positions: Positions = np.sort(found[0][found[0] >= 0])
+    return positions
+
+
+def _selector(
+    selection: Selection,
+) -> tuple[faiss.IDSelector | None, npt.NDArray[np.uint8] | None]:
+    """A selector and the memory it points into."""
+    if selection.all_rows:
+        return None, None
+    if selection.run is not None:
+        # Positions rise within every list, so a run is found by bisection, not by testing each.
+        return faiss.IDSelectorRange(selection.run.start, selection.run.stop, True), None
+    bits = selection.bits()
+    return faiss.IDSelectorBitmap(bits), bits

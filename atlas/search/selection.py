@@ -1,0 +1,142 @@
+"""Which rows of one segment pass a filter: a run, a list of positions, or a bit a row.
+
+The form follows the content, so that memory stays below a bit a row or eight bytes a passing row,
+whichever is less. Immutable: safe from any thread. Knows nothing of filters or vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+Positions = npt.NDArray[np.int64]
+Passing = npt.NDArray[np.bool_]
+
+# A position takes 64 bits: from one passing row in 64 up, a bit a row is smaller.
+_BITS_FROM_ONE_IN = 64
+
+
+class Selection:
+    """The passing positions of a segment of `rows` rows; `count` of them.
+
+    `run` is the slice of positions when they are contiguous, else None.
+    """
+
+    __slots__ = ("_bits", "_positions", "count", "rows", "run")
+
+    def __init__(
+        self,
+        rows: int,
+        count: int,
+        *,
+        run: slice | None = None,
+        positions: Positions | None = None,
+        bits: npt.NDArray[np.uint8] | None = None,
+    ) -> None:
+        """Use the class methods; exactly one form is given."""
+        self.rows = rows
+        self.count = count
+        self.run = run
+        self._positions = positions
+        self._bits = bits
+
+    @classmethod
+    def everything(cls, rows: int) -> Selection:
+        """All rows of a segment."""
+        return cls(rows, rows, run=slice(0, rows))
+
+    @classmethod
+    def of_positions(cls, positions: Positions, rows: int) -> Selection:
+        """Sorted distinct positions, (n,) int64, in the smallest form."""
+        count = len(positions)
+        if count == 0:
+            return cls(rows, 0, run=slice(0, 0))
+        first, last = int(positions[0]), int(positions[-1])
+        if last - first + 1 == count:
+            return cls(rows, count, run=slice(first, last + 1))
+        if count * _BITS_FROM_ONE_IN >= rows:
+            mask = np.zeros(rows, bool)
+            mask[positions] = True
+            return cls(rows, count, bits=np.packbits(mask, bitorder="little"))
+        return cls(rows, count, positions=positions)
+
+    @property
+    def all_rows(self) -> bool:
+        """Whether every row of the segment passes."""
+        return self.count == self.rows
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory held by the form."""
+        held = (form.nbytes for form in (self._positions, self._bits) if form is not None)
+        return 64 + sum(held)
+
+    def without(self, positions: Positions) -> Selection:
+        """The same selection less these positions, (n,) int64, sorted, distinct."""
+        if len(positions) == 0 or self.count == 0:
+            return self
+        if self._positions is not None:
+            kept = ~np.isin(self._positions, positions, assume_unique=True)
+            return Selection.of_positions(self._positions[kept], self.rows)
+        mask = self._mask(0, self.rows)
+        mask[positions] = False
+        return Selection.of_positions(np.flatnonzero(mask), self.rows)
+
+    def contains(self, positions: Positions) -> Passing:
+        """Whether each position passes, bool, the shape of `positions`."""
+        if self.run is not None:
+            inside: Passing = (positions >= self.run.start) & (positions < self.run.stop)
+        elif self._bits is not None:
+            inside = (self._bits[positions >> 3] >> (positions & 7).astype(np.uint8)) & 1 != 0
+        else:
+            inside = np.isin(positions, self.positions())
+        return inside
+
+    def positions(self) -> Positions:
+        """All passing positions, sorted, int64; eight bytes a row."""
+        if self._positions is not None:
+            return self._positions
+        if self.run is not None:
+            return np.arange(self.run.start, self.run.stop, dtype=np.int64)
+        return np.flatnonzero(self._mask(0, self.rows))
+
+    def bits(self) -> npt.NDArray[np.uint8]:
+        """One bit a row of the segment, lowest bit first, as FAISS's bitmap selector reads."""
+        if self._bits is not None:
+            return self._bits
+        return np.packbits(self._mask(0, self.rows), bitorder="little")
+
+    def blocks(self, rows: int = 65_536) -> Iterator[slice | Positions]:
+        """The selection in order, in pieces that span at most `rows` rows (a multiple of 8)."""
+        if self.run is not None:
+            for start in range(self.run.start, self.run.stop, rows):
+                yield slice(start, min(start + rows, self.run.stop))
+        elif self._positions is not None:
+            for start in range(0, self.count, rows):
+                yield self._positions[start : start + rows]
+        else:
+            yield from self._bit_blocks(rows)
+
+    def _bit_blocks(self, rows: int) -> Iterator[slice | Positions]:
+        for start in range(0, self.rows, rows):
+            stop = min(start + rows, self.rows)
+            found = np.flatnonzero(self._mask(start, stop)) + start
+            if len(found) == stop - start:
+                yield slice(start, stop)  # nothing is missing here: read the rows in place
+            elif len(found):
+                yield found
+
+    def _mask(self, start: int, stop: int) -> Passing:
+        """Whether each position from `start`, a multiple of 8, to `stop - 1` passes."""
+        if self._bits is not None:
+            packed = self._bits[start // 8 : (stop + 7) // 8]
+            return np.unpackbits(packed, count=stop - start, bitorder="little").astype(bool)
+        mask = np.zeros(stop - start, bool)
+        if self.run is not None:
+            mask[max(self.run.start - start, 0) : max(self.run.stop - start, 0)] = True
+        elif self._positions is not None:
+            first, last = np.searchsorted(self._positions, [start, stop])
+            mask[self._positions[first:last] - start] = True
+        return mask

@@ -1,0 +1,1 @@
+"""What the performance pages are made from; never part of the default test run."""

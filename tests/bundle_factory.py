@@ -1,0 +1,104 @@
+"""Small bundles of given vectors and records, without the indexer: several segments, any index.
+
+For tests of searching; pictures and sources are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pyroaring import BitMap
+
+from atlas.bundle.bundle import SPACE_FILE, Bundle
+from atlas.bundle.manifest import (
+    Manifest,
+    SegmentEntry,
+    SpaceDescription,
+    SpaceEntry,
+    encode_json,
+)
+from atlas.bundle.publish import describe_file, publish
+from atlas.bundle.segment import TOMBSTONES, index_name, list_numbers_name, vectors_name
+from atlas.search.index import encode_segment, train, write_index
+from tests.catalog_factory import FINEST, ImageCase, write_catalog
+
+SPACE = "small"
+
+
+def random_vectors(rows: int, dim: int, seed: int) -> npt.NDArray[np.float16]:
+    """Random unit vectors, (rows, dim), of which every fifth repeats the one before it: ties."""
+    vectors = np.random.default_rng(seed).standard_normal((rows, dim))
+    vectors[5::5] = vectors[4:-1:5]
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+
+
+def write_bundle(
+    root: Path,
+    vectors: Sequence[npt.NDArray[np.float16]],
+    *,
+    images: Sequence[ImageCase] | None = None,
+    removed: Sequence[int] = (),
+    factories: Sequence[str | None] | None = None,
+    number: int = 1,
+) -> Bundle:
+    """Write and open a bundle with one segment for each array of `vectors`.
+
+    `images` has one record a row of all segments together; `removed` are row ids with a tombstone;
+    `factories` gives each segment an index of that kind, None leaves it without.
+    """
+    total = sum(len(part) for part in vectors)
+    dim = vectors[0].shape[1]
+    files, entries, first_row = [], [], 0
+    for i, part in enumerate(vectors):
+        folder = root / "segments" / f"{i:04d}"
+        folder.mkdir(parents=True)
+        inside = [row - first_row for row in removed if 0 <= row - first_row < len(part)]
+        _write_segment(folder, part, inside, None if factories is None else factories[i])
+        files += sorted(folder.iterdir())
+        entries.append(
+            SegmentEntry(name=folder.name, first_row=first_row, rows=len(part), hosts_pictures=False)
+        )
+        first_row += len(part)
+    space = root / "spaces" / SPACE / SPACE_FILE
+    space.parent.mkdir(parents=True)
+    space.write_bytes(encode_json(SpaceDescription(name=SPACE, encoder="", dim=dim)))
+    catalog = write_catalog(
+        root / "catalog.duckdb", [ImageCase()] * total if images is None else images
+    )
+    files += [space, catalog]
+    publish(
+        root,
+        Manifest(
+            format_version=1,
+            number=number,
+            title="small",
+            description="",
+            demonstration=False,
+            built_at="2026-01-01T00:00:00Z",
+            plan_fingerprint="",
+            rows=total,
+            ranks=("kingdom", "genus", "species"),
+            cell_resolution=FINEST,
+            catalog=catalog.name,
+            rejects="",
+            segments=tuple(entries),
+            spaces=(SpaceEntry(name=SPACE, folder=SPACE),),
+            sources=(),
+            files=tuple(describe_file(root, file) for file in files),
+        ),
+    )
+    return Bundle.open(root)
+
+
+def _write_segment(
+    folder: Path, vectors: npt.NDArray[np.float16], removed: Sequence[int], factory: str | None
+) -> None:
+    vectors.tofile(folder / vectors_name(SPACE))
+    (folder / TOMBSTONES).write_bytes(BitMap(removed).serialize())
+    if factory is not None:
+        index, list_numbers = encode_segment(train(vectors, factory), vectors)
+        write_index(index, folder / index_name(SPACE))
+        list_numbers.tofile(folder / list_numbers_name(SPACE))

@@ -1,0 +1,59 @@
+"""Selections: every form holds the same set of positions."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from atlas.search.selection import Selection
+
+ROWS = 300
+
+
+def _array(positions: set[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.array(sorted(positions), np.int64)
+
+
+@st.composite
+def _position_sets(draw: st.DrawFn) -> set[int]:
+    """Scattered few, dense many, and contiguous sets, so that every form comes up."""
+    kind = draw(st.sampled_from(["few", "many", "run"]))
+    if kind == "few":
+        return draw(st.sets(st.integers(0, ROWS - 1), max_size=4))
+    if kind == "many":
+        return set(range(ROWS)) - draw(st.sets(st.integers(0, ROWS - 1), max_size=200))
+    first = draw(st.integers(0, ROWS - 1))
+    return set(range(first, draw(st.integers(first, ROWS))))
+
+
+@settings(max_examples=200, deadline=None)
+@given(_position_sets(), _position_sets(), st.sampled_from([8, 64, 4096]))
+def test_every_form_is_the_same_set(chosen: set[int], less: set[int], block: int) -> None:
+    """A form that lost or gained a position would answer with rows that do not pass."""
+    for selection, wanted in (
+        (Selection.of_positions(_array(chosen), ROWS), chosen),
+        (Selection.of_positions(_array(chosen), ROWS).without(_array(less)), chosen - less),
+        (Selection.everything(ROWS).without(_array(less)), set(range(ROWS)) - less),
+    ):
+        assert selection.count == len(wanted)
+        assert selection.positions().tolist() == sorted(wanted)
+        bits = np.unpackbits(selection.bits(), count=ROWS, bitorder="little")
+        assert np.flatnonzero(bits).tolist() == sorted(wanted)
+        inside = selection.contains(np.arange(ROWS, dtype=np.int64))
+        assert np.flatnonzero(inside).tolist() == sorted(wanted)
+        pieces = [
+            np.arange(piece.start, piece.stop) if isinstance(piece, slice) else piece
+            for piece in selection.blocks(block)
+        ]
+        assert all(len(piece) <= block for piece in pieces)
+        assert np.concatenate([np.empty(0, np.int64), *pieces]).tolist() == sorted(wanted)
+        assert selection.all_rows == (len(wanted) == ROWS)
+
+
+def test_memory_stays_below_a_bit_a_row() -> None:
+    """Eight bytes for each of hundreds of millions of passing rows would not fit a server."""
+    rows = 80_000
+    most = Selection.everything(rows).without(np.arange(0, rows, 97, dtype=np.int64))
+    assert most.size_bytes <= rows // 8 + 64
+    assert Selection.everything(rows).size_bytes <= 64
