@@ -194,7 +194,10 @@ class Assembly:
         with self._watcher.stage("train", 1, factory) as advance:
             files = [(self._folder(cut) / vectors_name(space), cut.rows) for cut in self._cuts]
             wanted = None if settings.train_rows == "auto" else settings.train_rows
-            train_space(files, dim, factory, trained, rows_wanted=wanted, seed=settings.seed)
+            try:
+                train_space(files, dim, factory, trained, rows_wanted=wanted, seed=settings.seed)
+            except ValueError as error:
+                raise BuildError("train", str(error)) from error
             advance(1)
         with self._watcher.stage("encode", self._rows, "rows") as advance:
             for cut in self._cuts:

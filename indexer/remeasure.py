@@ -52,9 +52,10 @@ def measure_bundle(
 
 def _taxon_names(bundle: Bundle) -> pa.Table:
     with duckdb.connect(str(bundle.catalog_path), read_only=True) as connection:
-        return connection.execute(
+        names: pa.Table = connection.sql(
             "SELECT scientific_name, common_name FROM taxon ORDER BY taxon_id"
         ).to_arrow_table()
+        return names
 
 
 def _captions(

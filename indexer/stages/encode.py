@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import faiss
 import numpy as np
 import numpy.typing as npt
 
 from atlas.bundle.files import atomic_path, atomic_write
 from atlas.bundle.segment import index_name, list_numbers_name, vectors_name
-from atlas.search.index import encode_segment, read_index, write_index
+from atlas.search.index import encode_segment, write_index
 
 
 def encode_rows(folder: Path, space: str, rows: int, dim: int, trained: Path) -> None:
@@ -23,7 +24,8 @@ def encode_rows(folder: Path, space: str, rows: int, dim: int, trained: Path) ->
     vectors: npt.NDArray[np.float16] = np.memmap(
         folder / vectors_name(space), np.float16, mode="r", shape=(rows, dim)
     )
-    index, list_numbers = encode_segment(read_index(trained), vectors)
+    # Into memory: FAISS cannot copy inverted lists that are mapped from a file.
+    index, list_numbers = encode_segment(faiss.read_index(str(trained)), vectors)
     with atomic_path(index_path) as temporary:
         write_index(index, temporary)
     atomic_write(numbers_path, list_numbers.tobytes())
