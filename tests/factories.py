@@ -32,30 +32,17 @@ TINY_GEOMETRY: dict[str, Any] = {
 _PREPROCESSING = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
 
 # Real lineages; one has an empty family, and Oenanthe is a bird and a plant.
-LINEAGES: tuple[tuple[str, ...], ...] = (
-    ("Animalia", "Chordata", "Amphibia", "Anura", "Hylidae", "Agalychnis", "Agalychnis callidryas"),
-    ("Animalia", "Chordata", "Amphibia", "Anura", "Hylidae", "Hyla", "Hyla arborea"),
-    ("Animalia", "Chordata", "Amphibia", "Anura", "Ranidae", "Rana", "Rana temporaria"),
-    (
-        "Animalia",
-        "Chordata",
-        "Aves",
-        "Passeriformes",
-        "Muscicapidae",
-        "Oenanthe",
-        "Oenanthe deserti",
-    ),
-    ("Animalia", "Chordata", "Aves", "Anseriformes", "Anatidae", "Anas", "Anas platyrhynchos"),
-    (
-        "Plantae",
-        "Tracheophyta",
-        "Magnoliopsida",
-        "Apiales",
-        "Apiaceae",
-        "Oenanthe",
-        "Oenanthe aquatica",
-    ),
-    ("Fungi", "Basidiomycota", "Agaricomycetes", "Agaricales", "", "Amanita", "Amanita muscaria"),
+LINEAGES: tuple[tuple[str, ...], ...] = tuple(
+    tuple(lineage.split("/"))
+    for lineage in (
+        "Animalia/Chordata/Amphibia/Anura/Hylidae/Agalychnis/Agalychnis callidryas",
+        "Animalia/Chordata/Amphibia/Anura/Hylidae/Hyla/Hyla arborea",
+        "Animalia/Chordata/Amphibia/Anura/Ranidae/Rana/Rana temporaria",
+        "Animalia/Chordata/Aves/Passeriformes/Muscicapidae/Oenanthe/Oenanthe deserti",
+        "Animalia/Chordata/Aves/Anseriformes/Anatidae/Anas/Anas platyrhynchos",
+        "Plantae/Tracheophyta/Magnoliopsida/Apiales/Apiaceae/Oenanthe/Oenanthe aquatica",
+        "Fungi/Basidiomycota/Agaricomycetes/Agaricales//Amanita/Amanita muscaria",
+    )
 )
 COMMON_NAMES = (
     "Red-eyed tree frog",
