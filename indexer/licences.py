@@ -28,7 +28,7 @@ _ELEMENT_ORDER = ("BY", "NC", "ND", "SA")
 
 _CC_URL = re.compile(
     r"(?:https?://)?(?:www\.)?creativecommons\.org/licen[sc]es/"
-    r"(?P<kind>[a-z-]+)/(?P<version>\d\.\d)(?:/(?P<port>[a-z]{2,3}))?"
+    r"(?P<kind>by[a-z-]*)(?:/(?P<version>\d\.\d)(?:/(?P<port>[a-z]{2,3}))?)?"
     r"(?:/(?:legalcode|deed)(?:\.[a-z_-]+)?)?/?(?:[?#].*)?",
     re.ASCII,
 )

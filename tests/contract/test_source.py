@@ -1,0 +1,160 @@
+"""What holds for every source: the same checks run over each implementation."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from atlas.errors import BuildError, PictureError
+from indexer.plan_sections import EmbeddingsSection, FolderSection
+from indexer.records import RECORD_SCHEMA, REJECT_SCHEMA, RejectReason
+from indexer.sources import Source
+from indexer.sources.embeddings import EmbeddingsSource
+from indexer.sources.folder import FolderSource
+
+RANKS = ("kingdom", "genus", "species")
+ROWS = 11
+
+
+def rows() -> list[dict[str, str]]:
+    """Eleven rows, two of which are refused."""
+    made = [
+        {
+            "file": f"{number}.png",
+            "occurrenceID": f"o-{number}",
+            "kingdom": "Animalia",
+            "scientificName": "Hyla arborea",
+            "decimalLatitude": f"{number}.5",
+            "decimalLongitude": "4.25",
+        }
+        for number in range(ROWS)
+    ]
+    made[4]["file"] = ""
+    made[9]["file"] = "../up.png"
+    return made
+
+
+def folder_of(records: Path) -> FolderSource:
+    """A folder source of a table."""
+    photos = records.parent / "photos"
+    photos.mkdir(exist_ok=True)
+    section = FolderSection(key="s", title="S", path=photos, records=records)
+    return FolderSource(section, ranks=RANKS, resolution=7, part_rows=4, max_file_bytes=1_000_000)
+
+
+def text_folder(folder: Path) -> Source:
+    """A folder with a CSV table."""
+    made = rows()
+    lines = [",".join(made[0]), *(",".join(row.values()) for row in made)]
+    (folder / "records.csv").write_text("\n".join(lines))
+    return folder_of(folder / "records.csv")
+
+
+def parquet_folder(folder: Path) -> Source:
+    """A folder with a Parquet table of several row groups."""
+    pq.write_table(pa.Table.from_pylist(rows()), folder / "records.parquet", row_group_size=3)
+    return folder_of(folder / "records.parquet")
+
+
+def ready_vectors(folder: Path) -> Source:
+    """Two files of ready vectors."""
+    table = pa.table(
+        {
+            "uuid": [f"{number:08x}-0000-4000-8000-000000000000" for number in range(ROWS)],
+            "emb": [[0.0, 0.0] if number in {4, 9} else [1.0, number] for number in range(ROWS)],
+            "kingdom": ["Animalia"] * ROWS,
+        }
+    )
+    pq.write_table(table.slice(0, 6), folder / "1.parquet", row_group_size=2)
+    pq.write_table(table.slice(6), folder / "2.parquet")
+    section = EmbeddingsSection(key="s", title="S", path=folder / "*.parquet", space="tiny")
+    return EmbeddingsSource(section, ranks=RANKS, dim=None)
+
+
+SOURCES = (text_folder, parquet_folder, ready_vectors)
+
+
+@pytest.fixture(params=SOURCES, ids=lambda make: make.__name__)
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
+    """Each source in turn, of eleven rows with two rejects."""
+    make: Callable[[Path], Source] = request.param
+    return make(tmp_path)
+
+
+def test_parts_are_always_the_same_and_cover_all_rows(source: Source) -> None:
+    """Would break: a resumed build takes another part for one that is finished."""
+    parts = source.parts()
+    assert source.parts() == parts
+    assert len(parts) > 1
+    assert sum(part.rows for part in parts) == ROWS
+    assert [part.number for part in parts] == list(range(len(parts)))
+    names = [part.name for part in parts]
+    assert names == sorted(set(names))
+    assert all(part.source_key == source.settings.key for part in parts)
+
+
+def test_every_row_is_a_record_or_a_reject(source: Source) -> None:
+    """Would break: a source drops rows, or does not say where the refused ones stand."""
+    reasons = set(RejectReason)
+    rejected = 0
+    for part in source.parts():
+        read = source.read(part)
+        assert read.rows_in == part.rows == read.records.num_rows + read.rejects.num_rows
+        rejected += read.rejects.num_rows
+        for reject in read.rejects.to_pylist():
+            assert reject["reason"] in reasons
+            assert reject["part"] == part.name
+            assert reject["stage"] == "read"
+            assert str(reject["row"]) in reject["detail"]
+    assert rejected == 2
+
+
+def test_records_have_the_schema(source: Source) -> None:
+    """Would break: a later stage fails on one kind of source only."""
+    for part in source.parts():
+        read = source.read(part)
+        assert read.records.select(RECORD_SCHEMA.names).schema.equals(RECORD_SCHEMA)
+        assert read.rejects.schema.equals(REJECT_SCHEMA)
+        read.records.validate(full=True)
+        for name in RECORD_SCHEMA.names:
+            if not RECORD_SCHEMA.field(name).nullable:
+                assert read.records[name].null_count == 0
+        assert all(len(names) == len(RANKS) for names in read.records["lineage"].to_pylist())
+
+
+def test_reading_again_gives_the_same(source: Source) -> None:
+    """Would break: a part that is done twice differs, in this process or in another."""
+    copied: Source = pickle.loads(pickle.dumps(source))  # noqa: S301 - as worker processes do
+    for part in reversed(source.parts()):
+        read, again = source.read(part), copied.read(part)
+        assert read.records.equals(again.records)
+        assert read.rejects.equals(again.rejects)
+
+
+def test_image_ids_and_rows_are_unique(source: Source) -> None:
+    """Would break: two images share an id, or a reject points to the wrong row."""
+    tables = [source.read(part).records for part in source.parts()]
+    ids = [image_id for table in tables for image_id in table["image_id"].to_pylist()]
+    assert len(set(ids)) == len(ids) == ROWS - 2
+
+
+def test_a_changed_file_is_noticed(source: Source) -> None:
+    """Would break: a build mixes two versions of its input."""
+    part = source.parts()[0]
+    with part.file.open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(BuildError, match="changed"):
+        source.read(part)
+
+
+def test_a_missing_picture_is_a_picture_error(source: Source) -> None:
+    """Would break: one missing file stops the build."""
+    with pytest.raises(PictureError) as caught:
+        source.picture("nowhere.png")
+    assert caught.value.reason == RejectReason.FILE_MISSING
+    assert source.picture_stamp("nowhere.png") == ""
