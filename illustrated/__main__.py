@@ -41,7 +41,7 @@ def sheet(out: Path, seed: int) -> None:
 
 @main.command()
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
-@click.option("--steps", default=3000, show_default=True, help="Optimiser steps of 128 drawings.")
+@click.option("--steps", default=1600, show_default=True, help="Optimiser steps of 128 drawings.")
 @click.option("--drawings", default=40_000, show_default=True)
 @click.option("--peak-rate", default=2e-3, show_default=True)
 @click.option("--seed", default=7, show_default=True)
@@ -108,6 +108,25 @@ def evaluate(model: Path, queries: int, seed: int, side_px: int) -> None:
         f"{report.pictures} new drawings: {report.precision_at_10:.4f}"
     )
     click.echo(f'"red-eyed frogs near rivers": {report.headline_hits} of 10')
+
+
+@main.command()
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--records", default=5000, show_default=True, help="Rows, bad ones included.")
+@click.option("--seed", default=7, show_default=True)
+@click.option("--side-px", default=320, show_default=True, help="Width of the pictures.")
+def make(out: Path, records: int, seed: int, side_px: int) -> None:
+    """Write OUT/images, OUT/records.csv and OUT/expected.json."""
+    from illustrated.make import make_atlas
+
+    with _bar() as bar:
+        task = bar.add_task("drawing the demonstration atlas", total=records)
+        try:
+            counts = make_atlas(out, records, seed, side_px, lambda count: bar.advance(task, count))
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+    listed = ", ".join(f"{count} {fate}" for fate, count in counts.items())
+    click.echo(f"{out}: {records} rows to be {listed}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ colour, so that every batch holds the confusions that matter.
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
@@ -73,7 +74,7 @@ def render_drawings(
     `done` is told how many more drawings are ready.
     """
     looks = training_looks(count, seed)
-    path = folder / f"drawings-{count}-{seed}-{side_px}.npy"
+    path = folder / f"drawings-{count}-{seed}-{side_px}-{drawing_version()}.npy"
     if path.exists():
         return Drawings(np.load(path, mmap_mode="r"), looks)
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,6 +88,13 @@ def render_drawings(
     np.save(unfinished, pixels)
     unfinished.rename(path)
     return Drawings(pixels, looks)
+
+
+def drawing_version() -> str:
+    """A short digest of the code that draws, so that old drawings are never taken for new ones."""
+    here = Path(__file__).parent
+    sources = sorted([here / "looks.py", *(here / "drawing").glob("*.py")])
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:10]
 
 
 def _render_chunk(

@@ -38,12 +38,18 @@ Rows = npt.NDArray[np.int64]
 
 
 class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that decides a training run; the same plan resumes the same run."""
+    """Everything that decides a training run; the same plan resumes the same run.
 
-    steps: int = 3000
+    The first part, up to `small_until`, sees pictures of `small_side_px`, which takes half the
+    time of full-size ones (measured: 1.2 against 2.3 processor seconds a step of 128).
+    """
+
+    steps: int = 1600
     drawings: int = 40_000
     batch: int = 128
-    captions_each: int = 4
+    captions_each: int = 2
+    small_side_px: int = 64
+    small_until: float = 0.55
     peak_rate: float = 2e-3
     warm_up_steps: int = 150
     heads_until: float = 0.85
@@ -144,7 +150,7 @@ class _Trainer:
             {"params": decayed, "weight_decay": self.plan.weight_decay},
             {"params": kept, "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=self.plan.peak_rate, betas=(0.9, 0.98))
+        return torch.optim.AdamW(groups, lr=self.plan.peak_rate, betas=(0.9, 0.98), fused=True)
 
     def advance(self) -> tuple[float, float, float]:
         """One optimiser step; returns the loss, its retrieval part and the accent head's part."""
@@ -221,8 +227,12 @@ class _Trainer:
         moves[:, 1] = np.stack([np.sin(angle) * mirror, np.cos(angle), angle * 0], axis=1)
         moves *= scale[:, None, None].astype(np.float32)
         moves[:, :, 2] = random.uniform(-0.08, 0.08, (count, 2))
+        small = self.step < self.plan.small_until * self.plan.steps
+        side_px = self.plan.small_side_px if small else pictures.shape[-1]
         grid = F.affine_grid(
-            torch.from_numpy(moves).to(self.device), list(pictures.shape), align_corners=False
+            torch.from_numpy(moves).to(self.device),
+            [count, 3, side_px, side_px],
+            align_corners=False,
         )
         pictures = F.grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)
         light = random.uniform(0.9, 1.1, (count, 1, 1, 1)) * random.uniform(0.97, 1.03, (count, 3, 1, 1))

