@@ -1,0 +1,6 @@
+"""`python -m atlas` and the console script `atlas`."""
+
+from atlas.commands import main
+
+if __name__ == "__main__":
+    main()

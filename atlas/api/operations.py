@@ -1,0 +1,57 @@
+"""Health, metrics and the way in: what operators and browsers ask first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+from litestar.response import Redirect
+
+from atlas.api.schemas import AtlasDescription, Health
+from atlas.api.serving import Serving
+
+# Litestar adds the character set.
+EXPOSITION = "text/plain; version=0.0.4"
+API_PAGE = "/schema"
+
+
+class HealthController(Controller):
+    """Whether the server lives, and whether it can answer."""
+
+    path = "/health"
+    tags = ("operations",)
+
+    @get("/live", operation_id="getLive", summary="The process answers", sync_to_thread=False)
+    def live(self) -> Health:
+        """The process answers; says nothing of the bundle."""
+        return Health()
+
+    @get("/ready", operation_id="getReady", summary="The atlas is open", sync_to_thread=False)
+    def ready(self, serving: NamedDependency[Serving]) -> Health:
+        """The bundle is verified and open: the server listens only after that."""
+        return Health(bundle=serving.bundle_number)
+
+
+class AtlasController(Controller):
+    """The atlas itself."""
+
+    path = "/v1/atlas"
+    tags = ("atlas",)
+
+    @get("/", operation_id="getAtlas", summary="What this atlas is", sync_to_thread=False)
+    def atlas(self, description: NamedDependency[AtlasDescription]) -> AtlasDescription:
+        """Counts, spaces with their measured recall, sources to cite, licences, flags, rejects."""
+        return description
+
+
+@get("/metrics", operation_id="getMetrics", tags=["operations"], sync_to_thread=False)
+def metrics(exposition: NamedDependency[Callable[[], bytes]]) -> Response[bytes]:
+    """Metrics in Prometheus' text format."""
+    return Response(exposition(), media_type=EXPOSITION)
+
+
+@get("/", include_in_schema=False, sync_to_thread=False)
+def home() -> Redirect:
+    """The way to the API's page."""
+    return Redirect(API_PAGE)

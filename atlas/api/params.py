@@ -1,0 +1,121 @@
+"""Query parameters that are more than one value: read, and refused with the field's name.
+
+Pure. A parameter may be repeated or hold several values with commas between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from litestar.params import QueryParameter
+
+from atlas.api.problems import field_of
+from atlas.api.questions import Search
+from atlas.api.uploads import SearchForm
+from atlas.errors import InvalidQuery
+from atlas.geo.shapes import BoundingBox
+
+# Parameters that are named otherwise than the field of the filter that they fill.
+_PARAMETERS = {"observed": "from", "observed.from": "from", "observed.to": "to"}
+
+BoxText: TypeAlias = Annotated[
+    str | None,
+    QueryParameter(
+        description="west,south,east,north in degrees; west > east crosses the antimeridian",
+        max_length=200,
+    ),
+]
+
+
+def parse_box(text: str | None, field: str = "bbox") -> BoundingBox | None:
+    """The box written as `west,south,east,north`; None for None."""
+    if text is None:
+        return None
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InvalidQuery(field, "must be four numbers: west,south,east,north") from error
+    try:
+        return BoundingBox(west=west, south=south, east=east, north=north)
+    except InvalidQuery as error:
+        raise InvalidQuery(field, error.problem) from error
+
+
+def as_parameter(error: InvalidQuery) -> InvalidQuery:
+    """The same error with the field named as the query parameter that it came from."""
+    field = error.field.removeprefix("filter.")
+    return InvalidQuery(_PARAMETERS.get(field, field), error.problem)
+
+
+def search_of_query(
+    *,
+    text: str,
+    limit: int | None,
+    cursor: str | None,
+    exact: bool,
+    space: str | None,
+    taxon: int | None,
+    bbox: str | None,
+    first: str | None,
+    last: str | None,
+    months: Sequence[str] | None,
+    licences: Sequence[str] | None,
+    sources: Sequence[str] | None,
+    cells: Sequence[str] | None,
+    max_uncertainty_m: float | None,
+    flags: str | None,
+) -> Search:
+    """The search that query parameters ask for; InvalidQuery names the parameter at fault."""
+    box = parse_box(bbox)
+    observed = _given({"from": first, "to": last})
+    limits = {
+        "taxon": taxon,
+        "bbox": None if box is None else (box.west, box.south, box.east, box.north),
+        "observed": observed or None,
+        "months": _words(months),
+        "licences": _words(licences),
+        "sources": _words(sources),
+        "cells": _words(cells),
+        "max_uncertainty_m": max_uncertainty_m,
+        "flags": flags,
+    }
+    asked = {"text": text, "limit": limit, "cursor": cursor, "exact": exact, "space": space}
+    try:
+        return to_search({**_given(asked), "filter": _given(limits)})
+    except InvalidQuery as error:
+        raise as_parameter(error) from error
+
+
+def search_of_form(form: SearchForm) -> Search:
+    """The search that goes with an uploaded photo; `filter` is JSON."""
+    asked = _given(
+        {"limit": form.limit, "cursor": form.cursor, "exact": form.exact, "space": form.space}
+    )
+    if form.filter:
+        try:
+            asked["filter"] = msgspec.json.decode(form.filter)
+        except msgspec.DecodeError as error:
+            raise InvalidQuery("filter", f"is not JSON: {error}") from error
+    return to_search(asked)
+
+
+def to_search(values: Mapping[str, Any]) -> Search:
+    """Check plain values against `Search`; InvalidQuery names the field by its dotted path."""
+    try:
+        return msgspec.convert(values, Search, strict=False)
+    except msgspec.ValidationError as error:
+        field, problem = field_of(str(error))
+        raise InvalidQuery(field, problem) from error
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _words(values: Sequence[str] | None) -> list[str] | None:
+    """All values of a repeated or comma-separated parameter; None where it is not given."""
+    if values is None:
+        return None
+    return [word.strip() for value in values for word in value.split(",") if word.strip()]

@@ -1,0 +1,280 @@
+"""What goes over the wire: msgspec structs, named as in Darwin Core where a term exists.
+
+Pure data. Structs of the domain that are already fit for the wire (the filter of a search, name
+matches, distributions) are used as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from atlas.species.distribution import OccupiedCell, TargetGroup
+from atlas.species.names import NameMatch
+
+
+class Schema(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer of the API."""
+
+
+class TaxonName(Schema, frozen=True, kw_only=True):
+    """A taxon as a hit names it."""
+
+    taxon_id: int
+    scientific_name: str
+    common_name: str | None
+    rank: str
+
+
+CellNumber = Annotated[str, Meta(description="H3 cell as 15 hexadecimal digits")]
+Day = Annotated[str, Meta(description="ISO 8601 day, or an interval of two days as first/last")]
+
+
+class Record(Schema, frozen=True, kw_only=True):
+    """One photo with the record it belongs to.
+
+    `licence` is the photo's, `record_licence` the record's; they may differ. `lat` and `lon` are
+    as published, which may be generalised; `cell` is never finer than `uncertainty_m` allows.
+    """
+
+    image_id: UUID
+    taxon: TaxonName
+    verbatim_name: Annotated[str, Meta(description="scientificName as the record gives it")]
+    cell: CellNumber | None
+    lat: float | None
+    lon: float | None
+    uncertainty_m: float | None
+    observed_on: Day | None
+    observer: str | None
+    basis_of_record: str | None
+    media_url: str | None
+    source_url: str | None
+    licence: str | None
+    record_licence: str | None
+    rights_holder: str | None
+    dataset: str
+    occurrence_id: str | None
+    flags: list[str]
+
+
+class Hit(Record, frozen=True, kw_only=True):
+    """A record that answers a search; `score` is the exact cosine with the question."""
+
+    score: float
+
+
+class Plan(Schema, frozen=True, kw_only=True):
+    """How a search ran: the path taken, in all segments together, and the rows it scored."""
+
+    path: str
+    rows_scored: int
+    segments: list[SegmentPlan]
+
+
+class SegmentPlan(Schema, frozen=True, kw_only=True):
+    """How one segment was searched."""
+
+    segment: str
+    path: str
+    passing: int
+    rows_scored: int
+
+
+class Interpretation(Schema, frozen=True, kw_only=True):
+    """How the words were read; `spans` are the parts understood as something else than looks."""
+
+    text: str
+    spans: list[dict[str, Any]] = []
+
+
+class TookMs(Schema, frozen=True, kw_only=True):
+    """Time of each step, in milliseconds."""
+
+    encode: float
+    search: float
+    rows: float
+    total: float
+
+
+class SearchAnswer(Schema, frozen=True, kw_only=True):
+    """A page of hits, best first.
+
+    `matching` is the exact number of rows that pass the filter, `held_back` how many more the
+    default quality filter hides. `next_cursor` is null on the last page.
+    """
+
+    hits: list[Hit]
+    next_cursor: str | None
+    matching: int
+    held_back: int
+    space: str
+    plan: Plan
+    interpretation: Interpretation | None
+    took_ms: TookMs
+
+
+class RankName(Schema, frozen=True, kw_only=True):
+    """One rank of a lineage; both nulls where the source left the rank empty."""
+
+    rank: str
+    scientific_name: str | None
+    taxon_id: int | None
+
+
+class ChildTaxon(Schema, frozen=True, kw_only=True):
+    """A direct child in the tree."""
+
+    taxon_id: int
+    scientific_name: str
+    common_name: str | None
+    rank: str
+    images: int
+
+
+class TaxonCounts(Schema, frozen=True, kw_only=True):
+    """Counts of a taxon with all below it, and of what hangs on the taxon itself."""
+
+    images: int
+    images_here: int
+    taxa: Annotated[int, Meta(description="taxa below this one")]
+    children: int
+
+
+class Taxon(Schema, frozen=True, kw_only=True):
+    """One taxon: its lineage with empty ranks kept, its children, its counts."""
+
+    taxon_id: int
+    parent_id: int | None
+    scientific_name: str
+    common_name: str | None
+    common_names: list[CommonName]
+    rank: str
+    lineage: list[RankName]
+    children: list[ChildTaxon]
+    counts: TaxonCounts
+
+
+class CommonName(Schema, frozen=True, kw_only=True):
+    """A name in a language (ISO 639 code, empty where unknown)."""
+
+    name: str
+    language: str
+
+
+class TaxonMatches(Schema, frozen=True, kw_only=True):
+    """Completions, best first."""
+
+    taxa: list[NameMatch]
+
+
+class Geometry(Schema, frozen=True, kw_only=True):
+    """GeoJSON geometry of a cell; a cell across the antimeridian has several polygons."""
+
+    type: Literal["MultiPolygon"] = "MultiPolygon"
+    coordinates: list[list[list[tuple[float, float]]]]
+
+
+class Feature(Schema, frozen=True, kw_only=True):
+    """A cell as a GeoJSON feature."""
+
+    type: Literal["Feature"] = "Feature"
+    id: CellNumber
+    geometry: Geometry
+    properties: OccupiedCell
+
+
+class FeatureCollection(Schema, frozen=True, kw_only=True):
+    """A distribution as GeoJSON, with what the JSON answer says about the whole."""
+
+    type: Literal["FeatureCollection"] = "FeatureCollection"
+    taxon_id: int
+    resolution: int
+    target_group: TargetGroup
+    records: int
+    coarse_records: int
+    features: list[Feature]
+
+
+class AtlasCounts(Schema, frozen=True, kw_only=True):
+    """What the bundle holds."""
+
+    images: int
+    records: int
+    taxa: int
+    species: int
+    cells: int
+    rejects: int
+
+
+class SpaceSummary(Schema, frozen=True, kw_only=True):
+    """One encoder's vector space and what was measured of it."""
+
+    name: str
+    encoder: str
+    dim: int
+    fingerprint: str | None
+    index: Annotated[str | None, Meta(description="FAISS factory; null where search is exact")]
+    reads_text: Annotated[bool, Meta(description="whether this server has its encoder loaded")]
+    recall: Annotated[Any, Meta(description="the bundle's curve.json; null where none was made")]
+
+
+class SourceSummary(Schema, frozen=True, kw_only=True):
+    """A source to cite, and its account: rows in = rows out + rejects."""
+
+    key: str
+    kind: str
+    title: str
+    citation: str
+    licence: str
+    url: str
+    rows_in: int
+    rows_out: int
+    rejects: dict[str, int]
+
+
+class LicenceSummary(Schema, frozen=True, kw_only=True):
+    """A licence that records or photos of the bundle carry."""
+
+    code: str
+    title: str
+    url: str
+    hosting: Annotated[bool, Meta(description="whether photos under it may be hosted")]
+    images: int
+
+
+class FlagSummary(Schema, frozen=True, kw_only=True):
+    """A quality flag; `held_back` flags are hidden unless a filter asks for them."""
+
+    name: str
+    meaning: str
+    held_back: bool
+    images: int
+
+
+class AtlasDescription(Schema, frozen=True, kw_only=True):
+    """What this atlas is and what to cite."""
+
+    title: str
+    description: str
+    demonstration: bool
+    bundle: int
+    built_at: str
+    counts: AtlasCounts
+    ranks: list[str]
+    cell_resolution: int
+    default_space: str
+    spaces: list[SpaceSummary]
+    sources: list[SourceSummary]
+    licences: list[LicenceSummary]
+    flags: list[FlagSummary]
+    rejects: Annotated[dict[str, int], Meta(description="refused rows by reason, all sources")]
+
+
+class Health(Schema, frozen=True, kw_only=True):
+    """State of the server."""
+
+    status: Literal["ok"] = "ok"
+    bundle: int | None = None

@@ -1,0 +1,102 @@
+"""`/v1/search`: photos by words, by a stored photo, by a vector, by an uploaded photo."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromQuery, JSONBody, MultipartBody, QueryParameter
+
+from atlas.api.params import BoxText, as_parameter, search_of_form, search_of_query
+from atlas.api.problems import MEDIA_TYPE, Problem
+from atlas.api.questions import Questions, Search
+from atlas.api.schemas import SearchAnswer
+from atlas.api.uploads import SearchForm
+from atlas.errors import InvalidQuery
+
+_REFUSALS = {
+    422: ResponseSpec(Problem, description="A field is at fault", media_type=MEDIA_TYPE),
+    503: ResponseSpec(Problem, description="Too busy; see Retry-After", media_type=MEDIA_TYPE),
+}
+Words = Annotated[
+    list[str] | None, QueryParameter(description="several by repetition or with commas")
+]
+
+
+class SearchController(Controller):
+    """Photos, best first, with an exact count of what passes the filter."""
+
+    path = "/v1/search"
+    tags = ("search",)
+
+    @post("/", operation_id="search", summary="Search", status_code=200, responses=_REFUSALS)
+    async def search(
+        self, data: JSONBody[Search], questions: NamedDependency[Questions]
+    ) -> SearchAnswer:
+        """Search by exactly one of `text`, `image_id` and `vector`, within a filter."""
+        return await questions.ask(data)
+
+    @get("/", operation_id="searchByText", summary="Search by words", responses=_REFUSALS)
+    async def search_by_text(
+        self,
+        questions: NamedDependency[Questions],
+        text: Annotated[str, QueryParameter(description="what the photo shows")],
+        taxon: Annotated[
+            int | None, QueryParameter(description="taxon_id; it and all below")
+        ] = None,
+        bbox: BoxText = None,
+        first: Annotated[
+            str | None, QueryParameter(name="from", description="first day, ISO 8601")
+        ] = None,
+        last: Annotated[
+            str | None, QueryParameter(name="to", description="last day, included, ISO 8601")
+        ] = None,
+        months: Words = None,
+        licences: Words = None,
+        sources: Words = None,
+        cells: Words = None,
+        max_uncertainty_m: FromQuery[float | None] = None,
+        flags: FromQuery[str | None] = None,
+        limit: FromQuery[int | None] = None,
+        cursor: FromQuery[str | None] = None,
+        exact: FromQuery[bool] = False,
+        space: FromQuery[str | None] = None,
+    ) -> SearchAnswer:
+        """The same with query parameters, for links and simple clients."""
+        search = search_of_query(
+            text=text,
+            limit=limit,
+            cursor=cursor,
+            exact=exact,
+            space=space,
+            taxon=taxon,
+            bbox=bbox,
+            first=first,
+            last=last,
+            months=months,
+            licences=licences,
+            sources=sources,
+            cells=cells,
+            max_uncertainty_m=max_uncertainty_m,
+            flags=flags,
+        )
+        try:
+            return await questions.ask(search)
+        except InvalidQuery as error:
+            raise as_parameter(error) from error
+
+    @post(
+        "/image",
+        operation_id="searchByPhoto",
+        summary="Search by an uploaded photo",
+        status_code=200,
+        responses=_REFUSALS,
+    )
+    async def search_by_photo(
+        self, data: MultipartBody[SearchForm], questions: NamedDependency[Questions]
+    ) -> SearchAnswer:
+        """Photos like the one in the part `file`; `filter` is JSON as in a search."""
+        content = await data.file.read()
+        return await questions.ask_photo(content, search_of_form(data))

@@ -1,0 +1,311 @@
+"""The composition root: the only place where real objects are wired together.
+
+`open_atlas` opens a bundle and its encoders, for the server and the command line alike;
+`create_app` puts the HTTP application around it. What is wrong with a bundle or an encoder shows
+here, before anything is served.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import structlog
+from litestar import Litestar
+from litestar.config.compression import CompressionConfig
+from litestar.di import Provide
+from litestar.types import ControllerRouterHandler
+
+from atlas.api.atlas_page import describe_atlas
+from atlas.api.images import ImagesController
+from atlas.api.openapi import openapi_config, static_pages
+from atlas.api.operations import AtlasController, HealthController, home, metrics
+from atlas.api.problems import problem_response
+from atlas.api.questions import Measured, Questions
+from atlas.api.records import Records
+from atlas.api.schemas import AtlasDescription
+from atlas.api.search import SearchController
+from atlas.api.serving import Serving
+from atlas.api.spaces import SpaceReader, Spaces
+from atlas.api.taxa import TaxaController
+from atlas.api.taxon_pages import TaxonPages
+from atlas.api.tiles import TilesController
+from atlas.api.workers import BoundedPool
+from atlas.bundle import Bundle, SpaceDescription
+from atlas.bundle.manifest import encode_json
+from atlas.catalog import Catalog
+from atlas.errors import BundleError, EncoderError
+from atlas.search.batching import BatchReport
+from atlas.search.encoder import Encoder, EncoderChoice, load_encoder
+from atlas.search.retrieval import Retrieval
+from atlas.settings import Settings, SpacesSettings
+from atlas.species.distribution import Distributions
+from atlas.species.names import TaxonNames
+from atlas.species.tiles import OccurrenceTiles
+from atlas.telemetry import Metrics, RequestLog, log_unhandled, prometheus_config
+
+EncoderLoader = Callable[[EncoderChoice], Encoder]
+
+
+class Atlas(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """Everything that answers questions about one bundle."""
+
+    settings: Settings
+    bundle: Bundle
+    catalog: Catalog
+    spaces: Spaces
+    questions: Questions
+    names: TaxonNames
+    taxon_pages: TaxonPages
+    distributions: Distributions
+    occurrence_tiles: OccurrenceTiles
+    records: Records
+    description: AtlasDescription
+    serving: Serving
+    metrics: Metrics
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Take texts and searches while the block runs; finish what was taken at its end."""
+        batching = self.settings.batching
+        for reader in self.spaces:
+            reader.start(
+                max_batch=batching.max_batch,
+                max_wait_s=batching.max_wait_s,
+                max_queue=batching.max_waiting,
+                on_batch=partial(_count_batch, self.metrics, reader.space.name),
+            )
+        try:
+            yield
+        finally:
+            for reader in self.spaces:
+                await reader.stop()
+            self.questions.close()
+            self.catalog.close()
+
+
+def open_atlas(settings: Settings, *, loader: EncoderLoader = load_encoder) -> Atlas:
+    """Open and verify the bundle, load its encoders, and wire everything that answers.
+
+    Raises BundleError naming the file at fault, or EncoderError when an encoder cannot be loaded
+    or is not the one that made the bundle's vectors.
+    """
+    bundle = Bundle.open(Path(settings.bundle.path), settings.bundle.verify)
+    workers = settings.queue.workers or os.cpu_count() or 1
+    catalog = Catalog.open(bundle.catalog_path, threads=workers)
+    spaces = open_spaces(bundle, settings, loader)
+    manifest = bundle.manifest
+    finest = manifest.cell_resolution
+    distributions = Distributions(catalog, finest=finest, max_cells=settings.maps.max_cells)
+    collected = Metrics()
+    collected.bundle_opened(manifest.number, manifest.rows)
+    return Atlas(
+        settings=settings,
+        bundle=bundle,
+        catalog=catalog,
+        spaces=spaces,
+        questions=_questions(settings, bundle, catalog, spaces, collected, workers),
+        names=TaxonNames(catalog),
+        taxon_pages=TaxonPages(catalog, manifest.ranks),
+        distributions=distributions,
+        occurrence_tiles=OccurrenceTiles(catalog, distributions, finest=finest),
+        records=Records(bundle, catalog),
+        description=describe_atlas(
+            bundle, catalog, default_space=spaces.default, with_encoder=spaces.with_encoder
+        ),
+        serving=_serving(settings, bundle),
+        metrics=collected,
+    )
+
+
+def _questions(
+    settings: Settings,
+    bundle: Bundle,
+    catalog: Catalog,
+    spaces: Spaces,
+    collected: Metrics,
+    workers: int,
+) -> Questions:
+    searches = BoundedPool(
+        "the queue of searches",
+        workers=workers,
+        max_queue=settings.queue.max_waiting,
+        retry_after_s=settings.queue.retry_after_s,
+    )
+    photos = BoundedPool(
+        "the queue of photos",
+        workers=settings.pictures.workers,
+        max_queue=settings.pictures.max_waiting,
+        retry_after_s=settings.queue.retry_after_s,
+    )
+    collected.watch_queue("searches", lambda: searches.depth)
+    collected.watch_queue("photos", lambda: photos.depth)
+    for reader in spaces:
+        collected.watch_queue(f"texts {reader.space.name}", partial(_waiting, reader))
+    return Questions(
+        Retrieval(bundle, catalog, settings.search),
+        catalog,
+        spaces,
+        searches=searches,
+        photos=photos,
+        observe=partial(_count_search, collected),
+    )
+
+
+def open_spaces(bundle: Bundle, settings: Settings, loader: EncoderLoader) -> Spaces:
+    """Load the encoder of every space; EncoderError unless the settings allow to go without."""
+    readers = {space.name: _open_space(space, settings, loader) for space in bundle.spaces.values()}
+    if not readers:
+        raise BundleError(bundle.root, "this bundle holds no space to search in")
+    return Spaces(readers)
+
+
+def _open_space(space: SpaceDescription, settings: Settings, loader: EncoderLoader) -> SpaceReader:
+    max_pixels = settings.pictures.max_pixels
+    logger = structlog.stdlib.get_logger("atlas.start")
+    spec = settings.spaces.encoders.get(space.name, space.encoder)
+    if not spec:
+        missing = "its vectors came without an encoder; ask by image_id or vector"
+        return SpaceReader(space, None, missing=missing, max_pixels=max_pixels)
+    try:
+        encoder = loader(_choice(spec, space, settings.spaces))
+    except EncoderError as error:
+        if settings.spaces.missing_encoder == "refuse":
+            raise EncoderError(
+                spec,
+                f"{error.problem} (space {space.name}). To serve this space without text and "
+                'photo questions, set spaces.missing_encoder = "serve" '
+                "(ATLAS_SPACES__MISSING_ENCODER=serve)",
+            ) from error
+        logger.warning("space without encoder", space=space.name, problem=error.problem)
+        missing = f"its encoder {spec} is not on this server; ask by image_id or vector"
+        return SpaceReader(space, None, missing=missing, max_pixels=max_pixels)
+    _check_encoder(space, spec, encoder)
+    if space.fingerprint is None:
+        logger.warning("weights not compared: the space states none", space=space.name)
+    return SpaceReader(space, encoder, max_pixels=max_pixels)
+
+
+def _choice(spec: str, space: SpaceDescription, settings: SpacesSettings) -> EncoderChoice:
+    return EncoderChoice(
+        spec=spec,
+        pretrained=space.pretrained if spec == space.encoder else None,
+        device=settings.device,
+        dtype=settings.dtype,
+        compile=settings.compile,
+    )
+
+
+def _check_encoder(space: SpaceDescription, spec: str, encoder: Encoder) -> None:
+    """Vectors of other weights look right and mean nothing: never served, whatever is set."""
+    if encoder.dim != space.dim:
+        problem = f"gives {encoder.dim} dimensions; space {space.name} has {space.dim}"
+        raise EncoderError(spec, problem)
+    if space.fingerprint is not None and encoder.fingerprint != space.fingerprint:
+        raise EncoderError(
+            spec,
+            f"its weights (fingerprint {encoder.fingerprint[:12]}) are not those that made "
+            f"space {space.name} ({space.fingerprint[:12]})",
+        )
+
+
+def _serving(settings: Settings, bundle: Bundle) -> Serving:
+    """The tag follows from the files' checksums: equal bundles on several servers share tags."""
+    checksums = "".join(entry.sha256 for entry in bundle.manifest.files)
+    return Serving(
+        bundle_number=bundle.manifest.number,
+        bundle_tag=hashlib.sha256(checksums.encode()).hexdigest(),
+        tile_cache_s=settings.maps.tile_cache_s,
+        picture_cache_s=settings.pictures.cache_s,
+    )
+
+
+def create_app(atlas: Atlas) -> Litestar:
+    """The HTTP application around an open atlas."""
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        async with atlas.running():
+            yield
+
+    app = Litestar(
+        route_handlers=_route_handlers(),
+        dependencies={name: _given(thing) for name, thing in _collaborators(atlas).items()},
+        exception_handlers={Exception: problem_response},
+        after_exception=[log_unhandled],
+        lifespan=[lifespan],
+        middleware=[prometheus_config().middleware],
+        compression_config=CompressionConfig(backend="gzip", exclude_opt_key="no_compression"),
+        openapi_config=openapi_config(),
+        request_max_body_size=atlas.settings.server.max_body_bytes,
+        # The logs are our own (telemetry): Litestar's would print bodies.
+        logging_config=None,
+    )
+    app.asgi_handler = RequestLog(app.asgi_handler)
+    return app
+
+
+def openapi_document() -> bytes:
+    """The OpenAPI document as JSON; it needs no bundle."""
+    app = Litestar(
+        route_handlers=_route_handlers(),
+        dependencies={name: _given(None) for name in (*_COLLABORATORS, "exposition")},
+        openapi_config=openapi_config(),
+        logging_config=None,
+    )
+    return encode_json(app.openapi_schema.to_schema())
+
+
+def _route_handlers() -> list[ControllerRouterHandler]:
+    return [
+        SearchController,
+        ImagesController,
+        TaxaController,
+        TilesController,
+        AtlasController,
+        HealthController,
+        metrics,
+        home,
+        static_pages(),
+    ]
+
+
+_COLLABORATORS = (
+    "questions",
+    "names",
+    "taxon_pages",
+    "distributions",
+    "occurrence_tiles",
+    "records",
+    "description",
+    "serving",
+)
+
+
+def _collaborators(atlas: Atlas) -> dict[str, object]:
+    """What handlers may ask for, by the name they ask by."""
+    found: dict[str, object] = {name: getattr(atlas, name) for name in _COLLABORATORS}
+    return found | {"exposition": atlas.metrics.exposition}
+
+
+def _given(thing: object) -> Provide:
+    return Provide(lambda: thing, sync_to_thread=False, use_cache=True)
+
+
+def _waiting(reader: SpaceReader) -> float:
+    return reader.waiting
+
+
+def _count_batch(collected: Metrics, space: str, report: BatchReport) -> None:
+    collected.batch_encoded(space, report.texts)
+
+
+def _count_search(collected: Metrics, measured: Measured) -> None:
+    if measured.encode_s is not None:
+        collected.encoded(measured.space, measured.kind, measured.encode_s)
+    collected.searched(measured.path, measured.rows_scored)

@@ -1,0 +1,125 @@
+"""The command line of the server: `atlas serve`, `atlas search`, `atlas openapi`.
+
+Asks through the same use cases as the HTTP application. What is wrong is one line on standard
+error and exit code 2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from atlas.errors import AtlasError
+from atlas.settings import Settings, load_settings, override
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BUNDLE = click.option(
+    "--bundle", "bundle", type=click.Path(path_type=Path), help="Folder of the bundle."
+)
+CONFIG = click.option(
+    "--config",
+    "config",
+    type=click.Path(path_type=Path),
+    help="Settings file (TOML); see docs/tuning.md.",
+)
+
+
+def _one_line_errors(command: Callable[P, T]) -> Callable[P, T]:
+    """Print a foreseen error as one line and leave with exit code 2."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return command(*args, **kwargs)
+        except AtlasError as error:
+            click.echo(f"atlas: {' '.join(str(error).split())}", err=True)
+            sys.exit(2)
+
+    return run
+
+
+def _settings(config: Path | None, bundle: Path | None) -> Settings:
+    settings = load_settings(config, os.environ)
+    if bundle is not None:
+        settings = override(settings, "bundle", path=str(bundle))
+    if not settings.bundle.path:
+        raise click.UsageError("no bundle: give --bundle or set bundle.path")
+    return settings
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="biodiversity-atlas", prog_name="atlas")
+def main() -> None:
+    """Serve and search an atlas of organisms: by words, by picture, by place."""
+
+
+@main.command()
+@BUNDLE
+@CONFIG
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on; 0 takes a free one.  [default: 8000]")
+@_one_line_errors
+def serve(bundle: Path | None, config: Path | None, host: str | None, port: int | None) -> None:
+    """Serve a bundle over HTTP until interrupted."""
+    settings = override(_settings(config, bundle), "server", host=host, port=port)
+    # Imported where they are used: torch and FAISS take seconds that --help should not.
+    from atlas.commands.serving import run_server  # noqa: PLC0415 - slow
+
+    run_server(settings)
+
+
+@main.command()
+@click.argument("text", required=False)
+@BUNDLE
+@CONFIG
+@click.option(
+    "--image",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Search by this photo instead of words.",
+)
+@click.option("--taxon", help="Only this taxon and what is below it: a name or a taxon id.")
+@click.option("--bbox", help="Only inside west,south,east,north.")
+@click.option("--from", "first", help="Not before this day.")
+@click.option("--to", "last", help="Not after this day.")
+@click.option("--months", help="Only in these months, for example 5,6,7.")
+@click.option("--space", help="Vector space to search in.")
+@click.option("--limit", type=click.IntRange(1, 200), default=10, show_default=True)
+@click.option("--exact", is_flag=True, help="Score every passing row.")
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
+@_one_line_errors
+def search(
+    bundle: Path | None,
+    config: Path | None,
+    **asked: Any,  # noqa: ANN401 - the options above, each of its own type
+) -> None:
+    """Search a bundle by TEXT or by --image and print what is found."""
+    if (asked["text"] is None) == (asked["image"] is None):
+        raise click.UsageError("give either TEXT or --image")
+    settings = _settings(config, bundle)
+    from atlas.commands.asking import print_answer, search_once  # noqa: PLC0415 - slow
+
+    photo = asked["image"].read_bytes() if asked["image"] else None
+    answer = asyncio.run(search_once(settings, asked, photo))
+    print_answer(answer, as_json=asked["as_json"])
+
+
+@main.command()
+@click.option("--output", type=click.Path(path_type=Path), help="File to write; else standard out.")
+def openapi(output: Path | None) -> None:
+    """Write the OpenAPI document of the HTTP API."""
+    from atlas.app import openapi_document  # noqa: PLC0415 - slow
+
+    content = openapi_document()
+    if output is None:
+        click.echo(content.decode(), nl=False)
+    else:
+        output.write_bytes(content)

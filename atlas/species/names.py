@@ -1,0 +1,182 @@
+"""Completion of taxon names while somebody types: prefix, then word, then typo.
+
+Scientific and common names alike; case, accents and hyphens are folded and the number of a noun
+does not matter. Reads the catalog's `taxon_name`; one catalog cursor per call, any thread.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+from rapidfuzz.distance import OSA
+
+from atlas.catalog import Catalog
+from atlas.species.table_rows import table_rows
+from atlas.species.taxa import fold
+
+Match = Literal["exact", "prefix", "word", "typo"]
+
+# A typo search reads every name that shares a piece with the question; this bounds what is then
+# compared letter by letter (measured: 100,000 names take about 60 ms on one core).
+MOST_COMPARED = 100_000
+# Below this many letters nearly every short name is "one typo away".
+SHORTEST_TYPO = 4
+TWO_TYPOS_FROM = 8
+# Words beyond these would make needless variants of a question.
+MOST_WORDS = 8
+
+_COLUMNS = """
+    n.name, n.folded, n.kind, t.taxon_id, t.scientific_name, t.common_name, t.rank, t.images
+"""
+_STARTING = f"""
+    SELECT {_COLUMNS}, n.folded = ANY(?) AS whole
+    FROM taxon_name n JOIN taxon t USING (taxon_id)
+    WHERE list_bool_or(list_transform(?, lambda start: starts_with(n.folded, start)))
+    ORDER BY whole DESC, t.images DESC, length(n.folded), n.folded, t.taxon_id
+    LIMIT ?
+"""
+_CONTAINING_WORD = f"""
+    SELECT {_COLUMNS}, false AS whole
+    FROM taxon_name n JOIN taxon t USING (taxon_id)
+    WHERE list_bool_or(list_transform(?, lambda start: contains(n.folded, start)))
+    ORDER BY t.images DESC, length(n.folded), n.folded, t.taxon_id
+    LIMIT ?
+"""
+_SHARING_PIECE = f"""
+    SELECT {_COLUMNS}, false AS whole
+    FROM taxon_name n JOIN taxon t USING (taxon_id)
+    WHERE list_bool_or(list_transform(?, lambda piece: contains(n.folded, piece)))
+    ORDER BY t.images DESC, n.folded, t.taxon_id
+    LIMIT ?
+"""
+
+
+class NameMatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A taxon whose name fits what was typed; `name` is the name that matched."""
+
+    taxon_id: int
+    scientific_name: str
+    common_name: str | None
+    rank: str
+    images: int
+    name: str
+    kind: Literal["scientific", "common"]
+    match: Match
+
+
+class TaxonNames:
+    """Completion over all names of a bundle."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def complete(self, typed: str, limit: int) -> list[NameMatch]:
+        """At most `limit` taxa, best first: whole name, prefix, word, typo; then more images.
+
+        A taxon is listed once, under its best match. Nothing typed gives an empty list.
+        """
+        folded = fold(typed)
+        if not folded:
+            return []
+        variants = number_variants(folded)
+        found: dict[int, NameMatch] = {}
+        # A taxon has several names, so more rows are read than are wanted.
+        wanted_rows = limit * 8
+        self._add(found, _STARTING, [list(variants), list(variants), wanted_rows], "prefix")
+        if len(found) < limit:
+            starts = [f" {variant}" for variant in variants]
+            self._add(found, _CONTAINING_WORD, [starts, wanted_rows], "word")
+        if not found:
+            self._add_typos(found, folded)
+        return list(found.values())[:limit]
+
+    def _rows(self, sql: str, parameters: Sequence[object]) -> list[dict[str, object]]:
+        return table_rows(self._catalog.table(sql, parameters))
+
+    def _add(
+        self, found: dict[int, NameMatch], sql: str, parameters: Sequence[object], match: Match
+    ) -> None:
+        for row in self._rows(sql, parameters):
+            hit = _name_match(row, "exact" if row["whole"] else match)
+            found.setdefault(hit.taxon_id, hit)
+
+    def _add_typos(self, found: dict[int, NameMatch], folded: str) -> None:
+        """Names within a few edits, nearest first.
+
+        With at most k edits, one of k + 1 pieces of the question stands unchanged in the name, so
+        reading the names that contain a piece misses none (pigeonhole principle).
+        """
+        edits = allowed_edits(folded)
+        if edits == 0:
+            return
+        rows = self._rows(_SHARING_PIECE, [pieces(folded, edits + 1), MOST_COMPARED])
+        near = [(edit_distance(folded, str(row["folded"]), edits), row) for row in rows]
+        for _, row in sorted((pair for pair in near if pair[0] <= edits), key=lambda pair: pair[0]):
+            hit = _name_match(row, "typo")
+            found.setdefault(hit.taxon_id, hit)
+
+
+def _name_match(row: dict[str, object], match: Match) -> NameMatch:
+    fields = {name: row[name] for name in NameMatch.__struct_fields__ if name != "match"}
+    return msgspec.convert(fields | {"match": match}, NameMatch)
+
+
+def allowed_edits(folded: str) -> int:
+    """How many typos are forgiven in a question of this length."""
+    if len(folded) < SHORTEST_TYPO:
+        return 0
+    return 2 if len(folded) >= TWO_TYPOS_FROM else 1
+
+
+def pieces(text: str, count: int) -> list[str]:
+    """`text` cut into `count` pieces of nearly equal length; text must be at least that long."""
+    cuts = [round(index * len(text) / count) for index in range(count + 1)]
+    return [text[start:end] for start, end in itertools.pairwise(cuts)]
+
+
+def edit_distance(typed: str, name: str, most: int) -> int:
+    """Least number of edits from `typed` to a run of words of `name`, or to the run's beginning.
+
+    Edits are insertion, deletion, substitution and transposition of neighbours (optimal string
+    alignment). Above `most` the result is `most + 1`.
+    """
+    words = name.split(" ")
+    length = typed.count(" ") + 1
+    best = most + 1
+    for first in range(max(1, len(words) - length + 1)):
+        run = " ".join(words[first : first + length])
+        for candidate in {run, run[: len(typed)]}:
+            best = min(best, OSA.distance(typed, candidate, score_cutoff=most))
+    return best
+
+
+def number_variants(folded: str) -> tuple[str, ...]:
+    """The question as it is, with its last word, and with all words, in the other number.
+
+    English plurals only, for names are matched by prefix: "frogs" must find "tree frog", and
+    "butterfly" must find "butterflies".
+    """
+    words = folded.split(" ")
+    if len(words) > MOST_WORDS:
+        return (folded,)
+    variants = {folded: None}
+    for last in _numbers(words[-1]):
+        variants[" ".join([*words[:-1], last])] = None
+    variants[" ".join(_numbers(word)[0] for word in words)] = None
+    return tuple(variants)
+
+
+def _numbers(word: str) -> tuple[str, ...]:
+    """The word in the other number, the likeliest form first; itself where it has none."""
+    if len(word) > 4 and word.endswith("ies"):
+        return (f"{word[:-3]}y", word[:-1])
+    if len(word) > 4 and word.endswith(("ches", "shes", "sses", "xes", "zes")):
+        return (word[:-2], word[:-1])
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return (word[:-1],)
+    if len(word) > 2 and word.endswith("y") and word[-2] not in "aeiou":
+        return (word, f"{word[:-1]}ies")
+    return (word,)
