@@ -21,6 +21,10 @@ from atlas.geo.shapes import BoundingBox, Polygon
 
 MAX_LISTED = 1_000
 
+Listed = Annotated[tuple[str, ...], Meta(min_length=1, max_length=MAX_LISTED)]
+Months = Annotated[
+    tuple[Annotated[int, Meta(ge=1, le=12)], ...], Meta(min_length=1, max_length=12)
+]
 Position = Annotated[tuple[float, ...], Meta(min_length=2, max_length=3)]
 Ring = Annotated[tuple[Position, ...], Meta(min_length=4)]
 Rings = Annotated[tuple[Ring, ...], Meta(min_length=1)]
@@ -69,13 +73,12 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Conditions that a row must meet, all of them; what is left out does not limit."""
 
     taxon: Annotated[
-        int | None, Meta(ge=0, description="A taxon id: the taxon and everything below it.")
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="A taxon id: the taxon and everything below it."),
     ] = None
     cells: Annotated[
-        tuple[str, ...] | None,
+        Listed | None,
         Meta(
-            min_length=1,
-            max_length=MAX_LISTED,
             description="H3 cells. A record passes when the cell it is stored in is one of these "
             "or lies inside one. A record whose place is known less finely than the cell asked "
             "for does not pass.",
@@ -100,25 +103,22 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ),
     ] = None
     months: Annotated[
-        tuple[Annotated[int, Meta(ge=1, le=12)], ...] | None,
+        Months | None,
         Meta(
-            min_length=1,
-            max_length=12,
             description="Months, 1 to 12. A record whose dates span months does not pass.",
         ),
     ] = None
     licences: Annotated[
-        tuple[str, ...] | None,
-        Meta(min_length=1, max_length=MAX_LISTED, description="Codes of photo licences."),
+        Listed | None,
+        Meta(description="Codes of photo licences."),
     ] = None
     sources: Annotated[
-        tuple[str, ...] | None,
-        Meta(min_length=1, max_length=MAX_LISTED, description="Keys of sources."),
+        Listed | None,
+        Meta(description="Keys of sources."),
     ] = None
     max_uncertainty_m: Annotated[
-        float | None,
+        Annotated[float, Meta(gt=0)] | None,
         Meta(
-            gt=0,
             description="Greatest uncertainty of the coordinates, in metres. A record of unknown "
             "uncertainty does not pass.",
         ),
