@@ -104,15 +104,18 @@ async def test_a_lone_text_waits_no_longer_than_it_must() -> None:
 async def test_what_gathers_during_a_batch_leaves_at_once_after_it() -> None:
     """The wait would be counted from the end of the batch before, not from arrival."""
     encoding = Encoding()
-    async with batching(encoding, max_batch=10) as batcher:
+    loop = asyncio.get_running_loop()
+    async with batching(encoding, max_batch=3, max_wait_s=1.0) as batcher:
         encoding.hold()
-        first = ask(batcher, "0")
+        first = ask(batcher, "0", "1", "2")
         await encoding.inside()
-        rest = ask(batcher, "1", "2", "3")
-        await queued(batcher, 3)
+        rest = ask(batcher, "3", "4")
+        await asyncio.sleep(1.05)
+        began_s = loop.time()
         encoding.may_leave.set()
         await asyncio.gather(*first, *rest)
-    assert encoding.batches == [["0"], ["1", "2", "3"]]
+        assert loop.time() - began_s < 0.8
+    assert encoding.batches == [["0", "1", "2"], ["3", "4"]]
 
 
 async def test_the_model_runs_in_one_thread_off_the_loop() -> None:
