@@ -96,8 +96,9 @@ def open_atlas(settings: Settings, *, loader: EncoderLoader = load_encoder) -> A
     or is not the one that made the bundle's vectors.
     """
     bundle = Bundle.open(Path(settings.bundle.path), settings.bundle.verify)
-    workers = settings.queue.workers or os.cpu_count() or 1
-    catalog = Catalog.open(bundle.catalog_path, threads=workers)
+    processors = os.cpu_count() or 1
+    workers = settings.queue.workers or processors
+    catalog = Catalog.open(bundle.catalog_path, threads=processors)
     spaces = open_spaces(bundle, settings, loader)
     manifest = bundle.manifest
     finest = manifest.cell_resolution

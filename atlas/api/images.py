@@ -10,9 +10,9 @@ from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
-from litestar.response import Redirect
 
 from atlas.api.media import cache_headers, entity_tag, is_current, not_modified
+from atlas.api.problems import refusals
 from atlas.api.records import Records
 from atlas.api.schemas import Record
 from atlas.api.serving import Serving
@@ -30,7 +30,13 @@ class ImagesController(Controller):
     path = "/v1/images/{image_id:uuid}"
     tags = ("images",)
 
-    @get("/", operation_id="getImage", summary="One photo's record", sync_to_thread=True)
+    @get(
+        "/",
+        operation_id="getImage",
+        summary="One photo's record",
+        responses=refusals(404),
+        sync_to_thread=True,
+    )
     def image(self, records: NamedDependency[Records], image_id: FromPath[UUID]) -> Record:
         """The record of one photo, with licence, rights holder and source."""
         return records.read(image_id)
@@ -40,9 +46,14 @@ class ImagesController(Controller):
         operation_id="getImageMedia",
         summary="One photo",
         media_type="image/jpeg",
-        responses={
-            304: ResponseSpec(None, description="The client's copy is current"),
-            307: ResponseSpec(None, description="The photo is at its source"),
+        responses=refusals(404)
+        | {
+            304: ResponseSpec(
+                None, description="The client's copy is current", generate_examples=False
+            ),
+            307: ResponseSpec(
+                None, description="The photo is at its source", generate_examples=False
+            ),
         },
         sync_to_thread=True,
         no_compression=True,
@@ -62,7 +73,9 @@ class ImagesController(Controller):
         row = records.row(image_id)
         hosted = records.picture(row)
         if hosted is None:
-            return Redirect(_source_url(row), status_code=307, headers=_credit(row))
+            # Litestar's Redirect refuses to stand beside the media type of the handler.
+            headers = {"Location": quote(_source_url(row), safe=_URL_MARKS)} | _credit(row)
+            return Response(b"", status_code=307, headers=headers)
         tag = entity_tag(serving.bundle_tag, "media", image_id)
         headers = cache_headers(tag, serving.picture_cache_s) | _credit(row)
         if is_current(request, tag):

@@ -45,7 +45,14 @@ class AtlasController(Controller):
         return description
 
 
-@get("/metrics", operation_id="getMetrics", tags=["operations"], sync_to_thread=False)
+@get(
+    "/metrics",
+    operation_id="getMetrics",
+    summary="Metrics",
+    tags=["operations"],
+    media_type=EXPOSITION,
+    sync_to_thread=False,
+)
 def metrics(exposition: NamedDependency[Callable[[], bytes]]) -> Response[bytes]:
     """Metrics in Prometheus' text format."""
     return Response(exposition(), media_type=EXPOSITION)

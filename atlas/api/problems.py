@@ -18,6 +18,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 
 from atlas.errors import AtlasError, InvalidQuery, NotFound, Overloaded, PictureError
 from atlas.errors import SpaceUnavailable as SpaceUnavailableError
@@ -77,6 +78,33 @@ PICTURE_KINDS: Mapping[str, Kind] = {
 _MESSAGE_PATH = re.compile(r" - at `\$\.?([^`]*)`")
 # A field that is missing or unknown is named in the message itself, by msgspec or by Litestar.
 _NAMED_FIELD = re.compile(r"(?:field `|parameter ')([^`']*)[`']")
+
+
+_MEANINGS: Mapping[int, str] = {
+    400: "The body is not JSON, or not a form",
+    404: "The atlas has no such thing",
+    409: "The space has no encoder on this server",
+    413: "The upload is too large",
+    415: "The upload is not a picture",
+    422: "A field is at fault; the document names it",
+    503: "Too busy; try again after Retry-After seconds",
+}
+
+
+def refusals(*statuses: int) -> dict[int, ResponseSpec]:
+    """What the OpenAPI document says of these refusals; 400 and 422 are always among them.
+
+    Litestar would describe a 400 in its own form, which no client of this server ever sees.
+    """
+    return {
+        status: ResponseSpec(
+            Problem,
+            description=_MEANINGS[status],
+            media_type=MEDIA_TYPE,
+            generate_examples=False,  # they would be made of random letters
+        )
+        for status in sorted({400, 422, *statuses})
+    }
 
 
 def problem_response(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:

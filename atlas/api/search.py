@@ -6,20 +6,15 @@ from typing import Annotated
 
 from litestar import Controller, get, post
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody, MultipartBody, QueryParameter
 
 from atlas.api.params import BoxText, as_parameter, search_of_form, search_of_query
-from atlas.api.problems import MEDIA_TYPE, Problem
+from atlas.api.problems import refusals
 from atlas.api.questions import Questions, Search
 from atlas.api.schemas import SearchAnswer
-from atlas.api.uploads import SearchForm
+from atlas.api.uploads import SearchForm, take_whole
 from atlas.errors import InvalidQuery
 
-_REFUSALS = {
-    422: ResponseSpec(Problem, description="A field is at fault", media_type=MEDIA_TYPE),
-    503: ResponseSpec(Problem, description="Too busy; see Retry-After", media_type=MEDIA_TYPE),
-}
 Words = Annotated[
     list[str] | None, QueryParameter(description="several by repetition or with commas")
 ]
@@ -31,14 +26,16 @@ class SearchController(Controller):
     path = "/v1/search"
     tags = ("search",)
 
-    @post("/", operation_id="search", summary="Search", status_code=200, responses=_REFUSALS)
+    @post(
+        "/", operation_id="search", summary="Search", status_code=200, responses=refusals(409, 503)
+    )
     async def search(
         self, data: JSONBody[Search], questions: NamedDependency[Questions]
     ) -> SearchAnswer:
         """Search by exactly one of `text`, `image_id` and `vector`, within a filter."""
         return await questions.ask(data)
 
-    @get("/", operation_id="searchByText", summary="Search by words", responses=_REFUSALS)
+    @get("/", operation_id="searchByText", summary="Search by words", responses=refusals(409, 503))
     async def search_by_text(
         self,
         questions: NamedDependency[Questions],
@@ -92,11 +89,15 @@ class SearchController(Controller):
         operation_id="searchByPhoto",
         summary="Search by an uploaded photo",
         status_code=200,
-        responses=_REFUSALS,
+        responses=refusals(409, 413, 415, 503),
+        before_request=take_whole,
     )
     async def search_by_photo(
         self, data: MultipartBody[SearchForm], questions: NamedDependency[Questions]
     ) -> SearchAnswer:
         """Photos like the one in the part `file`; `filter` is JSON as in a search."""
-        content = await data.file.read()
+        try:
+            content = await data.file.read()
+        finally:
+            await data.file.close()
         return await questions.ask_photo(content, search_of_form(data))

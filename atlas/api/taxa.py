@@ -10,6 +10,7 @@ from litestar.params import FromPath, QueryParameter
 
 from atlas.api.geojson import GEOJSON, feature_collection
 from atlas.api.params import BoxText, parse_box
+from atlas.api.problems import refusals
 from atlas.api.schemas import FeatureCollection, Taxon, TaxonMatches
 from atlas.api.taxon_pages import TaxonPages
 from atlas.species.distribution import Distribution, Distributions
@@ -24,7 +25,13 @@ class TaxaController(Controller):
     path = "/v1/taxa"
     tags = ("taxa",)
 
-    @get("/", operation_id="completeTaxonName", summary="Complete a name", sync_to_thread=True)
+    @get(
+        "/",
+        operation_id="completeTaxonName",
+        summary="Complete a name",
+        responses=refusals(),
+        sync_to_thread=True,
+    )
     def complete(
         self,
         names: NamedDependency[TaxonNames],
@@ -41,7 +48,13 @@ class TaxaController(Controller):
         """
         return TaxonMatches(taxa=names.complete(q, limit))
 
-    @get("/{taxon_id:int}", operation_id="getTaxon", summary="One taxon", sync_to_thread=True)
+    @get(
+        "/{taxon_id:int}",
+        operation_id="getTaxon",
+        summary="One taxon",
+        responses=refusals(404),
+        sync_to_thread=True,
+    )
     def taxon(
         self,
         taxon_pages: NamedDependency[TaxonPages],
@@ -55,6 +68,7 @@ class TaxaController(Controller):
         "/{taxon_id:int}/distribution",
         operation_id="getDistribution",
         summary="Where a taxon was recorded",
+        responses=refusals(404),
         sync_to_thread=True,
     )
     def distribution(

@@ -10,6 +10,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
 from atlas.api.media import cache_headers, entity_tag, is_current, not_modified
+from atlas.api.problems import refusals
 from atlas.api.serving import Serving
 from atlas.geo.tiles import Tile
 from atlas.species.tiles import OccurrenceTiles
@@ -28,9 +29,14 @@ class TilesController(Controller):
         operation_id="getOccurrenceTile",
         summary="Where a taxon was recorded, as a vector tile",
         media_type=VECTOR_TILE,
-        responses={
-            204: ResponseSpec(None, description="Nothing was recorded in this tile"),
-            304: ResponseSpec(None, description="The client's copy is current"),
+        responses=refusals(404)
+        | {
+            204: ResponseSpec(
+                None, description="Nothing was recorded in this tile", generate_examples=False
+            ),
+            304: ResponseSpec(
+                None, description="The client's copy is current", generate_examples=False
+            ),
         },
         sync_to_thread=True,
         no_compression=True,

@@ -1,0 +1,83 @@
+"""`atlas search` on the command line: the same answers as the API, for people and for programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from atlas.commands import main
+
+
+def run(bundle: Path, *arguments: str) -> Result:
+    """`atlas search` with these arguments."""
+    return CliRunner().invoke(
+        main, ["search", *arguments, "--bundle", str(bundle)], env={"COLUMNS": "200"}
+    )
+
+
+def test_json_is_the_apis_answer(tiny_bundle: Path, client: TestClient[Litestar]) -> None:
+    """A script that moves from the command line to the API must not change."""
+    result = run(tiny_bundle, "red frog", "--limit", "4", "--json")
+    assert result.exit_code == 0, result.output
+    printed: dict[str, Any] = msgspec.json.decode(result.stdout)
+    served = client.get("/v1/search?text=red frog&limit=4").json()
+    assert printed["hits"] == served["hits"]
+    assert printed.keys() == served.keys()
+
+
+def test_table_is_readable(tiny_bundle: Path) -> None:
+    """Names, place, day and credit of each hit, and what was searched."""
+    result = run(
+        tiny_bundle,
+        "a frog",
+        "--taxon",
+        "Anura",
+        "--bbox",
+        "-90,0,10,60",
+        "--months",
+        "1,2,3,4,5,6,7",
+    )
+    assert result.exit_code == 0, result.output
+    assert "photos that pass the filter" in result.stdout
+    assert "Holder" in result.stdout
+    assert "2016-" in result.stdout
+
+
+def test_by_picture(tiny_bundle: Path, tiny_photos: Path) -> None:
+    """A photo from disk takes the same way as an upload."""
+    photo = tiny_photos / "photos" / "0003.png"
+    result = run(tiny_bundle, "--image", str(photo), "--limit", "1", "--json")
+    assert result.exit_code == 0, result.output
+    assert msgspec.json.decode(result.stdout)["hits"][0]["score"] > 0.99
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("frog", "--taxon", "Anuraa"), "taxon"),
+        (("frog", "--bbox", "1,50,2,40"), "bbox"),
+        (("frog", "--from", "May"), "from"),
+        (("frog", "--space", "nowhere"), "space"),
+        ((), "TEXT or --image"),
+    ],
+)
+def test_faults_are_one_line(tiny_bundle: Path, arguments: tuple[str, ...], named: str) -> None:
+    """What is wrong is named, without a traceback; the exit code says so too."""
+    result = run(tiny_bundle, *arguments)
+    assert result.exit_code == 2
+    assert named in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_help_names_every_command() -> None:
+    """Somebody who types --help finds the way."""
+    result = CliRunner().invoke(main, ["--help"])
+    assert result.exit_code == 0
+    for command in ("serve", "search", "openapi"):
+        assert command in result.stdout
