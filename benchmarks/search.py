@@ -33,7 +33,7 @@ from atlas.bundle.segment import (
     list_numbers_name,
     vectors_name,
 )
-from atlas.search.index import encode_segment, factory_for, train, write_index
+from atlas.search.index import encode_segment, factory_for, stop_prefetch, train, write_index
 from atlas.search.planner import SearchSettings
 from atlas.search.ranking import Ranking
 from atlas.search.selection import Selection
@@ -74,6 +74,9 @@ def build_segment(folder: Path, data: Synthetic, factory: str | None, seed: int)
     entry = SegmentEntry(name=folder.name, first_row=0, rows=rows, hosts_pictures=False)
     size_bytes = sum(file.stat().st_size for file in folder.iterdir())
     segment = Segment(folder, entry, {SPACE: dim})
+    opened = segment.index(SPACE)
+    if opened is not None:
+        stop_prefetch(opened)
     return Built(segment, factory, training_s, encoding_s, size_bytes / rows)
 
 

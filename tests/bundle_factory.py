@@ -32,7 +32,8 @@ def random_vectors(rows: int, dim: int, seed: int) -> npt.NDArray[np.float16]:
     """Random unit vectors, (rows, dim), of which every fifth repeats the one before it: ties."""
     vectors = np.random.default_rng(seed).standard_normal((rows, dim))
     vectors[5::5] = vectors[4:-1:5]
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors.astype(np.float16)
 
 
 def write_bundle(
@@ -59,7 +60,9 @@ def write_bundle(
         _write_segment(folder, part, inside, None if factories is None else factories[i])
         files += sorted(folder.iterdir())
         entries.append(
-            SegmentEntry(name=folder.name, first_row=first_row, rows=len(part), hosts_pictures=False)
+            SegmentEntry(
+                name=folder.name, first_row=first_row, rows=len(part), hosts_pictures=False
+            )
         )
         first_row += len(part)
     space = root / "spaces" / SPACE / SPACE_FILE
@@ -78,7 +81,7 @@ def write_bundle(
             description="",
             demonstration=False,
             built_at="2026-01-01T00:00:00Z",
-            plan_fingerprint="",
+            identity="",
             rows=total,
             ranks=("kingdom", "genus", "species"),
             cell_resolution=FINEST,

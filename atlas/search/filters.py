@@ -22,9 +22,7 @@ from atlas.geo.shapes import BoundingBox, Polygon
 MAX_LISTED = 1_000
 
 Listed = Annotated[tuple[str, ...], Meta(min_length=1, max_length=MAX_LISTED)]
-Months = Annotated[
-    tuple[Annotated[int, Meta(ge=1, le=12)], ...], Meta(min_length=1, max_length=12)
-]
+Months = Annotated[tuple[Annotated[int, Meta(ge=1, le=12)], ...], Meta(min_length=1, max_length=12)]
 Position = Annotated[tuple[float, ...], Meta(min_length=2, max_length=3)]
 Ring = Annotated[tuple[Position, ...], Meta(min_length=4)]
 Rings = Annotated[tuple[Ring, ...], Meta(min_length=1)]

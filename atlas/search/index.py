@@ -133,6 +133,8 @@ def _prepare(index: faiss.Index, seed: int) -> None:
     if isinstance(ivf, faiss.IndexIVFPQ):
         ivf.pq.cp.seed = seed + 1
         ivf.pq.cp.max_points_per_centroid = _POINTS_PER_CODE
+        # Reorders codes for a Hamming prefilter that is not used here; two thirds of the time.
+        ivf.do_polysemous_training = False
 
 
 def encode_segment(
@@ -163,7 +165,20 @@ def write_index(index: faiss.Index, path: Path) -> None:
 
 def read_index(path: Path) -> faiss.Index:
     """Read an index; inverted lists stay on disk and are mapped. RuntimeError when damaged."""
-    return faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+    index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+    stop_prefetch(index)
+    return index
+
+
+def stop_prefetch(index: faiss.Index) -> None:
+    """Keep a mapped index from starting 32 threads for every search; call it once, on opening.
+
+    FAISS starts them to touch the pages of the probed lists. For lists in memory that triples the
+    median (2.6 ms against 0.8 ms, 100,000 x 768) and multiplies p99 by 20.
+    """
+    lists = faiss.downcast_InvertedLists(faiss.extract_index_ivf(index).invlists)
+    if isinstance(lists, faiss.OnDiskInvertedLists):
+        lists.prefetch_nthread = 0
 
 
 def default_probes(lists: int) -> int:

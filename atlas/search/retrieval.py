@@ -21,6 +21,7 @@ from atlas.search.compiler import CompiledFilter, FilterCompiler
 from atlas.search.cursor import digest_of, read_cursor, write_cursor
 from atlas.search.curve import Curve
 from atlas.search.filters import Filter
+from atlas.search.index import stop_prefetch
 from atlas.search.planner import Path, SearchSettings, SegmentPlan
 from atlas.search.ranking import Ranking
 from atlas.search.vectors import QueryVector, unit_vectors
@@ -90,6 +91,11 @@ class Retrieval:
             cache_bytes=settings.filter_cache_bytes,
         )
         self._probes = {space: self._probes_of(space) for space in bundle.spaces}
+        for segment in bundle.segments:
+            for space in bundle.spaces:
+                index = segment.index(space)
+                if index is not None:
+                    stop_prefetch(index)
 
     def _probes_of(self, space: str) -> int | None:
         if self._settings.probes is not None:

@@ -76,9 +76,7 @@ def test_very_long_and_very_short_vectors_have_a_direction() -> None:
     st.integers(0, 45),
     st.integers(1, 9),
 )
-def test_best_is_a_prefix_of_the_total_order(
-    values: list[float], count: int, block: int
-) -> None:
+def test_best_is_a_prefix_of_the_total_order(values: list[float], count: int, block: int) -> None:
     """With ties at the edge, a partial sort that picks any of them would break paging."""
     scores = np.array(values, np.float32)
     rows = np.arange(len(values), dtype=np.int64) * 3

@@ -1,0 +1,147 @@
+"""The index: its kind follows rows and dimension, and training and encoding repeat."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+
+from atlas.search.curve import Curve, CurvePoint, fewest_probes
+from atlas.search.index import (
+    codes_for,
+    default_probes,
+    encode_segment,
+    factory_for,
+    find_candidates,
+    list_count,
+    lists_for,
+    read_index,
+    train,
+    write_index,
+)
+from atlas.search.selection import Selection
+from atlas.search.vectors import unit_vectors
+from tests.bundle_factory import random_vectors
+
+FACTORY = "OPQ4,IVF8,PQ4x6"
+
+
+def test_the_default_kind() -> None:
+    """These strings are what the documentation promises."""
+    assert factory_for(99_999, 768) is None
+    assert factory_for(100_000, 768) == "OPQ96,IVF1024,PQ96"
+    assert factory_for(100_000, 768, "exact") is None
+    assert factory_for(10_000_000, 1024) == "OPQ128,IVF16384,PQ128"
+    assert factory_for(1_000, 32, "IVF{n},Flat", exact_below=0) == "IVF16,Flat"
+
+
+@pytest.mark.parametrize("dim", [*range(4, 70), 96, 100, 251, 384, 509, 510, 512, 640, 1024, 1152])
+def test_every_dimension_gets_a_valid_code(dim: int) -> None:
+    """Product quantisation needs a divisor; FAISS must accept what is chosen."""
+    pattern = codes_for(dim)
+    assert pattern is not None
+    faiss.index_factory(dim, pattern.replace("{n}", "16"), faiss.METRIC_INNER_PRODUCT)
+
+
+def test_tiny_vectors_are_searched_exactly() -> None:
+    """There is nothing to compress in three numbers."""
+    assert codes_for(3) is None
+    assert factory_for(10**6, 3) is None
+
+
+@pytest.mark.parametrize("requested", ["nonsense", "Flat", "OPQ7,IVF64,PQ7", "HNSW32"])
+def test_what_cannot_be_built_is_refused(requested: str) -> None:
+    """A plan's typing error must stop the build before it starts to embed."""
+    with pytest.raises(ValueError, match="not an inverted-file index"):
+        factory_for(10**6, 768, requested)
+
+
+def test_lists_can_be_trained() -> None:
+    """With fewer than 39 rows a list, k-means gives lists without meaning."""
+    for rows in (1, 10, 100, 1_000, 10_000, 100_000, 10**7, 10**9):
+        lists = lists_for(rows)
+        assert 1 <= lists <= 65_536
+        assert lists == 1 or rows // lists >= 39
+        assert default_probes(lists) <= lists
+
+
+def test_training_and_encoding_repeat() -> None:
+    """A build that is killed and resumed must give the same bytes."""
+    vectors = random_vectors(1_000, 16, seed=1)
+    one, two = (train(vectors, FACTORY, seed=5) for _ in range(2))
+    assert np.array_equal(faiss.serialize_index(one), faiss.serialize_index(two))
+    filled = [encode_segment(trained, vectors)[0] for trained in (one, two)]
+    assert np.array_equal(*(faiss.serialize_index(index) for index in filled))
+    assert one.ntotal == 0
+
+
+def test_ids_are_positions_and_lists_are_known(tmp_path: Path) -> None:
+    """The planner gathers f16 rows by these ids, and later probes lists by these numbers."""
+    vectors = random_vectors(1_000, 16, seed=1)
+    index, list_numbers = encode_segment(train(vectors, FACTORY), vectors)
+    assert list_numbers.dtype == np.int32
+    assert list_numbers.min() >= 0
+    assert list_numbers.max() < list_count(index) == 8
+    write_index(index, tmp_path / "index")
+    mapped = read_index(tmp_path / "index")
+    everything = Selection.everything(1_000)
+    for position in (0, 7, 999):
+        query = unit_vectors(vectors[position : position + 1])[0]
+        found = find_candidates(mapped, query, fetch=20, probes=1, selection=everything)
+        assert np.array_equal(
+            found, find_candidates(index, query, fetch=20, probes=1, selection=everything)
+        )
+        # With one probe, all candidates come from the list that the query falls in.
+        assert set(list_numbers[found]) == {list_numbers[position]}
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [np.arange(100, 300), np.arange(0, 1_000, 3), np.array([5, 500])],
+    ids=["run", "bits", "few"],
+)
+def test_only_selected_rows_are_found(chosen: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
+    """A candidate that does not pass the filter would end up on the page."""
+    vectors = random_vectors(1_000, 16, seed=1)
+    index, _ = encode_segment(train(vectors, FACTORY), vectors)
+    query = unit_vectors(vectors[:1])[0]
+    selection = Selection.of_positions(chosen, 1_000)
+    found = find_candidates(index, query, fetch=1_000, probes=8, selection=selection)
+    assert found.tolist() == chosen.tolist()
+
+
+def test_too_small_a_sample_is_refused() -> None:
+    """FAISS would raise from deep inside; the build should say what is wrong."""
+    with pytest.raises(ValueError, match="at least 256"):
+        train(random_vectors(100, 16, seed=1), FACTORY)
+
+
+def _point(queries: str, probes: int, recall: float, *, default: bool = False) -> CurvePoint:
+    return CurvePoint(
+        queries=queries,
+        path="index",
+        probes=probes,
+        fetch=200,
+        recall=recall,
+        asked=10,
+        default=default,
+    )
+
+
+def test_the_curve_gives_the_cheapest_probes() -> None:
+    """Image-like queries alone must not decide: text lies elsewhere in the space."""
+    points = (
+        _point("image", 8, 0.98),
+        _point("text", 8, 0.90),
+        _point("image", 16, 0.99, default=True),
+        _point("text", 16, 0.96, default=True),
+    )
+    assert fewest_probes(points, fetch=200, target_recall=0.95) == 16
+    assert fewest_probes(points, fetch=200, target_recall=0.90) == 8
+    assert fewest_probes(points, fetch=200, target_recall=0.999) == 16
+    with pytest.raises(ValueError, match="fetch 400"):
+        fewest_probes(points, fetch=400, target_recall=0.9)
+    assert Curve(space="s", k=10, rows=1, points=points).default_probes() == 16
+    assert Curve(space="s", k=10, rows=1, points=()).default_probes() is None
