@@ -233,7 +233,7 @@ def test_camera_trap_rows_carry_the_packages_credit(
 def test_people_on_camera_traps_are_not_given_an_address(
     built: Path, outcomes: dict[str, Outcome]
 ) -> None:
-    """Pictures that their owners keep private show people; to pass on their address exposes them."""
+    """Pictures kept private show people; to pass on their address would expose them."""
     assert outcomes
     with (built / "camera-traps" / "records.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
