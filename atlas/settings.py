@@ -166,7 +166,8 @@ def every_setting() -> Iterator[Setting]:
                 (part for part in getattr(key.type, "__metadata__", ()) if isinstance(part, Meta)),
                 Meta(),
             )
-            yield Setting(f"{section.name}.{key.name}", key.default, meta.description or "")
+            default = getattr(section.default, key.name)
+            yield Setting(f"{section.name}.{key.name}", default, meta.description or "")
 
 
 def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings:

@@ -106,13 +106,12 @@ class TaxonNames:
     def _add_typos(self, found: dict[int, NameMatch], folded: str) -> None:
         """Names within a few edits, nearest first.
 
-        With at most k edits, one of k + 1 pieces of the question stands unchanged in the name, so
-        reading the names that contain a piece misses none (pigeonhole principle).
+        Only names that hold one of the question's pieces are read, which misses none.
         """
         edits = allowed_edits(folded)
         if edits == 0:
             return
-        rows = self._rows(_SHARING_PIECE, [pieces(folded, edits + 1), MOST_COMPARED])
+        rows = self._rows(_SHARING_PIECE, [sieve(folded, edits), MOST_COMPARED])
         near = [(edit_distance(folded, str(row["folded"]), edits), row) for row in rows]
         for _, row in sorted((pair for pair in near if pair[0] <= edits), key=lambda pair: pair[0]):
             hit = _name_match(row, "typo")
@@ -131,10 +130,23 @@ def allowed_edits(folded: str) -> int:
     return 2 if len(folded) >= TWO_TYPOS_FROM else 1
 
 
-def pieces(text: str, count: int) -> list[str]:
-    """`text` cut into `count` pieces of nearly equal length; text must be at least that long."""
-    cuts = [round(index * len(text) / count) for index in range(count + 1)]
-    return [text[start:end] for start, end in itertools.pairwise(cuts)]
+def sieve(typed: str, edits: int) -> list[str]:
+    """Pieces of which every name within `edits` edits of `typed` holds at least one.
+
+    Of `edits` + 1 pieces one stands unchanged (pigeonhole principle), unless letters change places
+    across a cut, which breaks two; so the pieces are also made with the letters at the cuts
+    exchanged. `typed` must be longer than twice the number of pieces.
+    """
+    count = edits + 1
+    cuts = [round(index * len(typed) / count) for index in range(count + 1)]
+    found: dict[str, None] = {}
+    for exchanged in itertools.product((False, True), repeat=edits):
+        letters = list(typed)
+        for cut in itertools.compress(cuts[1:-1], exchanged):
+            letters[cut - 1], letters[cut] = letters[cut], letters[cut - 1]
+        text = "".join(letters)
+        found.update(dict.fromkeys(text[a:b] for a, b in itertools.pairwise(cuts)))
+    return list(found)
 
 
 def edit_distance(typed: str, name: str, most: int) -> int:
