@@ -221,9 +221,12 @@ def test_the_plan_says_what_was_done(bundle: Bundle, catalog: Catalog) -> None:
 
 def test_a_short_index_gives_way_to_exact_scoring(poor: Retrieval) -> None:
     """One list in sixteen holds few of a rare taxon's rows; the page must be full all the same."""
-    page = poor.search(Question(space=SPACE, vector=_query(2), filter=Filter(taxon=3), limit=100))
-    assert len(page.hits) == 100
-    assert {plan.path for plan in page.plan.segments} <= {"exact", "none"}
+    question = Question(space=SPACE, vector=_query(2), filter=Filter(taxon=3), limit=7)
+    page = poor.search(question)
+    assert page.hits == poor.search(msgspec.structs.replace(question, exact=True)).hits
+    assert len(page.hits) == 7
+    assert {plan.path for plan in page.plan.segments} == {"exact", "none"}
+    assert page.plan.rows_scored == page.matching
 
 
 def test_held_back_rows_are_counted(usual: Retrieval) -> None:
