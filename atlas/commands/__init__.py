@@ -108,8 +108,8 @@ def search(
     from atlas.commands.asking import print_answer, search_once  # noqa: PLC0415 - slow
 
     photo = asked["image"].read_bytes() if asked["image"] else None
-    answer = asyncio.run(search_once(settings, asked, photo))
-    print_answer(answer, as_json=asked["as_json"])
+    answer, description = asyncio.run(search_once(settings, asked, photo))
+    print_answer(answer, description, as_json=asked["as_json"])
 
 
 @main.command()

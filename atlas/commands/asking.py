@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from atlas.api.params import parse_box, to_search
-from atlas.api.schemas import Hit, SearchAnswer
+from atlas.api.schemas import AtlasDescription, Hit, SearchAnswer
 from atlas.app import Atlas, open_atlas
 from atlas.errors import InvalidQuery
 from atlas.settings import Settings
@@ -18,7 +20,7 @@ from atlas.settings import Settings
 
 async def search_once(
     settings: Settings, asked: Mapping[str, Any], photo: bytes | None
-) -> SearchAnswer:
+) -> tuple[SearchAnswer, AtlasDescription]:
     """Open the atlas, answer one search, close it. `asked` are the options of the command."""
     atlas = open_atlas(settings)
     async with atlas.running():
@@ -31,8 +33,8 @@ async def search_once(
         plain = {name: asked[name] for name in ("text", "space", "limit", "exact")}
         search = to_search({**_given(plain), "filter": _given(limits)})
         if photo is not None:
-            return await atlas.questions.ask_photo(photo, search)
-        return await atlas.questions.ask(search)
+            return await atlas.questions.ask_photo(photo, search), atlas.description
+        return await atlas.questions.ask(search), atlas.description
 
 
 def find_taxon(atlas: Atlas, written: str | None) -> int | None:
@@ -49,38 +51,40 @@ def find_taxon(atlas: Atlas, written: str | None) -> int | None:
     )
 
 
-def print_answer(answer: SearchAnswer, *, as_json: bool) -> None:
+def print_answer(answer: SearchAnswer, description: AtlasDescription, *, as_json: bool) -> None:
     """Print the hits as a table, or the whole answer as JSON."""
-    console = Console(soft_wrap=as_json)
+    console = Console(soft_wrap=as_json, highlight=False)
     if as_json:
         console.print_json(msgspec.json.encode(answer).decode())
         return
-    table = Table(
-        "score", "taxon", "common name", "place", "day", "licence, rights holder", "photo"
-    )
+    made_up = " (a demonstration: its records are made up)" if description.demonstration else ""
+    console.print(f"{description.title}{made_up}", markup=False)
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for name in ("score", "taxon", "place", "day", "photo by"):
+        table.add_column(name, no_wrap=name in {"score", "day"})
     for hit in answer.hits:
+        names = [hit.taxon.scientific_name, hit.taxon.common_name]
+        credit = [hit.rights_holder, hit.licence]
         table.add_row(
             f"{hit.score:.3f}",
-            hit.taxon.scientific_name,
-            hit.taxon.common_name or "",
+            escape("\n".join(name for name in names if name)),
             _place(hit),
-            hit.observed_on or "",
-            ", ".join(part for part in (hit.licence, hit.rights_holder) if part),
-            str(hit.image_id),
+            (hit.observed_on or "").replace("/", "\n"),
+            escape("\n".join(part for part in credit if part)),
         )
     console.print(table)
     console.print(
-        f"{len(answer.hits)} of {answer.matching} photos that pass the filter "
-        f"({answer.held_back} held back for quality); path {answer.plan.path}, "
-        f"{answer.plan.rows_scored} rows scored in {answer.took_ms.search:.1f} ms, "
-        f"question read in {answer.took_ms.encode:.1f} ms"
+        f"{len(answer.hits)} of {answer.matching} photos that pass the filter; "
+        f"{answer.held_back} more held back for quality.\n"
+        f"Path {answer.plan.path}: {answer.plan.rows_scored} rows scored in "
+        f"{answer.took_ms.search:.1f} ms, question read in {answer.took_ms.encode:.1f} ms."
     )
 
 
 def _place(hit: Hit) -> str:
     if hit.lat is None or hit.lon is None:
         return ""
-    known = f" ±{hit.uncertainty_m:.0f} m" if hit.uncertainty_m is not None else ""
+    known = f"\n±{hit.uncertainty_m:.0f} m" if hit.uncertainty_m is not None else ""
     return f"{hit.lat:.3f}, {hit.lon:.3f}{known}"
 
 

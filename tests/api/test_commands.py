@@ -46,6 +46,7 @@ def test_table_is_readable(tiny_bundle: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "photos that pass the filter" in result.stdout
     assert "Holder" in result.stdout
+    assert "demonstration" in result.stdout
     assert "2016-" in result.stdout
 
 
