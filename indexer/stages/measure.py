@@ -24,7 +24,7 @@ Vectors = npt.NDArray[np.float16]
 Queries = npt.NDArray[np.float32]
 QueryKind = Literal["image", "text"]
 
-DEFAULT_FETCH = 200
+DEFAULT_FETCH = 400
 FETCHES = (50, 100, 200, 400)
 # The oracle reads the vectors in blocks of this many rows, so memory does not follow the segment.
 _BLOCK_ROWS = 16_384
