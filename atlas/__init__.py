@@ -1,0 +1,1 @@
+"""The server: opens a bundle and answers questions about it."""

@@ -18,7 +18,16 @@ from PIL import Image
 
 from illustrated.captions import ATTRIBUTES
 from illustrated.drawing import draw
-from illustrated.looks import COLOURS, GROUPS, HABITATS, PATTERNS, PLANS, Look, is_held_out, random_look
+from illustrated.looks import (
+    COLOURS,
+    GROUPS,
+    HABITATS,
+    PATTERNS,
+    PLANS,
+    Look,
+    is_held_out,
+    random_look,
+)
 
 SET_SIZE = 4
 # Pictures are reduced to the model's size from several sizes, as the atlas' own pictures are.
@@ -79,7 +88,9 @@ def render_drawings(
         return Drawings(np.load(path, mmap_mode="r"), looks)
     folder.mkdir(parents=True, exist_ok=True)
     pixels = np.empty((count, side_px, side_px, 3), dtype=np.uint8)
-    jobs = [(start, looks[start : start + _CHUNK], seed, side_px) for start in range(0, count, _CHUNK)]
+    jobs = [
+        (start, looks[start : start + _CHUNK], seed, side_px) for start in range(0, count, _CHUNK)
+    ]
     with multiprocessing.get_context("spawn").Pool() as pool:
         for start, chunk in pool.imap_unordered(_render_chunk, jobs):
             pixels[start : start + len(chunk)] = chunk

@@ -140,9 +140,7 @@ def as_served(look: Look, seed: int, side_px: int = 320) -> Image.Image:
     return picture
 
 
-def evaluate(
-    model_folder: Path, queries: int = 200, seed: int = 1, side_px: int = 192
-) -> Report:
+def evaluate(model_folder: Path, queries: int = 200, seed: int = 1, side_px: int = 192) -> Report:
     """Ask `queries` held-out questions over newly drawn pictures, `side_px` wide.
 
     Takes about a minute on two cores for 200 queries (some 3,000 drawings).

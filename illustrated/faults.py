@@ -41,7 +41,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault(reason="file_missing", fate="rejected", count=3, change=_set(), picture="missing"),
     Fault(reason="image_damaged", fate="rejected", count=3, change=_set(), picture="truncated"),
     Fault(reason="not_an_image", fate="rejected", count=3, change=_set(), picture="text"),
-    Fault(reason="no_file_named", fate="rejected", count=1, change=_set(file=""), picture="missing"),
+    Fault(
+        reason="no_file_named", fate="rejected", count=1, change=_set(file=""), picture="missing"
+    ),
     Fault(
         reason="path_outside_folder",
         fate="rejected",
@@ -49,9 +51,7 @@ FAULTS: tuple[Fault, ...] = (
         change=_set(file="../outside.jpg"),
         picture="missing",
     ),
-    Fault(
-        reason="coordinates_invalid", fate="flagged", count=2, change=_set(decimalLatitude="91")
-    ),
+    Fault(reason="coordinates_invalid", fate="flagged", count=2, change=_set(decimalLatitude="91")),
     Fault(
         reason="coordinates_invalid",
         fate="flagged",

@@ -115,9 +115,7 @@ def _dense(line: Degrees) -> Degrees:
     return np.concatenate([*parts, line[-1:]])
 
 
-def _inside(
-    lines: list[Degrees], west: float, south: float, east: float, north: float
-) -> Degrees:
+def _inside(lines: list[Degrees], west: float, south: float, east: float, north: float) -> Degrees:
     if not lines:
         return np.zeros((0, 2))
     points = np.concatenate(lines)

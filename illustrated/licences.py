@@ -17,7 +17,14 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
     "unknown": ("",),
 }
 _RECORD_SHARES = {"CC0": 0.3, "BY": 0.35, "BY-NC": 0.35}
-_MEDIA_SHARES = {"BY": 0.22, "BY-NC": 0.55, "CC0": 0.1, "BY-SA": 0.08, "reserved": 0.04, "unknown": 0.01}
+_MEDIA_SHARES = {
+    "BY": 0.22,
+    "BY-NC": 0.55,
+    "CC0": 0.1,
+    "BY-SA": 0.08,
+    "reserved": 0.04,
+    "unknown": 0.01,
+}
 
 
 class Habit:

@@ -152,7 +152,9 @@ def _write_expected(path: Path, made: list[Made], seed: int) -> dict[str, int]:
         for number, one in enumerate(made)
         if one.fate != "kept"
     ]
-    counts = {fate: sum(one.fate == fate for one in made) for fate in ("kept", "flagged", "rejected")}
+    counts = {
+        fate: sum(one.fate == fate for one in made) for fate in ("kept", "flagged", "rejected")
+    }
     summary = {"seed": seed, "rows": len(made), **counts, "bad": listed}
     path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return counts

@@ -139,9 +139,7 @@ class RecordMaker:
             "informationWithheld": withheld,
         }
 
-    def _blurred(
-        self, region: Region, longitude: float, latitude: float
-    ) -> tuple[float, float]:
+    def _blurred(self, region: Region, longitude: float, latitude: float) -> tuple[float, float]:
         """A place anywhere in the same 0.2-degree box, still on land."""
         corner = np.floor(np.array([longitude, latitude]) / _OBSCURED_DEGREES) * _OBSCURED_DEGREES
         for _ in range(20):

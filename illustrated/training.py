@@ -31,7 +31,14 @@ from illustrated.model_folder import (
 )
 
 # The accent is the smallest part and the slowest to be learned; see docs/illustrated.md.
-_HEAD_WEIGHTS = {"group": 0.5, "plan": 0.5, "body": 1.0, "accent": 2.0, "pattern": 1.0, "habitat": 1.0}
+_HEAD_WEIGHTS = {
+    "group": 0.5,
+    "plan": 0.5,
+    "body": 1.0,
+    "accent": 2.0,
+    "pattern": 1.0,
+    "habitat": 1.0,
+}
 _CHECKPOINT_EVERY_S = 60.0
 
 Rows = npt.NDArray[np.int64]
@@ -200,9 +207,7 @@ class _Trainer:
         rows: Rows = (sets[:, None] * SET_SIZE + np.arange(SET_SIZE)).ravel()
         return rows
 
-    def _captions(
-        self, random: np.random.Generator, rows: Rows
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _captions(self, random: np.random.Generator, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens, the drawing that each caption was written for, and the attributes it tells."""
         source = np.repeat(np.arange(len(rows)), self.plan.captions_each)
         captions = [random_caption(random, self._drawings.looks[rows[s]]) for s in source]
@@ -235,7 +240,9 @@ class _Trainer:
             align_corners=False,
         )
         pictures = F.grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)
-        light = random.uniform(0.9, 1.1, (count, 1, 1, 1)) * random.uniform(0.97, 1.03, (count, 3, 1, 1))
+        light = random.uniform(0.9, 1.1, (count, 1, 1, 1)) * random.uniform(
+            0.97, 1.03, (count, 3, 1, 1)
+        )
         pictures = pictures * torch.from_numpy(light.astype(np.float32)).to(self.device)
         pictures = (pictures.clamp(0, 255) - self._mean) / self._std
         return pictures.contiguous(memory_format=torch.channels_last)

@@ -45,7 +45,9 @@ def _songbird(canvas: Canvas, random: np.random.Generator, look: Look, tones: To
         tones.shade,
         edge=tones.edge,
     )
-    body = smooth([(-0.62, 0.24), (-0.2, -0.22), (0.36, -0.2), (0.5, 0.2), (0.16, 0.58), (-0.34, 0.52)])
+    body = smooth(
+        [(-0.62, 0.24), (-0.2, -0.22), (0.36, -0.2), (0.5, 0.2), (0.16, 0.58), (-0.34, 0.52)]
+    )
     canvas.fill(body, tones.body, edge=tones.edge)
     paint_pattern(canvas, random, look.pattern, body, tones.mark, 20.0)
     canvas.fill(ellipse(0.22, 0.34, 0.26, 0.2, -35), tones.belly, 0.75)
@@ -65,7 +67,9 @@ def _owl(canvas: Canvas, random: np.random.Generator, look: Look, tones: Tones) 
             tones.shade,
             edge=tones.edge,
         )
-    body = smooth([(0.0, -0.86), (0.58, -0.6), (0.62, 0.3), (0.0, 0.86), (-0.62, 0.3), (-0.58, -0.6)])
+    body = smooth(
+        [(0.0, -0.86), (0.58, -0.6), (0.62, 0.3), (0.0, 0.86), (-0.62, 0.3), (-0.58, -0.6)]
+    )
     canvas.fill(body, tones.body, edge=tones.edge)
     chest = ellipse(0.0, 0.34, 0.4, 0.44)
     canvas.fill(chest, tones.light)
@@ -103,7 +107,9 @@ def _parrot(canvas: Canvas, random: np.random.Generator, look: Look, tones: Tone
     for spread in (-0.1, 0.06):
         tail = limb([(-0.2, 0.3), (-0.36 + spread, 0.8), (-0.44 + spread, 1.14)], 0.24, 0.06)
         canvas.fill(tail, tones.shade, edge=tones.edge)
-    body = smooth([(-0.1, -0.7), (0.4, -0.4), (0.42, 0.16), (0.06, 0.56), (-0.36, 0.4), (-0.36, -0.2)])
+    body = smooth(
+        [(-0.1, -0.7), (0.4, -0.4), (0.42, 0.16), (0.06, 0.56), (-0.36, 0.4), (-0.36, -0.2)]
+    )
     canvas.fill(body, tones.body, edge=tones.edge)
     paint_pattern(canvas, random, look.pattern, body, tones.mark, 80.0)
     wing = smooth([(0.0, -0.22), (0.12, 0.16), (-0.3, 0.78), (-0.46, 0.1)])

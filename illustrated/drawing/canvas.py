@@ -26,7 +26,7 @@ _UNIT_CIRCLE = np.stack([np.cos(_CIRCLE), np.sin(_CIRCLE)], axis=1)
 def ellipse(x: float, y: float, rx: float, ry: float, degrees: float = 0.0) -> Points:
     """Outline (40 x 2) of an ellipse turned by `degrees`."""
     turned = (_UNIT_CIRCLE * (rx, ry)) @ rotation(degrees).T
-    return turned + (x, y)
+    return (*turned, x, y)
 
 
 def rotation(degrees: float) -> Points:
@@ -124,9 +124,7 @@ class Canvas:
         pen = aggdraw.Pen(colour, max(width * self.unit_px, 0.6), round(255 * opacity))
         self._draw.line(pixels.ravel().tolist(), pen)
 
-    def disc(
-        self, x: float, y: float, radius: float, colour: Colour, opacity: float = 1.0
-    ) -> None:
+    def disc(self, x: float, y: float, radius: float, colour: Colour, opacity: float = 1.0) -> None:
         """Fill a circle."""
         self.fill(ellipse(x, y, radius, radius), colour, opacity)
 

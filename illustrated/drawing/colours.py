@@ -23,9 +23,7 @@ PALETTE: dict[str, Colour] = {
 
 def mixed(first: Colour, second: Colour, share: float) -> Colour:
     """`first` with `share` (0-1) of `second` stirred in."""
-    red, green, blue = (
-        round(a + (b - a) * share) for a, b in zip(first, second, strict=True)
-    )
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 

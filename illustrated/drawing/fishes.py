@@ -15,9 +15,7 @@ def draw_fish(canvas: Canvas, random: np.random.Generator, look: Look, tones: To
     """A fish about two units long, its head to the right."""
     high = random.uniform(0.34, 0.4) if look.plan == "slender fish" else random.uniform(0.56, 0.68)
     swing = random.uniform(-0.12, 0.12)
-    tail = smooth(
-        [(-0.56, 0.0), (-1.08, -0.46 + swing), (-0.92, swing), (-1.08, 0.46 + swing)]
-    )
+    tail = smooth([(-0.56, 0.0), (-1.08, -0.46 + swing), (-0.92, swing), (-1.08, 0.46 + swing)])
     canvas.fill(tail, tones.shade, edge=tones.edge)
     for side in (-1.0, 1.0):
         fin = smooth(
@@ -30,7 +28,15 @@ def draw_fish(canvas: Canvas, random: np.random.Generator, look: Look, tones: To
         )
         canvas.fill(fin, tones.shade, edge=tones.edge)
     body = smooth(
-        [(0.98, 0.04), (0.62, -high * 0.8), (0.1, -high), (-0.68, -0.12), (-0.68, 0.12), (0.1, high), (0.62, high * 0.8)]
+        [
+            (0.98, 0.04),
+            (0.62, -high * 0.8),
+            (0.1, -high),
+            (-0.68, -0.12),
+            (-0.68, 0.12),
+            (0.1, high),
+            (0.62, high * 0.8),
+        ]
     )
     canvas.fill(body, tones.body, edge=tones.edge)
     canvas.fill(ellipse(0.15, high * 0.6, 0.5, high * 0.26), tones.belly, 0.8)

@@ -136,16 +136,28 @@ def _forest(canvas: Canvas, random: Random) -> None:
         for _ in range(5 - depth):
             x, width = random.random(), 0.025 + 0.03 * depth * random.uniform(0.7, 1.3)
             foot = 0.7 + 0.1 * depth
-            canvas.fill(limb([(x, -0.1), (x + random.uniform(-0.03, 0.03), foot)], width, width * 1.5), tone)
+            canvas.fill(
+                limb([(x, -0.1), (x + random.uniform(-0.03, 0.03), foot)], width, width * 1.5), tone
+            )
     floor = varied(random, (62, 88, 44))
-    canvas.fill(np.concatenate([smooth([(-0.1, 0.72), (0.3, 0.68), (0.7, 0.73), (1.1, 0.69)], closed=False), [(1.1, 1.1), (-0.1, 1.1)]]), floor)
+    canvas.fill(
+        np.concatenate(
+            [
+                smooth([(-0.1, 0.72), (0.3, 0.68), (0.7, 0.73), (1.1, 0.69)], closed=False),
+                [(1.1, 1.1), (-0.1, 1.1)],
+            ]
+        ),
+        floor,
+    )
     for _ in range(10):
         x, y = random.random(), random.uniform(-0.02, 0.16)
         canvas.disc(x, y, random.uniform(0.07, 0.13), varied(random, (46, 104, 48)), 0.85)
     for _ in range(9):
         x, y = random.random(), random.uniform(0.76, 1.0)
         for lean in (-60, -30, 0, 30, 60):
-            canvas.fill(ellipse(x + lean / 1400, y - 0.03, 0.009, 0.05, lean), varied(random, (84, 142, 62)))
+            canvas.fill(
+                ellipse(x + lean / 1400, y - 0.03, 0.009, 0.05, lean), varied(random, (84, 142, 62))
+            )
     for _ in range(6):
         canvas.disc(random.random(), random.uniform(0.74, 1.0), 0.012, (168, 110, 52))
 
@@ -153,15 +165,27 @@ def _forest(canvas: Canvas, random: Random) -> None:
 def _desert(canvas: Canvas, random: Random) -> None:
     """Dunes, a low sun and cacti."""
     canvas.disc(random.uniform(0.1, 0.9), random.uniform(0.1, 0.26), 0.1, (255, 244, 206), 0.9)
-    for y, height, tone in ((0.56, 0.1, (232, 176, 108)), (0.68, 0.1, (224, 160, 88)), (0.84, 0.1, (238, 190, 120))):
+    for y, height, tone in (
+        (0.56, 0.1, (232, 176, 108)),
+        (0.68, 0.1, (224, 160, 88)),
+        (0.84, 0.1, (238, 190, 120)),
+    ):
         _ridge(canvas, random, y, height, varied(random, tone))
     for _ in range(int(random.integers(2, 4))):
-        x, y, size = float(random.choice([0.08, 0.2, 0.8, 0.92])), random.uniform(0.6, 0.8), random.uniform(0.16, 0.26)
+        x, y, size = (
+            float(random.choice([0.08, 0.2, 0.8, 0.92])),
+            random.uniform(0.6, 0.8),
+            random.uniform(0.16, 0.26),
+        )
         green = varied(random, (84, 134, 76))
         canvas.fill(limb([(x, y), (x, y - size)], 0.05, 0.045), green)
         for side in (-1.0, 1.0):
             lift = random.uniform(0.35, 0.6) * size
-            canvas.line([(x, y - lift), (x + side * 0.05, y - lift), (x + side * 0.05, y - lift - 0.07)], green, 0.028)
+            canvas.line(
+                [(x, y - lift), (x + side * 0.05, y - lift), (x + side * 0.05, y - lift - 0.07)],
+                green,
+                0.028,
+            )
     for _ in range(8):
         x, y = random.random(), random.uniform(0.78, 1.0)
         wave = smooth([(x - 0.09, y), (x, y - 0.012), (x + 0.09, y)], closed=False)
@@ -178,21 +202,37 @@ def _snow(canvas: Canvas, random: Random) -> None:
             top, half = y - size * (1.15 - 0.3 * tier), size * (0.2 + 0.12 * tier)
             low = top + size * 0.5
             canvas.fill([(x, top), (x + half, low), (x - half, low)], (58, 92, 88))
-            canvas.fill([(x, top), (x + half * 0.5, top + size * 0.22), (x - half * 0.5, top + size * 0.22)], (240, 246, 252))
+            canvas.fill(
+                [
+                    (x, top),
+                    (x + half * 0.5, top + size * 0.22),
+                    (x - half * 0.5, top + size * 0.22),
+                ],
+                (240, 246, 252),
+            )
     _ridge(canvas, random, 0.68, 0.06, (226, 234, 244))
     _ridge(canvas, random, 0.84, 0.06, (246, 249, 253))
-    for x, y, size in zip(random.random(36), random.random(36), random.uniform(0.005, 0.014, 36), strict=True):
+    for x, y, size in zip(
+        random.random(36), random.random(36), random.uniform(0.005, 0.014, 36), strict=True
+    ):
         canvas.disc(float(x), float(y), float(size), (255, 255, 255), 0.95)
 
 
 def _reef(canvas: Canvas, random: Random) -> None:
     """Light from above, corals on the floor and rising bubbles."""
     for x in random.uniform(0.0, 1.0, size=3):
-        canvas.fill([(x, -0.1), (x + 0.08, -0.1), (x + 0.26, 0.8), (x - 0.06, 0.8)], (190, 236, 246), 0.16)
+        canvas.fill(
+            [(x, -0.1), (x + 0.08, -0.1), (x + 0.26, 0.8), (x - 0.06, 0.8)], (190, 236, 246), 0.16
+        )
     _ridge(canvas, random, 0.86, 0.14, varied(random, (24, 92, 130)))
     _ridge(canvas, random, 0.96, 0.06, varied(random, (206, 186, 138)))
     for x in np.linspace(0.04, 0.96, 7) + random.uniform(-0.05, 0.05, 7):
-        tone = varied(random, ((234, 96, 110), (246, 150, 90), (186, 90, 170), (240, 190, 90))[int(random.integers(4))])
+        tone = varied(
+            random,
+            ((234, 96, 110), (246, 150, 90), (186, 90, 170), (240, 190, 90))[
+                int(random.integers(4))
+            ],
+        )
         height = random.uniform(0.12, 0.28) * (0.6 + abs(x - 0.5))
         if random.random() < 0.6:
             for lean in (-0.07, -0.03, 0.0, 0.04, 0.08):
@@ -211,7 +251,9 @@ def _reef(canvas: Canvas, random: Random) -> None:
 
 def _night(canvas: Canvas, random: Random) -> None:
     """Moon, stars and dark hills."""
-    for x, y, size in zip(random.random(40), random.uniform(0, 0.7, 40), random.uniform(0.003, 0.008, 40), strict=True):
+    for x, y, size in zip(
+        random.random(40), random.uniform(0, 0.7, 40), random.uniform(0.003, 0.008, 40), strict=True
+    ):
         canvas.disc(float(x), float(y), float(size), (252, 246, 214), 0.95)
     x, y = float(random.choice([0.12, 0.24, 0.76, 0.88])), random.uniform(0.1, 0.24)
     canvas.disc(x, y, 0.12, (200, 206, 240), 0.25)
@@ -228,13 +270,17 @@ def _meadow(canvas: Canvas, random: Random) -> None:
     for _ in range(3):
         x, y = random.random(), random.uniform(0.05, 0.28)
         for shift in (-0.07, 0.0, 0.07):
-            canvas.fill(ellipse(x + shift, y, 0.08, 0.035 + 0.02 * (shift == 0.0)), (255, 255, 255), 0.85)
+            canvas.fill(
+                ellipse(x + shift, y, 0.08, 0.035 + 0.02 * (shift == 0.0)), (255, 255, 255), 0.85
+            )
     _ridge(canvas, random, 0.52, 0.1, varied(random, (136, 190, 98)))
     _ridge(canvas, random, 0.64, 0.06, varied(random, (124, 194, 74)))
     _tufts(canvas, random, 16, 0.62, (74, 150, 52))
     for _ in range(22):
         x, y = random.random(), random.uniform(0.6, 1.0)
-        tone = ((255, 255, 250), (252, 222, 84), (238, 120, 150), (174, 140, 230))[int(random.integers(4))]
+        tone = ((255, 255, 250), (252, 222, 84), (238, 120, 150), (174, 140, 230))[
+            int(random.integers(4))
+        ]
         canvas.line([(x, y), (x, y + 0.03)], (84, 150, 60), 0.006)
         canvas.disc(x, y, 0.006 + 0.012 * (y - 0.5), tone)
 

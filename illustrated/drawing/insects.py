@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from illustrated.drawing.canvas import Canvas, Points, ellipse, limb, smooth
+from illustrated.drawing.canvas import Canvas, Points, ellipse, smooth
 from illustrated.drawing.colours import Colour, darker
 from illustrated.drawing.patterns import paint_pattern, pattern_marks
 from illustrated.drawing.tones import Tones
@@ -64,7 +64,11 @@ def draw_beetle(canvas: Canvas, random: np.random.Generator, look: Look, tones: 
     _beetle_legs(canvas, random, breadth)
     reach = 1.15 if longhorn else 0.34
     for side in (-1.0, 1.0):
-        horn = [(side * 0.12, -0.78), (side * 0.42, -0.98), (side * (0.4 + reach * 0.5), -1.1 + reach)]
+        horn = [
+            (side * 0.12, -0.78),
+            (side * 0.42, -0.98),
+            (side * (0.4 + reach * 0.5), -1.1 + reach),
+        ]
         canvas.line(smooth(horn, closed=False), _CHITIN, 0.055)
     canvas.fill(ellipse(0.0, -0.76, 0.25, 0.2), _CHITIN)
     cases = ellipse(0.0, 0.24, breadth, 0.72)
@@ -74,9 +78,7 @@ def draw_beetle(canvas: Canvas, random: np.random.Generator, look: Look, tones: 
         marks = [ellipse(side * breadth * 0.45, 0.26, 0.15, 0.2) for side in (-1, 1)]
     for mark in marks:
         canvas.fill(mark, tones.accent)
-    shield = smooth(
-        [(-0.4, -0.36), (-0.3, -0.66), (0.3, -0.66), (0.4, -0.36), (0.0, -0.32)]
-    )
+    shield = smooth([(-0.4, -0.36), (-0.3, -0.66), (0.3, -0.66), (0.4, -0.36), (0.0, -0.32)])
     canvas.fill(shield, tones.accent, edge=tones.accent_edge, edge_width=0.04)
     canvas.line([(0.0, -0.4), (0.0, 0.94)], darker(tones.edge, 0.3), 0.03)
     canvas.fill(ellipse(-breadth * 0.5, 0.0, 0.05, 0.28, 8), (255, 255, 255), 0.3)

@@ -41,11 +41,27 @@ def _fox(canvas: Canvas, random: np.random.Generator, look: Look, tones: Tones) 
     canvas.disc(-1.04, -0.22 + sway, 0.2, tones.belly)
     for x in (-0.5, -0.24, 0.24, 0.46):
         canvas.fill(limb([(x, 0.4), (x, 0.92)], 0.2, 0.13), tones.shade, edge=tones.edge)
-    _coat(canvas, random, look, tones, smooth([(-0.74, 0.3), (-0.3, 0.1), (0.5, 0.06), (0.62, 0.5), (0.0, 0.68), (-0.66, 0.62)]))
+    _coat(
+        canvas,
+        random,
+        look,
+        tones,
+        smooth([(-0.74, 0.3), (-0.3, 0.1), (0.5, 0.06), (0.62, 0.5), (0.0, 0.68), (-0.66, 0.62)]),
+    )
     for side in (-1.0, 1.0):
         ear = [(0.34 + side * 0.14, -0.58), (0.34 + side * 0.5, -1.06), (0.34 + side * 0.56, -0.4)]
         canvas.fill(ear, tones.shade, edge=tones.edge)
-    head = smooth([(-0.24, -0.4), (0.06, -0.68), (0.62, -0.68), (0.92, -0.4), (0.64, 0.02), (0.34, 0.22), (0.04, 0.02)])
+    head = smooth(
+        [
+            (-0.24, -0.4),
+            (0.06, -0.68),
+            (0.62, -0.68),
+            (0.92, -0.4),
+            (0.64, 0.02),
+            (0.34, 0.22),
+            (0.04, 0.02),
+        ]
+    )
     canvas.fill(head, tones.body, edge=tones.edge)
     canvas.fill(smooth([(0.34, -0.34), (0.6, -0.06), (0.34, 0.18), (0.08, -0.06)]), tones.belly)
     canvas.fill(ellipse(0.34, 0.1, 0.1, 0.075), _NOSE)
@@ -55,15 +71,31 @@ def _fox(canvas: Canvas, random: np.random.Generator, look: Look, tones: Tones) 
 def _deer(canvas: Canvas, random: np.random.Generator, look: Look, tones: Tones) -> None:
     for x in (-0.6, -0.42, 0.16, 0.34):
         canvas.fill(limb([(x, 0.2), (x + 0.02, 0.94)], 0.15, 0.09), tones.shade, edge=tones.edge)
-    _coat(canvas, random, look, tones, smooth([(-0.82, 0.02), (-0.4, -0.14), (0.36, -0.12), (0.5, 0.16), (0.1, 0.42), (-0.66, 0.4)]))
+    _coat(
+        canvas,
+        random,
+        look,
+        tones,
+        smooth(
+            [(-0.82, 0.02), (-0.4, -0.14), (0.36, -0.12), (0.5, 0.16), (0.1, 0.42), (-0.66, 0.4)]
+        ),
+    )
     canvas.fill(limb([(0.3, 0.12), (0.4, -0.4)], 0.42, 0.28), tones.body, edge=tones.edge)
     tall = random.uniform(0.3, 0.42)
     for side in (-1.0, 1.0):
-        stem = [(0.42 + side * 0.12, -0.7), (0.42 + side * 0.34, -0.86), (0.42 + side * 0.34, -0.8 - tall)]
+        stem = [
+            (0.42 + side * 0.12, -0.7),
+            (0.42 + side * 0.34, -0.86),
+            (0.42 + side * 0.34, -0.8 - tall),
+        ]
         canvas.line(smooth(stem, closed=False), _HORN, 0.07)
         canvas.line([stem[1], (0.42 + side * 0.56, -0.78 - tall * 0.7)], _HORN, 0.06)
-        canvas.fill(ellipse(0.42 + side * 0.46, -0.54, 0.2, 0.1, side * -14), tones.shade, edge=tones.edge)
-    head = smooth([(0.1, -0.58), (0.42, -0.78), (0.74, -0.58), (0.62, -0.22), (0.42, 0.02), (0.22, -0.22)])
+        canvas.fill(
+            ellipse(0.42 + side * 0.46, -0.54, 0.2, 0.1, side * -14), tones.shade, edge=tones.edge
+        )
+    head = smooth(
+        [(0.1, -0.58), (0.42, -0.78), (0.74, -0.58), (0.62, -0.22), (0.42, 0.02), (0.22, -0.22)]
+    )
     canvas.fill(head, tones.body, edge=tones.edge)
     canvas.fill(ellipse(0.42, -0.1, 0.15, 0.13), tones.belly)
     canvas.fill(ellipse(0.42, -0.08, 0.08, 0.055), _NOSE)
@@ -76,7 +108,13 @@ def _bear(canvas: Canvas, random: np.random.Generator, look: Look, tones: Tones)
         canvas.fill(ellipse(side * 0.5, 0.78, 0.34, 0.2), tones.shade, edge=tones.edge)
         canvas.disc(lean + side * 0.46, -0.74, 0.19, tones.edge)
         canvas.disc(lean + side * 0.46, -0.74, 0.16, tones.shade)
-    _coat(canvas, random, look, tones, smooth([(-0.62, 0.0), (0.0, -0.3), (0.62, 0.0), (0.72, 0.6), (0.0, 0.9), (-0.72, 0.6)]))
+    _coat(
+        canvas,
+        random,
+        look,
+        tones,
+        smooth([(-0.62, 0.0), (0.0, -0.3), (0.62, 0.0), (0.72, 0.6), (0.0, 0.9), (-0.72, 0.6)]),
+    )
     for side in (-1.0, 1.0):
         arm = limb([(side * 0.5, 0.06), (side * 0.6, 0.4), (side * 0.4, 0.62)], 0.28, 0.24)
         canvas.fill(arm, tones.shade, edge=tones.edge)
@@ -90,8 +128,26 @@ def _seal(canvas: Canvas, random: np.random.Generator, look: Look, tones: Tones)
     curl = random.uniform(-0.1, 0.16)
     tail = smooth([(-0.66, 0.72), (-1.1, 0.5 - curl), (-1.16, 0.84), (-0.86, 0.9)])
     canvas.fill(tail, tones.shade, edge=tones.edge)
-    _coat(canvas, random, look, tones, smooth([(-0.86, 0.7), (-0.3, 0.36), (0.12, -0.2), (0.7, -0.2), (0.78, 0.5), (0.4, 0.88), (-0.5, 0.9)]))
-    canvas.fill(smooth([(0.2, 0.5), (0.3, 0.92), (-0.1, 1.0), (-0.02, 0.74)]), tones.shade, edge=tones.edge)
+    _coat(
+        canvas,
+        random,
+        look,
+        tones,
+        smooth(
+            [
+                (-0.86, 0.7),
+                (-0.3, 0.36),
+                (0.12, -0.2),
+                (0.7, -0.2),
+                (0.78, 0.5),
+                (0.4, 0.88),
+                (-0.5, 0.9),
+            ]
+        ),
+    )
+    canvas.fill(
+        smooth([(0.2, 0.5), (0.3, 0.92), (-0.1, 1.0), (-0.02, 0.74)]), tones.shade, edge=tones.edge
+    )
     canvas.fill(ellipse(0.42, -0.38, 0.52, 0.46), tones.body, edge=tones.edge)
     canvas.fill(ellipse(0.42, -0.14, 0.3, 0.2), tones.belly)
     canvas.fill(ellipse(0.42, -0.24, 0.1, 0.07), _NOSE)

@@ -10,9 +10,7 @@ _PUPIL: Colour = (16, 14, 18)
 _GLINT: Colour = (255, 255, 255)
 
 
-def eye(
-    canvas: Canvas, tones: Tones, x: float, y: float, radius: float, slit: float = 0.0
-) -> None:
+def eye(canvas: Canvas, tones: Tones, x: float, y: float, radius: float, slit: float = 0.0) -> None:
     """An eye in the accent colour: pale rim, iris, pupil (`slit` -1 lying, 0 round, 1 upright).
 
     The pupil is kept small, since the iris is what tells one species from another.

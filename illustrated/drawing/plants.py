@@ -7,7 +7,7 @@ import numpy as np
 from illustrated.drawing.canvas import Canvas, Points, ellipse, limb, smooth
 from illustrated.drawing.colours import Colour, darker, lighter
 from illustrated.drawing.parts import ground_shadow, leaf
-from illustrated.drawing.patterns import paint_pattern, pattern_marks
+from illustrated.drawing.patterns import pattern_marks
 from illustrated.drawing.tones import Tones
 from illustrated.looks import Look
 
