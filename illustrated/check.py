@@ -63,7 +63,9 @@ class Judge:
 
     def _is_red_eyed_frog(self, name: str) -> bool:
         species = self._species.get(name)
-        return species is not None and species.look.group == "frog" and species.look.accent == "red"
+        return species is not None and any(
+            look.group == "frog" and look.accent == "red" for look in species.looks
+        )
 
     def picture(self) -> Finding:
         """A photo of the atlas finds itself first."""

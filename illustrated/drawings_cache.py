@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -61,11 +62,11 @@ def training_looks(count: int, seed: int) -> list[Look]:
     random = np.random.default_rng([seed, 1])
     looks: list[Look] = []
     while len(looks) < count:
-        base = _allowed(lambda: random_look(random))
+        base = _allowed(partial(random_look, random))
         looks.append(base)
         for kept in (("body", "habitat"), ("body", "accent"), ("accent", "habitat")):
             fixed = {name: getattr(base, name) for name in ("group", *kept)}
-            looks.append(_allowed(lambda fixed=fixed: random_look(random, **fixed)))
+            looks.append(_allowed(partial(random_look, random, **fixed)))
     return looks[:count]
 
 

@@ -83,7 +83,7 @@ def make_queries(count: int, seed: int) -> list[Query]:
     """`count` held-out queries over all families and the headline, then seen ones."""
     random = np.random.default_rng([seed, 11])
     headline = random_look(random, group=HEADLINE[0], accent=HEADLINE[1], habitat=HEADLINE[2])
-    named = ("group", "accent", "habitat")
+    named: tuple[str, ...] = ("group", "accent", "habitat")
     queries = [Query(text=HEADLINE_TEXT, wanted=headline, named=named, held_out=True)]
     families = list(HELD_OUT_FAMILIES.items())
     asked = {(named, _key(headline, named))}

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from illustrated.records import RANKS, Record
+from illustrated.records import Record
+from illustrated.species import RANKS
 
 # How each fault changes a good row; the picture's own faults are made by `illustrated.make`.
 Change = Callable[[dict[str, str]], dict[str, str]]

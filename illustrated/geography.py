@@ -120,7 +120,8 @@ def _inside(lines: list[Degrees], west: float, south: float, east: float, north:
         return np.zeros((0, 2))
     points = np.concatenate(lines)
     x, y = points.T
-    return points[(x >= west) & (x <= east) & (y >= south) & (y <= north)]
+    chosen: Degrees = points[(x >= west) & (x <= east) & (y >= south) & (y <= north)]
+    return chosen
 
 
 def kilometres(first: Degrees, second: Degrees) -> Degrees:

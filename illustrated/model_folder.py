@@ -60,7 +60,10 @@ def new_model() -> CLIP:
 def tokenizer() -> Callable[[list[str]], torch.Tensor]:
     """OpenCLIP's own tokenizer at this model's context length."""
     context_length: int = MODEL_CONFIG["text_cfg"]["context_length"]
-    return open_clip.SimpleTokenizer(context_length=context_length)
+    tokens: Callable[[list[str]], torch.Tensor] = open_clip.SimpleTokenizer(
+        context_length=context_length
+    )
+    return tokens
 
 
 def save_model(model: CLIP, folder: Path) -> int:

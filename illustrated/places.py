@@ -65,7 +65,8 @@ class SiteChooser:
             "sea": self._geography.at_sea,
             "lake": self._geography.in_lake,
         }[region.realm]
-        return inside & test(longitude, latitude)
+        chosen: npt.NDArray[np.bool_] = inside & test(longitude, latitude)
+        return chosen
 
     def _make(self, region: Region, water: str) -> tuple[Degrees, list[str]]:
         """Up to _SITES sites around the region's cities; raises where there are none."""

@@ -26,7 +26,8 @@ _UNIT_CIRCLE = np.stack([np.cos(_CIRCLE), np.sin(_CIRCLE)], axis=1)
 def ellipse(x: float, y: float, rx: float, ry: float, degrees: float = 0.0) -> Points:
     """Outline (40 x 2) of an ellipse turned by `degrees`."""
     turned = (_UNIT_CIRCLE * (rx, ry)) @ rotation(degrees).T
-    return (*turned, x, y)
+    outline: Points = turned + np.array([x, y])
+    return outline
 
 
 def rotation(degrees: float) -> Points:

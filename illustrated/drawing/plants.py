@@ -46,11 +46,11 @@ def _blossom(
         degrees = start + 360 * index / count
         way = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
         middle = way * radius * 0.58 + (x, y)
-        petal = ellipse(*middle, radius * 0.46, radius * width, degrees)
+        petal = ellipse(float(middle[0]), float(middle[1]), radius * 0.46, radius * width, degrees)
         tone = tones.body if index % 2 else lighter(tones.body, 0.07)
         canvas.fill(petal, tone, edge=tones.edge, edge_width=0.02)
         if radius > 0.5:
-            _petal_marks(canvas, random, look, tones, petal, degrees)
+            _petal_marks(canvas, look, tones, petal, degrees)
     canvas.disc(x, y, radius * 0.36, tones.accent_edge)
     canvas.disc(x, y, radius * 0.325, tones.accent)
     for turn in np.linspace(0, 2 * np.pi, 7)[:-1]:
@@ -64,7 +64,6 @@ def _blossom(
 
 def _petal_marks(
     canvas: Canvas,
-    random: np.random.Generator,
     look: Look,
     tones: Tones,
     petal: Points,
