@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import atlas.search.torchvision_cpu  # noqa: F401 - must be imported before open_clip
+
+# isort: split
 import open_clip
 import torch
 from open_clip.model import CLIP
 from safetensors.torch import save_file
-
-# This import comes before open_clip: it lets torchvision import beside a CPU-only torch.
-import atlas.search.torchvision_cpu  # noqa: F401  (imported for its effect)
 
 MODEL_FOLDER = Path(__file__).parent / "model"
 IMAGE_SIDE_PX = 96
