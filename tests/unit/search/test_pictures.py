@@ -266,7 +266,7 @@ def test_a_hosted_copy_is_small_and_repeatable() -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
 def test_damage_anywhere_is_a_picture_error_or_a_picture(kind: str) -> None:
     """Any other exception would stop a build at one bad photo, or answer an upload with a 500."""
-    chance = random.Random(11)  # noqa: S311 - repeatable on purpose
+    chance = random.Random(11)
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     options = {} if kind in {"GIF", "BMP"} else {"exif": exif}
