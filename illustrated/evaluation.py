@@ -6,7 +6,8 @@ drawn pictures. A hit counts only when all attributes that the query names match
 
 from __future__ import annotations
 
-from collections import defaultdict
+import itertools
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +18,17 @@ from PIL import Image
 
 from illustrated.captions import fits, phrase
 from illustrated.drawing import draw
-from illustrated.looks import HEADLINE, Look, held_out_triples, random_look
+from illustrated.looks import (
+    COLOURS,
+    EYED_GROUPS,
+    GROUPS,
+    HABITATS,
+    HEADLINE,
+    PATTERNS,
+    Look,
+    held_out_triples,
+    random_look,
+)
 from illustrated.model_folder import OpenedModel
 
 HEADLINE_TEXT = "red-eyed frogs near rivers"
@@ -85,18 +96,18 @@ def make_queries(count: int, seed: int) -> list[Query]:
     headline = random_look(random, group=HEADLINE[0], accent=HEADLINE[1], habitat=HEADLINE[2])
     named: tuple[str, ...] = ("group", "accent", "habitat")
     queries = [Query(text=HEADLINE_TEXT, wanted=headline, named=named, held_out=True)]
-    families = list(HELD_OUT_FAMILIES.items())
-    asked = {(named, _key(headline, named))}
-    for index in range(count - 1):
-        named, triple = families[index % len(families)]
-        while True:
-            wanted = random_look(random)
-            key = (named, _key(wanted, named))
-            if triple in held_out_triples(wanted) and key not in asked:
-                break
-        asked.add(key)
-        text = phrase(random, wanted, named)
-        queries.append(Query(text=text, wanted=wanted, named=named, held_out=True))
+    # A family has a few dozen held-out combinations at most; one that runs out leaves its turns
+    # to the others.
+    waiting = [deque(_held_out_looks(random, family, headline)) for family in HELD_OUT_FAMILIES]
+    if count - 1 > sum(map(len, waiting)):
+        raise ValueError(f"there are {1 + sum(map(len, waiting))} held-out questions, not {count}")
+    turns = itertools.cycle(zip(HELD_OUT_FAMILIES, waiting, strict=True))
+    while len(queries) < count:
+        named, looks = next(turns)
+        if looks:
+            wanted = looks.popleft()
+            text = phrase(random, wanted, named)
+            queries.append(Query(text=text, wanted=wanted, named=named, held_out=True))
     for named in SEEN_FAMILIES:
         for _ in range(8):
             wanted = random_look(random)
@@ -105,8 +116,22 @@ def make_queries(count: int, seed: int) -> list[Query]:
     return queries
 
 
-def _key(look: Look, named: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(getattr(look, name) for name in named)
+def _held_out_looks(
+    random: np.random.Generator, named: tuple[str, ...], headline: Look
+) -> list[Look]:
+    """One look for each held-out combination of a family but the headline's, in random order."""
+    words = {"group": GROUPS, "body": COLOURS, "accent": COLOURS, "pattern": PATTERNS}
+    words["habitat"] = HABITATS
+    looks = []
+    for combination in itertools.product(*(words[name] for name in named)):
+        fixed = dict(zip(named, combination, strict=True))
+        if fixed.get("body") == fixed.get("accent") and fixed["group"] not in EYED_GROUPS:
+            continue  # an accent on its own colour cannot be seen
+        look = random_look(random, **fixed)
+        asked_already = all(getattr(headline, name) == fixed[name] for name in named)
+        if HELD_OUT_FAMILIES[named] in held_out_triples(look) and not asked_already:
+            looks.append(look)
+    return [looks[i] for i in random.permutation(len(looks))]
 
 
 def gallery_looks(queries: list[Query], seed: int) -> list[Look]:

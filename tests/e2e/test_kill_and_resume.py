@@ -67,7 +67,7 @@ def without_catalog(manifest: Manifest) -> Manifest:
     return msgspec.structs.replace(manifest, files=files)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_ten_kills_change_nothing(tmp_path: Path, tiny_model: Path) -> None:
     """A part taken twice, a half-written file or a lost row would change a checksum or a table."""
     photos = tmp_path / "photos"

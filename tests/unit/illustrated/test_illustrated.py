@@ -38,7 +38,7 @@ def test_model_is_small() -> None:
     assert sum(path.stat().st_size for path in MODEL.iterdir()) < 20_000_000
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_model_answers_held_out_questions() -> None:
     """A model that had learned its training combinations by heart would fail here."""
     report = evaluate(MODEL, 240, 1, 192)
