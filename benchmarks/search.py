@@ -33,8 +33,8 @@ from atlas.bundle.segment import (
     list_numbers_name,
     vectors_name,
 )
-from atlas.search.index import encode_segment, factory_for, stop_prefetch, train, write_index
-from atlas.search.planner import SearchSettings
+from atlas.search.index import encode_segment, factory_for, train, write_index
+from atlas.search.planner import SearchSettings, SpaceIndex
 from atlas.search.ranking import Ranking
 from atlas.search.selection import Selection
 from atlas.search.vectors import QueryVector
@@ -74,23 +74,16 @@ def build_segment(folder: Path, data: Synthetic, factory: str | None, seed: int)
     entry = SegmentEntry(name=folder.name, first_row=0, rows=rows, hosts_pictures=False)
     size_bytes = sum(file.stat().st_size for file in folder.iterdir())
     segment = Segment(folder, entry, {SPACE: dim})
-    opened = segment.index(SPACE)
-    if opened is not None:
-        stop_prefetch(opened)
     return Built(segment, factory, training_s, encoding_s, size_bytes / rows)
 
 
-def ask(
-    segment: Segment, query: npt.NDArray[np.float32], settings: SearchSettings, *, exact: bool
-) -> Hits:
+def ask(index: SpaceIndex, query: npt.NDArray[np.float32], *, exact: bool) -> Hits:
     """The first hits of a query, as the server finds them."""
     ranking = Ranking(
-        (segment,),
-        (Selection.everything(segment.rows),),
-        SPACE,
+        index,
+        tuple(Selection.everything(segment.rows) for segment in index.segments),
         QueryVector(query),
-        settings=settings,
-        probes=settings.probes,
+        recall=index.settings.recall,
         exact=exact,
     )
     return ranking.first(RECALL_AT)[1]
@@ -116,15 +109,12 @@ def measure(
     """Flat records, one for each kind of query and each way to answer it."""
     rows, dim = data.vectors.shape
     records: list[dict[str, Any]] = []
+    index = SpaceIndex(SPACE, (built.segment,), curve=None, settings=settings)
     for kind, queries in data.queries.items():
-        truth, exact_ms = timed(
-            lambda query: ask(built.segment, query, settings, exact=True), queries
-        )
+        truth, exact_ms = timed(lambda query: ask(index, query, exact=True), queries)
         answers = [("exact", truth, exact_ms)]
         if built.factory is not None:
-            found, index_ms = timed(
-                lambda query: ask(built.segment, query, settings, exact=False), queries
-            )
+            found, index_ms = timed(lambda query: ask(index, query, exact=False), queries)
             answers.append(("index", found, index_ms))
         for case, hits, times_ms in answers:
             shares = [np.isin(t, h).mean() for t, h in zip(truth, hits, strict=True)]

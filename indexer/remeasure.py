@@ -10,11 +10,11 @@ import pyarrow as pa
 from atlas.bundle.bundle import Bundle
 from atlas.bundle.manifest import SpaceDescription
 from atlas.errors import EncoderError
+from atlas.search.curve import Curve
 from atlas.search.encoder import EncoderChoice, load_encoder
 from indexer.captions import caption_queries
 from indexer.progress import Watcher
 from indexer.stages.measure import (
-    Curve,
     MeasuredSegment,
     QuerySet,
     image_queries,
@@ -46,7 +46,9 @@ def measure_bundle(
             sets.append(captions)
         total = len(settings_of(segments)) * len(sets)
         with watcher.stage("measure", total, "settings") as advance:
-            curves.append(measure_space(space.name, segments, sets, k=k, progress=advance))
+            curves.append(
+                measure_space(space.name, segments, sets, k=k, seed=seed, progress=advance)
+            )
     return tuple(curves)
 
 

@@ -59,6 +59,7 @@ class SearchController(Controller):
         limit: FromQuery[int | None] = None,
         cursor: FromQuery[str | None] = None,
         exact: FromQuery[bool] = False,
+        recall: FromQuery[float | None] = None,
         space: FromQuery[str | None] = None,
     ) -> SearchAnswer:
         """The same with query parameters, for links and simple clients."""
@@ -67,6 +68,7 @@ class SearchController(Controller):
             limit=limit,
             cursor=cursor,
             exact=exact,
+            recall=recall,
             space=space,
             taxon=taxon,
             bbox=bbox,

@@ -7,6 +7,7 @@ immutable or locked. Knows rows and scores, nothing of HTTP or of how text becom
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -17,25 +18,29 @@ from atlas.bundle.bundle import CURVE_FILE, Bundle
 from atlas.bundle.manifest import read_struct
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
+from atlas.search.calibration import set_costs
 from atlas.search.compiler import CompiledFilter, FilterCompiler
 from atlas.search.cursor import digest_of, read_cursor, write_cursor
 from atlas.search.curve import Curve
 from atlas.search.filters import Filter
-from atlas.search.index import stop_prefetch
-from atlas.search.planner import Path, SearchSettings, SegmentPlan
+from atlas.search.held import HeldLists
+from atlas.search.planner import Path, SearchSettings, SegmentPlan, open_spaces
 from atlas.search.ranking import Ranking
 from atlas.search.vectors import QueryVector, unit_vectors
 
 MAX_LIMIT = 200
+# Counts of a filter's rows in every list take 128 KB a segment at 16,384 lists.
+_HELD_BYTES = 64 * 1024 * 1024
 Vector = npt.NDArray[np.float32]
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What to find. `vector` is float32, (dim,), of any length above zero.
 
-    `made_from` is what the vector was computed from, for example a text in UTF-8. A cursor is
-    bound to it where it is given and to the vector where not: a text that is encoded again in
-    other company may differ in a vector's last bits.
+    `recall` is the recall@10 to aim at, None for the server's own; 1 takes the most that was
+    measured, `exact` what is certain. `made_from` is what the vector was computed from, for example
+    a text in UTF-8. A cursor is bound to it where it is given and to the vector where not: a text
+    that is encoded again in other company may differ in a vector's last bits.
     """
 
     space: str
@@ -44,6 +49,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 30
     cursor: str | None = None
     exact: bool = False
+    recall: float | None = None
     made_from: bytes | None = None
 
 
@@ -90,20 +96,17 @@ class Retrieval:
             finest=bundle.manifest.cell_resolution,
             cache_bytes=settings.filter_cache_bytes,
         )
-        self._probes = {space: self._probes_of(space) for space in bundle.spaces}
-        for segment in bundle.segments:
-            for space in bundle.spaces:
-                index = segment.index(space)
-                if index is not None:
-                    stop_prefetch(index)
+        self._spaces = open_spaces(
+            bundle.segments,
+            {space: self._curve_of(space) for space in bundle.spaces},
+            settings,
+        )
+        set_costs(bundle, self._spaces, calibrate_missing=settings.calibrate)
+        self._held = HeldLists(_HELD_BYTES)
 
-    def _probes_of(self, space: str) -> int | None:
-        if self._settings.probes is not None:
-            return self._settings.probes
+    def _curve_of(self, space: str) -> Curve | None:
         path = self._bundle.space_path(space, CURVE_FILE)
-        if not path.exists():
-            return None
-        return read_struct(path, Curve).default_probes()
+        return read_struct(path, Curve) if path.exists() else None
 
     def search(self, question: Question) -> Page:
         """One page of hits; InvalidQuery names the field at fault."""
@@ -117,13 +120,12 @@ class Retrieval:
             start = read_cursor(question.cursor, digest, matching=compiled.matching)
         end = min(start + question.limit, compiled.matching)
         ranking = Ranking(
-            self._bundle.segments,
+            self._spaces[question.space],
             compiled.selections,
-            question.space,
             query,
-            settings=self._settings,
-            probes=self._probes[question.space],
+            recall=self._recall(question),
             exact=question.exact,
+            held=partial(self._held.counts, compiled.key, self._spaces[question.space]),
         )
         scores, row_ids = ranking.first(end)
         return Page(
@@ -136,6 +138,13 @@ class Retrieval:
             held_back=compiled.held_back,
             plan=_plan(ranking.plans()),
         )
+
+    def _recall(self, question: Question) -> float:
+        if question.recall is None:
+            return self._settings.recall
+        if not 0.0 < question.recall <= 1.0:
+            raise InvalidQuery("recall", f"must be above 0 and at most 1, not {question.recall}")
+        return question.recall
 
     def compile(self, asked: Filter) -> CompiledFilter:
         """The rows that pass a filter; InvalidQuery names the field at fault."""
@@ -181,6 +190,7 @@ class Retrieval:
                 query.values.tobytes() if made_from is None else made_from,
                 compiled.key,
                 b"exact" if question.exact else b"",
+                str(question.recall).encode(),
             )
         )
 
