@@ -65,7 +65,7 @@ def test_content_is_durable_before_the_name_is(
     fsync, replace = os.fsync, Path.replace
 
     def note_sync(descriptor: int) -> None:
-        name = Path(os.readlink(f"/proc/self/fd/{descriptor}")).name
+        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
         steps.append("folder" if name == tmp_path.name else "file")
         fsync(descriptor)
 
