@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -16,10 +17,16 @@ from atlas.bundle.publish import describe_file, next_number, publish
 from tests.bundle_factory import random_vectors, write_bundle
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of six rows. Never write to it."""
+    return write_bundle(tmp_path_factory.mktemp("bundle"), [random_vectors(6, 4, 1)]).root
+
+
 @pytest.fixture
-def live(tmp_path: Path) -> Bundle:
-    """A bundle of six rows."""
-    return write_bundle(tmp_path, [random_vectors(6, 4, 1)])
+def live(original: Path, tmp_path: Path) -> Bundle:
+    """A copy that a test may publish over."""
+    return Bundle.open(Path(shutil.copytree(original, tmp_path / "bundle")))
 
 
 def successor(live: Bundle) -> Manifest:
@@ -75,11 +82,15 @@ def test_current_is_swapped_last(live: Bundle, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_numbers_rise(tmp_path: Path) -> None:
-    """Would break: a build writes over the manifest of an earlier bundle."""
+    """Would break: a build writes over files of an earlier bundle, or takes them for its own."""
     assert next_number(tmp_path / "nothing") == 1
     for name in ("manifest-000009.json", "manifest-000010.json", "manifest-old.json", "notes-99"):
         (tmp_path / name).touch()
     assert next_number(tmp_path) == 11
+    (tmp_path / "catalog-000011.duckdb").touch()
+    assert next_number(tmp_path) == 12
+    (tmp_path / "rejects-1000000.parquet").touch()
+    assert next_number(tmp_path) == 1_000_001
 
 
 def test_files_are_described_as_they_are(tmp_path: Path) -> None:
