@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -24,11 +25,17 @@ from tests.bundle_factory import SPACE, random_vectors, write_bundle
 SIZES = (5, 1, 7)
 
 
-@pytest.fixture
-def bundle(tmp_path: Path) -> Bundle:
-    """A bundle of three segments with two rows removed."""
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of three segments with two rows removed. Never write to it."""
     vectors = [random_vectors(rows, 4, rows) for rows in SIZES]
-    return write_bundle(tmp_path, vectors, removed=(2, 12))
+    return write_bundle(tmp_path_factory.mktemp("bundle"), vectors, removed=(2, 12)).root
+
+
+@pytest.fixture
+def bundle(original: Path, tmp_path: Path) -> Bundle:
+    """A copy that a test may damage."""
+    return Bundle.open(Path(shutil.copytree(original, tmp_path / "bundle")))
 
 
 def republished(bundle: Bundle, **changes: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -35,16 +36,23 @@ def write_pictures(folder: Path, pictures: list[bytes]) -> None:
     (folder / PICTURE_OFFSETS).write_bytes(offsets.tobytes())
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The files of a segment with an index, pictures, and two rows removed."""
-    (tmp_path / vectors_name(SPACE)).write_bytes(VECTORS.astype("<f2").tobytes())
-    (tmp_path / TOMBSTONES).write_bytes(BitMap([4, 299]).serialize())
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a segment with an index, pictures, and two rows removed. Never write to it."""
+    folder = tmp_path_factory.mktemp("segment")
+    (folder / vectors_name(SPACE)).write_bytes(VECTORS.astype("<f2").tobytes())
+    (folder / TOMBSTONES).write_bytes(BitMap([4, 299]).serialize())
     index, list_numbers = encode_segment(train(VECTORS, "IVF4,Flat"), VECTORS)
-    write_index(index, tmp_path / index_name(SPACE))
-    (tmp_path / list_numbers_name(SPACE)).write_bytes(list_numbers.astype("<i4").tobytes())
-    write_pictures(tmp_path, [b"first", b"", *[b"x"] * (ROWS - 3), b"last"])
-    return tmp_path
+    write_index(index, folder / index_name(SPACE))
+    (folder / list_numbers_name(SPACE)).write_bytes(list_numbers.astype("<i4").tobytes())
+    write_pictures(folder, [b"first", b"", *[b"x"] * (ROWS - 3), b"last"])
+    return folder
+
+
+@pytest.fixture
+def folder(original: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(original, tmp_path / "0007"))
 
 
 def opened(folder: Path, rows: int = ROWS, *, pictures: bool = True, dim: int = DIM) -> Segment:
