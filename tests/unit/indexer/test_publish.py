@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_moving_to_another_disk_copies_whole_or_not_at_all(
             (destination / "a").write_bytes((source / "a").read_bytes())
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        patch.setattr(publish.shutil, "copytree", full)
+        patch.setattr(shutil, "copytree", full)
         with pytest.raises(OSError, match="No space left"):
             move_into(source, destination)
     assert not destination.exists()
