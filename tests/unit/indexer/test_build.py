@@ -79,18 +79,18 @@ def test_rows_in_are_rows_out_and_rejects_for_every_source(tmp_path: Path) -> No
 def test_too_many_rejects_stop_the_build(tmp_path: Path) -> None:
     """Would break: an atlas of the few rows of a broken export replaces the good one."""
     vectors = tmp_path / "garden.parquet"
-    write_vectors(vectors, 100, seed=1)
-    plan = write_ready_plan(tmp_path, "garden", sections={"rejects": "max_share = 0.07"})
+    write_vectors(vectors, 112, seed=1)
+    plan = write_ready_plan(tmp_path, "garden", sections={"rejects": "max_share = 0.0625"})
     old = built(plan).manifest
-    write_vectors(vectors, 100, seed=2, bad=BAD)
-    with pytest.raises(BuildError, match=r"8 of 100 rows were refused.*0\.07") as caught:
+    write_vectors(vectors, 112, seed=2, bad=BAD)
+    with pytest.raises(BuildError, match=r"8 of 112 rows were refused.*0\.0625") as caught:
         built(plan)
     assert caught.value.stage == "account"
     assert "3 duplicate_image_id" in caught.value.problem
     assert Path(caught.value.problem.rpartition("see ")[2]).is_file()
     assert Bundle.open(tmp_path / "bundle").manifest == old
-    write_vectors(vectors, 100, seed=2, bad=dict(list(BAD.items())[1:]))
-    assert built(plan).manifest.rows == 93  # at the limit is not above it
+    write_vectors(vectors, 112, seed=2, bad=dict(list(BAD.items())[1:]))
+    assert built(plan).manifest.rows == 105  # at the limit is not above it
 
 
 def test_an_atlas_without_rows_is_not_built(tmp_path: Path) -> None:
