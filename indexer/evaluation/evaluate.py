@@ -5,7 +5,7 @@ The composition of reading, matching, searching and measuring. One thread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -132,7 +132,7 @@ def evaluate_bundle(
             raise NotFound("space", name)
     hidden = hidden_rows(bundle, with_held_back=options.with_held_back)
     matching = match_images(bundle, query_set.queries, settings.match, hidden)
-    asked = [query for query in query_set.queries if len(matching.relevant_rows(query))]
+    asked, left_out = _answerable(query_set.queries, matching)
     if not asked:
         raise BuildError(
             "evaluate",
@@ -141,16 +141,9 @@ def evaluate_bundle(
             f"{len(matching.hidden)} are not answered with",
         )
     scored: list[QueryScores] = []
-    spaces, spaces_left_out = [], []
-    for name in options.spaces or tuple(bundle.spaces):
-        try:
-            encoder = encoder_of(bundle.spaces[name])
-        except (EncoderError, SpaceUnavailable) as error:
-            if options.spaces:
-                raise
-            watcher.note(f"space {name} is not evaluated: {error}")
-            spaces_left_out.append(Unanswered(name=name, why=str(error)))
-            continue
+    spaces: list[SpaceScores] = []
+    spaces_left_out: list[Unanswered] = []
+    for name, encoder in _encoders(bundle, options.spaces, watcher, spaces_left_out):
         searched = open_space(bundle, name, hidden, exact=options.exact)
         prompts = [query_prompt(bundle.spaces[name].prompts, query.text) for query in asked]
         hits = _ask(searched, encoder, prompts, max(options.depths), watcher)
@@ -173,11 +166,7 @@ def evaluate_bundle(
         hidden=len(matching.hidden),
         repeated=query_set.repeated,
         others=query_set.others,
-        left_out=tuple(
-            Unanswered(name=query.text, why=_why(query, matching))
-            for query in query_set.queries
-            if not len(matching.relevant_rows(query))
-        ),
+        left_out=left_out,
         spaces_left_out=tuple(spaces_left_out),
         resamples=options.resamples,
         seed=options.seed,
@@ -185,6 +174,38 @@ def evaluate_bundle(
         spaces=tuple(spaces),
     )
     return evaluation, tuple(scored)
+
+
+def _answerable(
+    queries: Sequence[Query], matching: Matching
+) -> tuple[list[Query], tuple[Unanswered, ...]]:
+    """The queries with a relevant row, and why the others have none."""
+    asked, left_out = [], []
+    for query in queries:
+        if len(matching.relevant_rows(query)):
+            asked.append(query)
+        else:
+            left_out.append(Unanswered(name=query.text, why=_why(query, matching)))
+    return asked, tuple(left_out)
+
+
+def _encoders(
+    bundle: Bundle, wanted: Sequence[str], watcher: Watcher, left_out: list[Unanswered]
+) -> Iterator[tuple[str, Encoder]]:
+    """Each space that can be asked in words, with its encoder, one in memory at a time.
+
+    What cannot be asked is noted and added to `left_out`, or raised where it was `wanted` by name.
+    """
+    for name in wanted or tuple(bundle.spaces):
+        try:
+            encoder = encoder_of(bundle.spaces[name])
+        except (EncoderError, SpaceUnavailable) as error:
+            if wanted:
+                raise
+            watcher.note(f"space {name} is not evaluated: {error}")
+            left_out.append(Unanswered(name=name, why=str(error)))
+            continue
+        yield name, encoder
 
 
 def _space_scores(

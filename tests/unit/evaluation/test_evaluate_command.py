@@ -23,6 +23,7 @@ from indexer.space_encoder import encoder_of
 from tests.bundle_factory import random_vectors, write_bundle
 from tests.factories import make_tiny_model, write_plan
 
+INQUIRE = Path(__file__).resolve().parents[3] / "configs" / "inquire.toml"
 TEXTS = ("a frog", "a bird by the sea", "flowers")
 STRANGER = "00000000-0000-4000-8000-000000000001"
 
@@ -117,6 +118,41 @@ def test_numbers_are_those_of_a_plain_loop(tiny_bundle: Path, tmp_path: Path) ->
     assert {row["category"] for row in rows} == {"a", "b"}
 
 
+def test_inquires_files_on_a_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Fullrank as it would be run: ids of the metadata are the bundle's occurrence ids."""
+    (tmp_path / "inquire_queries_val.csv").write_text(
+        ",query_id,query_text,supercategory,category,iconic_group\n"
+        "0,13,a frog at night,Appearance,Unique appearances or morphs,Amphibians\n"
+        '1,109,ducks mating,Behavior,"Mating, Courtship, Reproduction",Birds\n'
+        "2,139,fungus on a log,Context,Miscellaneous Context,Fungi\n"
+    )
+    (tmp_path / "inquire_annotations.csv").write_text(
+        "query_id,image_id,image_path\n"
+        "13,urn:test:2,train/a/b.jpg\n13,urn:test:4,train/a/c.jpg\n"
+        "109,urn:test:8,train/a/d.jpg\n139,17,train/a/e.jpg\n555,18,train/a/f.jpg\n"
+    )
+    result = run(
+        tiny_bundle,
+        tmp_path / "inquire_queries_val.csv",
+        *("--config", str(INQUIRE), "--k", "200", "--json", str(tmp_path / "out.json")),
+    )
+    assert result.exit_code == 0, result.output
+    for told in (
+        "2 of 3 queries asked",
+        "1 of 4 relevant images are not in the bundle (compared by occurrence_id)",
+        "1 rows of relevant images are of queries not in the file",
+        "fungus on a log: 1 images unknown",
+        "supercategory: Appearance",
+        "iconic_group: Birds",
+    ):
+        assert told in result.stdout
+    report: dict[str, Any] = msgspec.json.decode((tmp_path / "out.json").read_bytes())
+    groups = report["spaces"][0]["groups"]
+    assert [group["queries"] for group in groups] == [2] + [1] * 6
+    # There are fewer rows than hits that count, so nothing is missed.
+    assert all(group["measures"]["recall"]["mean"] == 1 for group in groups)
+
+
 def test_the_same_run_gives_the_same_report(tiny_bundle: Path, tmp_path: Path) -> None:
     """Intervals are drawn by a seed, so two reports differ only where something changed."""
     queries = write_queries(tmp_path / "queries.csv", image_ids(tiny_bundle))
@@ -128,6 +164,7 @@ def test_the_same_run_gives_the_same_report(tiny_bundle: Path, tmp_path: Path) -
     assert reports[0] == reports[1]
 
 
+@pytest.mark.slow
 def test_every_space_is_evaluated_and_a_lost_encoder_is_said(
     tmp_path: Path, tiny_photos: Path
 ) -> None:

@@ -107,6 +107,14 @@ def test_inquire_by_path(tmp_path: Path) -> None:
     assert found.queries[1].images[0].startswith("train/00001_Animalia")
 
 
+def test_every_setting_is_documented() -> None:
+    """A setting that docs/evaluation.md does not name cannot be found by who needs it."""
+    text = (INQUIRE.parents[1] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    for section in (QuerySetSettings, QueriesSection, RelevantSection):
+        for field in section.__struct_fields__:
+            assert f"`{field}`" in text or f"`[{field}]`" in text, field
+
+
 BROKEN = [
     ("", 1, "empty"),
     ("query,image_id\n", 1, "no query"),

@@ -1,4 +1,4 @@
-"""The demo atlas's own query set: its right answers follow from what is drawn, and are all there."""
+"""The demo atlas's own query set: its right answers are all that were drawn, and no other."""
 
 from __future__ import annotations
 
