@@ -43,11 +43,12 @@ def match_images(
     """Compare every image that the queries name with column `match` of the bundle's images."""
     named = sorted({image for query in queries for image in query.images})
     wanted = pa.table({"name": pa.array(named, pa.string())})
-    own = "image.image_id::VARCHAR" if match == "image_id" else f"image.{match}"
+    # The few names are cast, not the many ids.
+    name = "wanted.name::UUID" if match == "image_id" else "wanted.name"
     with duckdb.connect(str(bundle.catalog_path), read_only=True) as connection:
         connection.register("wanted", wanted)
         pairs = connection.execute(
-            f"SELECT wanted.name, image.row_id FROM image JOIN wanted ON {own} = wanted.name "
+            f"SELECT wanted.name, image.row_id FROM image JOIN wanted ON image.{match} = {name} "
             "ORDER BY image.row_id"
         ).fetchall()
     hides = set(hidden.tolist())
