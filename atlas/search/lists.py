@@ -77,10 +77,11 @@ class Centroids:
 def nearest_holding(scores: Scores, held: Counts | None, count: int) -> Chosen:
     """The `count` nearest lists among those that hold a passing row; all lists where None."""
     able = np.arange(len(scores)) if held is None else np.flatnonzero(held)
-    if count < len(able):
-        able = able[np.argpartition(-scores[able], count - 1)[:count]]
-    # Equal scores by number, so that the order does not hang on how they were partitioned.
-    order = able[np.lexsort((able, -scores[able]))]
+    if 0 < count < len(able):
+        # Ties with the last one stay in until they are ordered, by number.
+        edge = np.partition(scores[able], len(able) - count)[len(able) - count]
+        able = able[scores[able] >= edge]
+    order = able[np.lexsort((able, -scores[able]))][:count]
     return Chosen(order.astype(np.int64), scores[order])
 
 

@@ -7,16 +7,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from atlas.search.index import default_probes, encode_segment, train
+from atlas.search.index import encode_segment, train
 from indexer.stages.measure import (
-    DEFAULT_FETCH,
+    DEFAULT_RECALL,
+    FETCHES,
     MeasuredSegment,
     QuerySet,
     exact_hits,
     image_queries,
     measure_space,
-    probe_ladder,
-    served_setting,
     settings_of,
 )
 from tests.bundle_factory import random_vectors
@@ -82,23 +81,26 @@ def test_recall_is_the_share_counted_by_hand(segments: list[MeasuredSegment]) ->
     """Would break: the gate lets through an index that finds less than the curve says."""
     sets = [image_queries(segments, 25, 8), text_like(15)]
     done: list[int] = []
-    curve = measure_space("small", segments, sets, k=K, progress=done.append)
+    curve = measure_space("small", segments, sets, k=K, seed=0, progress=done.append)
     everything = set(range(sum(SIZES)))
-    assert sum(done) == len(curve.points) == 2 * len(settings_of(segments))
+    assert sum(done) == 2 * len(settings_of(segments))
+    ladder = sorted({point.probes for point in curve.points})
+    assert ladder == settings_of(segments)[: len(ladder)]
+    assert len(curve.points) == 2 * len(ladder) * len(FETCHES)
     assert (curve.space, curve.k, curve.rows) == ("small", K, sum(SIZES))
-    recalls = {}
+    recalls: dict[tuple[str, int], float] = {}
     for kind, vectors, own_rows in sets:
         truths = [
             ranked(segments, query, own, everything)
             for query, own in zip(vectors, own_rows.tolist(), strict=True)
         ]
-        for probes in probe_ladder(segments):
+        for probes in settings_of(segments):
             shares = [
                 len(set(truth) & set(ranked(segments, query, own, probed(segments, query, probes))))
                 / K
                 for truth, query, own in zip(truths, vectors, own_rows.tolist(), strict=True)
             ]
-            recalls[kind, probes] = np.mean(shares)
+            recalls[kind, probes] = float(np.mean(shares))
     for point in curve.points:
         assert point.path == "index"
         assert point.asked == (25 if point.queries == "image" else 15)
@@ -110,18 +112,19 @@ def test_recall_is_the_share_counted_by_hand(segments: list[MeasuredSegment]) ->
 
 def test_the_point_that_is_served_is_marked(segments: list[MeasuredSegment]) -> None:
     """Would break: the gate judges a setting that the server does not use."""
-    curve = measure_space("small", segments, [text_like(3)], k=K, progress=lambda _done: None)
+    curve = measure_space(
+        "small", segments, [text_like(3)], k=K, seed=0, progress=lambda _done: None
+    )
     (served,) = curve.served()
-    assert (served.probes, served.fetch) == (default_probes(LISTS), DEFAULT_FETCH)
-    assert (served.probes, served.fetch) == served_setting(segments)
-    assert probe_ladder(segments)[-1] == LISTS
+    assert served == curve.cheapest(DEFAULT_RECALL)
+    assert settings_of(segments)[-1] == LISTS
 
 
 def test_exact_search_finds_everything() -> None:
     """Would break: a small atlas cannot be published, or the oracle disagrees with the server."""
     segments = segments_of(None)
     sets = [image_queries(segments, 40, 1), text_like(20)]
-    curve = measure_space("small", segments, sets, k=K, progress=lambda _done: None)
+    curve = measure_space("small", segments, sets, k=K, seed=0, progress=lambda _done: None)
     assert [(point.queries, point.path, point.recall) for point in curve.points] == [
         ("image", "exact", 1.0),
         ("text", "exact", 1.0),
@@ -163,10 +166,10 @@ def test_fewer_rows_than_are_asked_for() -> None:
     queries = image_queries(segments, 5, 0)
     hits = exact_hits(segments, queries.vectors, queries.own_rows, K)
     assert np.all((hits >= 0).sum(axis=1) == 2)
-    curve = measure_space("small", segments, [queries], k=K, progress=lambda _done: None)
+    curve = measure_space("small", segments, [queries], k=K, seed=0, progress=lambda _done: None)
     assert curve.points[0].recall == 1
     alone = [MeasuredSegment(0, random_vectors(1, DIM, 1), None)]
     curve = measure_space(
-        "small", alone, [image_queries(alone, 5, 0)], k=K, progress=lambda _done: None
+        "small", alone, [image_queries(alone, 5, 0)], k=K, seed=0, progress=lambda _done: None
     )
     assert curve.points[0].recall == 1
