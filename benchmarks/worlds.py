@@ -139,11 +139,16 @@ class World:
         asked = {}
         for number, kind in enumerate(QUERY_KINDS):
             random = np.random.default_rng([self.seed, _QUERIES, number])
-            species = self._species(count, random)
-            seen = self.ranges.see(species, random)
-            make = self.cloud.image_queries if kind == "image" else self.cloud.text_queries
-            asked[kind] = Queries(make(species, random), species, seen)
+            asked[kind] = self.queries_of(kind, self._species(count, random), random)
         return asked
+
+    def queries_of(
+        self, kind: str, species: npt.NDArray[np.int32], random: np.random.Generator
+    ) -> Queries:
+        """A query of `kind` for each of the given species."""
+        seen = self.ranges.see(species, random)
+        make = self.cloud.image_queries if kind == "image" else self.cloud.text_queries
+        return Queries(make(species, random), species, seen)
 
 
 def _pick(shares: list[float], count: int, random: np.random.Generator) -> npt.NDArray[np.int8]:
