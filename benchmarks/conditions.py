@@ -58,8 +58,7 @@ class WorldOnDisk:
         )
         names = (*COLUMNS, *SEEN)
         self.columns = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
-        days = self.columns["day"].astype("datetime64[D]")
-        self.month = (days.astype("datetime64[M]").astype(np.int64) % 12 + 1).astype(np.int8)
+        self.month = month_of(self.columns["day"])
         self._members: dict[tuple[int, int], Mask] = {}
 
     def passes(self, condition: Condition, start: int = 0, stop: int | None = None) -> Mask:
@@ -85,6 +84,13 @@ class WorldOnDisk:
             depth, node = taxon
             self._members[taxon] = self.world.lineages.nodes[:, depth] == node
         return self._members[taxon]
+
+
+def month_of(day: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+    """Month, 1 to 12, of days since 1970."""
+    months = day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    numbers: npt.NDArray[np.int8] = (months % 12 + 1).astype(np.int8)
+    return numbers
 
 
 def _write(world: World, folder: Path) -> None:

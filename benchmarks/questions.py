@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.conditions import ANYTHING, Box, Condition, WorldOnDisk
+from benchmarks.conditions import ANYTHING, Box, Condition, WorldOnDisk, month_of
 from benchmarks.vectors import Matrix
 from benchmarks.worlds import QUERY_KINDS, SOURCES, Queries
 
@@ -104,42 +104,61 @@ def _cases(
     kind: str,
     random: np.random.Generator,
 ) -> Iterator[Case]:
-    def case(share: float, queries: Queries, conditions: Sequence[Condition]) -> Case:
-        asked = zip(queries.vectors, conditions, strict=True)
-        return Case(name, share, kind, tuple(Question(*pair) for pair in asked))
-
     count = len(pool.species)
     if name == "none":
-        yield case(1.0, pool, [ANYTHING] * count)
+        yield _case(name, 1.0, kind, pool, [ANYTHING] * count)
     elif name == "random":
         for share in RANDOM_SHARES:
-            number = [at for at, (_, known) in enumerate(SOURCES) if known == share][0]
-            yield case(share, pool, [Condition(source=number)] * count)
+            number = [known for _, known in SOURCES].index(share)
+            yield _case(name, share, kind, pool, [Condition(source=number)] * count)
     elif name == "other_taxon":
         for share in TAXON_SHARES:
-            near = taxa.near(share)
-            chosen = []
-            for species in pool.species.tolist():
-                others = [taxon for taxon in near if not taxa.holds(taxon, species)] or near
-                chosen.append(Condition(taxon=others[random.integers(len(others))]))
-            yield case(share, pool, chosen)
-    elif name in {"own_taxon", "taxon_region"}:
-        for share in TAXON_SHARES if name == "own_taxon" else (_TERM_SHARE,):
-            near = taxa.near(share)
-            own = [near[at] for at in random.integers(len(near), size=count)]
-            species = np.array([taxa.species_in(taxon, random) for taxon in own], np.int32)
-            queries = data.world.queries_of(kind, species, random)
-            boxes: list[Box | None] = [None] * count
-            if name == "taxon_region":
-                boxes = list(_boxes(data, queries))
-            pairs = zip(own, boxes, strict=True)
-            conditions = [Condition(taxon=taxon, box=box) for taxon, box in pairs]
-            yield case(share if name == "own_taxon" else share**2, queries, conditions)
+            conditions = [Condition(taxon=taxon) for taxon in _others(taxa, share, pool, random)]
+            yield _case(name, share, kind, pool, conditions)
+    elif name == "own_taxon":
+        for share in TAXON_SHARES:
+            own, queries = _own(data, taxa, share, kind, count, random)
+            yield _case(name, share, kind, queries, [Condition(taxon=taxon) for taxon in own])
+    elif name == "taxon_region":
+        own, queries = _own(data, taxa, _TERM_SHARE, kind, count, random)
+        pairs = zip(own, _boxes(data, queries), strict=True)
+        both = [Condition(taxon=taxon, box=box) for taxon, box in pairs]
+        yield _case(name, 0.01, kind, queries, both)
     else:
-        months = pool.seen.day.astype("datetime64[D]").astype("datetime64[M]").astype(int) % 12 + 1
-        pairs = zip(_boxes(data, pool), months.tolist(), strict=True)
-        conditions = [Condition(box=box, month=month) for box, month in pairs]
-        yield case(_TERM_SHARE / 12, pool, conditions)
+        dated = zip(_boxes(data, pool), month_of(pool.seen.day).tolist(), strict=True)
+        yield _case(name, 0.01, kind, pool, [Condition(box=box, month=m) for box, m in dated])
+
+
+def _case(
+    name: str, share: float, kind: str, queries: Queries, conditions: Sequence[Condition]
+) -> Case:
+    asked = zip(queries.vectors, conditions, strict=True)
+    return Case(name, share, kind, tuple(Question(*pair) for pair in asked))
+
+
+def _own(
+    data: WorldOnDisk,
+    taxa: _Taxa,
+    share: float,
+    kind: str,
+    count: int,
+    random: np.random.Generator,
+) -> tuple[list[tuple[int, int]], Queries]:
+    """Taxa of about a share of the rows, and a query of each."""
+    near = taxa.near(share)
+    own = [near[at] for at in random.integers(len(near), size=count)]
+    species = np.array([taxa.species_in(taxon, random) for taxon in own], np.int32)
+    return own, data.world.queries_of(kind, species, random)
+
+
+def _others(
+    taxa: _Taxa, share: float, pool: Queries, random: np.random.Generator
+) -> Iterator[tuple[int, int]]:
+    """For each query a taxon of about a share of the rows that it does not belong to."""
+    near = taxa.near(share)
+    for species in pool.species.tolist():
+        others = [taxon for taxon in near if not taxa.holds(taxon, species)] or near
+        yield others[random.integers(len(others))]
 
 
 def _boxes(data: WorldOnDisk, queries: Queries) -> Iterator[Box]:

@@ -250,26 +250,23 @@ def _names(known: Sequence[str]) -> Callable[[click.Context, click.Parameter, st
 
 def run(
     data: WorldOnDisk,
-    systems: Sequence[System | MissingSystem],
-    names: Sequence[str],
+    systems: dict[str, System | MissingSystem],
     asked: Sequence[Case],
     folder: Path,
-) -> list[dict[str, Any]]:
-    """Records of all systems, one after the other, each closed before the next is opened."""
-    records: list[dict[str, Any]] = []
+) -> Iterator[list[dict[str, Any]]]:
+    """Records of one system after the other, each closed before the next is opened."""
     where = machine()
     truths = answers(data, asked) if asked else []
-    for name, system in zip(names, systems, strict=True):
+    for name, system in systems.items():
         if isinstance(system, MissingSystem):
-            records.append({"benchmark": "search", "system": name, "missing": system.needs})
+            yield [{"benchmark": "search", "system": name, "missing": system.needs, **where}]
             continue
         prepared = prepare(name, system, data, folder / name)
         print(f"{name}: built in {prepared.seconds:.1f} s, {prepared.size_bytes:,} bytes")
         try:
-            records += [{**record, **where} for record in measure(prepared, data, asked, truths)]
+            yield [{**record, **where} for record in measure(prepared, data, asked, truths)]
         finally:
             system.close()
-    return records
 
 
 @click.command()
@@ -297,30 +294,30 @@ def main(
     probes: int | None,
     real: Path | None,
     keep: Path | None,
-    prepare_only: bool,  # noqa: FBT001 - click passes options by position or name
+    prepare_only: bool,
     threads: int,
     json_path: Path | None,
 ) -> None:
     """Measure recall@10 and latency for image-like and text-like queries under filters."""
     print(f"{rows:,} x {dim}, seed {seed}; {_processor()}, {os.cpu_count()} CPUs")
     faiss.omp_set_num_threads(threads)
-    made: list[System | MissingSystem] = []
+    made: dict[str, System | MissingSystem] = {}
     for name in systems:
         try:
-            if name == "atlas":
-                made.append(AtlasSystem(SearchSettings(probes=probes), factory))
-            else:
-                made.append(make_system(name))
+            ours = AtlasSystem(SearchSettings(probes=probes), factory)
+            made[name] = ours if name == "atlas" else make_system(name)
         except MissingSystem as error:
-            made.append(error)
+            made[name] = error
     world = World.from_real(rows, seed, real) if real else World.made_up(rows, dim, seed)
+    records: list[dict[str, Any]] = []
     with _folder(keep) as folder:
         data = WorldOnDisk(world, folder / "world")
         asked = [] if prepare_only else cases(data, filters, queries)
-        records = run(data, made, systems, asked, folder)
-    show(records)
-    if json_path is not None:
-        json_path.write_bytes(msgspec.json.format(msgspec.json.encode(records), indent=2))
+        for found in run(data, made, asked, folder):
+            show(found)
+            records += found
+            if json_path is not None:  # after each system: hours may follow
+                json_path.write_bytes(msgspec.json.format(msgspec.json.encode(records), indent=2))
 
 
 if __name__ == "__main__":

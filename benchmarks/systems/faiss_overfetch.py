@@ -47,7 +47,8 @@ class FaissOverfetch:
         if condition not in self._passing:
             self._passing[condition] = np.packbits(self._data.passes(condition))
         kept = self._passing[condition][rows >> 3] >> (7 - (rows & 7)).astype(np.uint8) & 1 == 1
-        return rows[kept][:count]
+        inside: RowNumbers = rows[kept][:count]
+        return inside
 
     def close(self) -> None:
         """Let go of the index."""

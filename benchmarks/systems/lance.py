@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# Read once, when the library starts its pools. One thread each for computing and for reading is
-# the least that it can be told, so a question may keep two processors busy.
+# Read once, when the library starts its pools. With one thread to read it hangs while it builds an
+# index, so a question may keep more processors busy here than elsewhere.
 os.environ.setdefault("LANCE_CPU_THREADS", "1")
-os.environ.setdefault("LANCE_IO_THREADS", "1")
+os.environ.setdefault("LANCE_IO_THREADS", "2")
 
 import lancedb
 import numpy as np
@@ -33,7 +33,7 @@ class LanceSystem:
 
     settings = (
         f"IVF_PQ, 96 sub-vectors, sqrt(rows) partitions, cosine, nprobes {_PROBES}, refine_factor "
-        f"{_REFINE}, prefilter with scalar indexes, one thread to compute and one to read"
+        f"{_REFINE}, prefilter with scalar indexes, one thread to compute and two to read"
     )
     most_questions = 1_000_000
 
@@ -48,7 +48,12 @@ class LanceSystem:
 
     def ask(self, query: Vector, condition: Condition, count: int) -> RowNumbers:
         """Up to `count` row numbers, best first after refining."""
-        search = self._table.search(query).distance_type("cosine").select(["row"]).limit(count)
+        search = (
+            self._table.search(query)
+            .distance_type("cosine")
+            .select(["row", "_distance"])
+            .limit(count)
+        )
         search = search.nprobes(_PROBES).refine_factor(_REFINE)
         where = sql_of(condition)
         if where:

@@ -49,7 +49,7 @@ class UsearchSystem:
                 self._index.add(np.arange(start, start + len(chunk), dtype=np.uint64), chunk)
             self._index.save(str(path))
         self._data = data
-        self._passing: dict[Condition, npt.NDArray[np.bool_]] = {}
+        self._passing: dict[Condition, npt.NDArray[np.uint8]] = {}
 
     def ask(self, query: Vector, condition: Condition, count: int) -> RowNumbers:
         """Up to `count` row numbers, best first by the float16 cosine."""
@@ -61,7 +61,8 @@ class UsearchSystem:
         if condition not in self._passing:
             self._passing[condition] = np.packbits(self._data.passes(condition))
         kept = self._passing[condition][rows >> 3] >> (7 - (rows & 7)).astype(np.uint8) & 1 == 1
-        return rows[kept][:count]
+        inside: RowNumbers = rows[kept][:count]
+        return inside
 
     def close(self) -> None:
         """Let go of the graph."""
