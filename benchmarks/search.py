@@ -66,6 +66,7 @@ def prepare(name: str, system: System, data: WorldOnDisk, folder: Path) -> Prepa
     if not took.exists():
         took.write_bytes(msgspec.json.encode(time.perf_counter() - started))
     size_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    size_bytes += data.vectors.nbytes if system.reads_vectors else 0
     return Prepared(name, system, msgspec.json.decode(took.read_bytes(), type=float), size_bytes)
 
 

@@ -26,6 +26,7 @@ class AtlasSystem:
     """Answers as `POST /v1/search` does, without HTTP."""
 
     settings = "the server's own search with its default settings, bundle mapped from disk"
+    reads_vectors = False
     most_questions = 1_000_000
 
     def __init__(self, settings: SearchSettings | None = None, factory: str = "auto") -> None:

@@ -22,6 +22,7 @@ class FaissOverfetch:
     """Filters after the search, so pages run empty."""
 
     settings = f"IVF{{n}},PQ16, nprobe {_PROBES}, {_OVERFETCH}x over-fetch then filter, in memory"
+    reads_vectors = False
     most_questions = 1_000_000
 
     def prepare(self, data: WorldOnDisk, folder: Path) -> None:

@@ -24,6 +24,7 @@ class FaissSelector:
     """Looks only at passing rows, and only in the lists nearest to the query."""
 
     settings = f"OPQ96,IVF{{n}},PQ96 with IDSelectorBitmap, nprobe {_PROBES}, {_FETCH} re-ranked"
+    reads_vectors = True
     most_questions = 1_000_000
 
     def prepare(self, data: WorldOnDisk, folder: Path) -> None:

@@ -47,6 +47,7 @@ class PgvectorSystem:
         f"pgvector {{version}}, HNSW m 16, ef_construction 64, ef_search {_EF_SEARCH}, B-trees on "
         "the filter columns, no parallel workers"
     )
+    reads_vectors = False
     most_questions = 50
 
     def prepare(self, data: WorldOnDisk, folder: Path) -> None:

@@ -26,11 +26,13 @@ FILTER_COLUMNS = ("source", *TAXON_COLUMNS, "latitude", "longitude", "month")
 class System(Protocol):
     """One way to store the rows of a world and to answer questions about them.
 
-    `settings` says how it is run, for the report; `most_questions` bounds the questions of a case
-    where a question takes seconds.
+    `settings` says how it is run, for the report; `reads_vectors` whether it needs the world's
+    vector file beside what it built; `most_questions` bounds the questions of a case where a
+    question takes seconds.
     """
 
     settings: str
+    reads_vectors: bool
     most_questions: int
 
     def prepare(self, data: WorldOnDisk, folder: Path) -> None:

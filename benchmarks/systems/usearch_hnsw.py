@@ -28,6 +28,7 @@ class UsearchSystem:
         f"HNSW, float16, connectivity {_CONNECTIVITY}, expansion {_EXPANSION_ADD} / "
         f"{_EXPANSION_SEARCH}, {_OVERFETCH}x over-fetch then filter, in memory"
     )
+    reads_vectors = False
     most_questions = 1_000_000
 
     def prepare(self, data: WorldOnDisk, folder: Path) -> None:
