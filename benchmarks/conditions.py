@@ -45,14 +45,19 @@ class WorldOnDisk:
     """
 
     def __init__(self, world: World, folder: Path) -> None:
-        """Write what is missing in `folder`, then open it; the folder belongs to one world."""
+        """Write the world where `folder` is empty, then open it.
+
+        Raises ValueError where the folder holds another world.
+        """
         self.world = world
         self.rows, self.dim = world.rows, world.dim
         folder.mkdir(parents=True, exist_ok=True)
         done = folder / "done"
         if not done.exists():
             _write(world, folder)
-            done.touch()
+            done.write_text(world.identity, encoding="utf-8")
+        if (held := done.read_text(encoding="utf-8")) != world.identity:
+            raise ValueError(f"{folder} holds another world: {held}, not {world.identity}")
         self.vectors: npt.NDArray[np.float16] = np.memmap(
             folder / VECTORS, np.float16, mode="r", shape=(self.rows, self.dim)
         )

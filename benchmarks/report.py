@@ -6,6 +6,7 @@ question by the same system, that of the later file counts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from benchmarks.bars import Record, bars, key_of, percent, steady
 from benchmarks.questions import FILTERS
 from benchmarks.systems import SYSTEMS
 
-_QUESTION_FIELDS = ("benchmark", "system", "case", "filter", "share", "queries", "rows", "dim")
+_QUESTION_FIELDS = ("benchmark", "system", "case", "filter", "share", "queries", "world")
 _FILTER_TITLES = {
     "none": "No filter",
     "random": "Random rows",
@@ -37,14 +38,12 @@ def read_records(paths: Sequence[Path]) -> list[Record]:
     return list(latest.values())
 
 
-def page(records: Sequence[Record], drawings: dict[tuple[int, int], list[str]]) -> str:
-    """The page in Markdown; `drawings` are files relative to it, by (rows, dim) of the world."""
+def page(records: Sequence[Record], drawings: dict[str, list[str]]) -> str:
+    """The page in Markdown; `drawings` are files relative to it, by world."""
     searches = [record for record in records if record["benchmark"] == "search"]
     lines = [*_head(searches)]
-    worlds = sorted({(r["rows"], r["dim"]) for r in searches if "rows" in r})
-    for world in worlds:
-        own = [r for r in searches if (r.get("rows"), r.get("dim")) == world]
-        lines += _world(world, own, drawings.get(world, []))
+    for world, own in _worlds(searches).items():
+        lines += _world(own, drawings.get(world, []))
     lines += _memory([record for record in records if record["benchmark"] == "memory"])
     return "\n".join(lines).rstrip() + "\n"
 
@@ -73,6 +72,14 @@ def _head(searches: Sequence[Record]) -> Iterator[str]:
     yield ""
 
 
+def _worlds(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Records of searches by world, the smallest world first."""
+    worlds: dict[str, list[Record]] = {}
+    for record in sorted((r for r in records if "world" in r), key=lambda r: int(r["rows"])):
+        worlds.setdefault(record["world"], []).append(record)
+    return worlds
+
+
 def _distinct(records: Sequence[Record], fields: Sequence[str]) -> list[Record]:
     seen: list[Record] = []
     for record in records:
@@ -82,12 +89,10 @@ def _distinct(records: Sequence[Record], fields: Sequence[str]) -> list[Record]:
     return seen
 
 
-def _world(
-    world: tuple[int, int], records: Sequence[Record], drawings: Sequence[str]
-) -> Iterator[str]:
-    rows, dim = world
-    seeds = ", ".join(str(seed) for seed in sorted({record["seed"] for record in records}))
-    yield f"## {rows:,} rows x {dim} dimensions (seed {seeds})"
+def _world(records: Sequence[Record], drawings: Sequence[str]) -> Iterator[str]:
+    first = records[0]
+    _, _, seed_and_kind = first["world"].partition(", ")
+    yield f"## {first['rows']:,} rows x {first['dim']} dimensions ({seed_and_kind})"
     yield ""
     yield from _table(("bar", "found", ""), [(b.asked, b.found, b.verdict) for b in bars(records)])
     systems = [name for name in SYSTEMS if steady(records, name)]
@@ -187,19 +192,17 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]
     yield ""
 
 
-def _draw(records: Sequence[Record], output: Path) -> dict[tuple[int, int], list[str]]:
+def _draw(records: Sequence[Record], output: Path) -> dict[str, list[str]]:
     # Only drawing needs matplotlib, which is not of the default environment.
     from benchmarks.plots import draw  # noqa: PLC0415
 
     folder = output.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    made: dict[tuple[int, int], list[str]] = {}
-    searches = [r for r in records if r["benchmark"] == "search" and "rows" in r]
-    for world in sorted({(r["rows"], r["dim"]) for r in searches}):
-        own = [r for r in searches if (r["rows"], r["dim"]) == world]
+    made: dict[str, list[str]] = {}
+    for world, own in _worlds([r for r in records if r["benchmark"] == "search"]).items():
         systems = [name for name in SYSTEMS if steady(own, name)]
         for kind in ("image", "text"):
-            path = folder / f"{kind}-{world[0]}x{world[1]}.svg"
+            path = folder / f"{kind}-{re.sub('[^a-z0-9]+', '-', world)}.svg"
             draw(own, systems, kind, path)
             made.setdefault(world, []).append(f"{folder.name}/{path.name}")
     return made

@@ -132,6 +132,7 @@ def measure(
         "rows": data.rows,
         "dim": data.dim,
         "seed": data.world.seed,
+        "world": data.world.identity,
         "build_s": round(prepared.seconds, 1),
         "bytes_per_row": round(prepared.size_bytes / data.rows, 1),
     }
@@ -279,8 +280,18 @@ def run(
 @click.option("--filters", default="all", show_default=True, callback=_names(FILTERS))
 @click.option("--factory", default="auto", show_default=True, help="FAISS factory of the atlas.")
 @click.option("--probes", default=None, type=click.IntRange(1), help="Lists the atlas probes.")
-@click.option("--real", default=None, type=click.Path(path_type=Path, exists=True))
-@click.option("--keep", default=None, type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--real",
+    default=None,
+    type=click.Path(path_type=Path, exists=True),
+    help="Parquet file of real vectors to resample instead of made-up ones.",
+)
+@click.option(
+    "--keep",
+    default=None,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the world and what the systems build, used again by the next run.",
+)
 @click.option("--prepare-only", is_flag=True, help="Build into --keep and ask nothing.")
 @click.option("--threads", default=os.cpu_count(), show_default=True, help="For building only.")
 @click.option("--json", "json_path", default=None, type=click.Path(path_type=Path))
@@ -312,7 +323,10 @@ def main(
     world = World.from_real(rows, seed, real) if real else World.made_up(rows, dim, seed)
     records: list[dict[str, Any]] = []
     with _folder(keep) as folder:
-        data = WorldOnDisk(world, folder / "world")
+        try:
+            data = WorldOnDisk(world, folder / "world")
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
         asked = [] if prepare_only else cases(data, filters, queries)
         for found in run(data, made, asked, folder):
             show(found)

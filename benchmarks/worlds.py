@@ -92,6 +92,12 @@ class World:
         """Length of the vectors."""
         return self.cloud.dim
 
+    @property
+    def identity(self) -> str:
+        """What the world follows from, in words."""
+        kind = "made up" if isinstance(self.cloud, MadeUpCloud) else "around real vectors"
+        return f"{self.rows} x {self.dim}, seed {self.seed}, {kind}"
+
     def chunks(self, rows: int) -> Iterator[Rows]:
         """All rows in order, in runs of `rows` (the last may be shorter)."""
         for start in range(0, self.rows, rows):

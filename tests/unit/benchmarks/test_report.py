@@ -26,6 +26,7 @@ def _record(system: str, **other: Any) -> dict[str, Any]:
         "rows": 1_000_000,
         "dim": 768,
         "seed": 0,
+        "world": "1000000 x 768, seed 0, made up",
         "recall_at_10": 0.99,
         "full_pages": 1.0,
         "p50_ms": 2.0,
@@ -103,7 +104,7 @@ def test_page_says_what_was_measured_where(tmp_path: Path) -> None:
     for part in (
         "2026-01-01: a processor, 2 processors, Python 3.11, duckdb 2.0.0",
         "pgvector was not measured: pgserver is not installed",
-        "## 1,000,000 rows x 768 dimensions (seed 0)",
+        "## 1,000,000 rows x 768 dimensions (seed 0, made up)",
         "### Random rows",
         "| 1.01 %, image | 0.990, 2.00 / 9.00 |  | 0.990, 20.00 / 9.00 | 5.50 / 9.00 |",
         "atlas in 1",

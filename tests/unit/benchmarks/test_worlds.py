@@ -93,6 +93,15 @@ def test_tree_has_every_rank_in_every_lineage_and_siblings_of_unequal_size() -> 
     assert families.max() > 5 * np.median(families)
 
 
+def test_a_folder_belongs_to_one_world(world: World, tmp_path: Path) -> None:
+    """Answers about one world checked against another would look like poor recall."""
+    small = World.made_up(1_000, 8, seed=0)
+    WorldOnDisk(small, tmp_path)
+    WorldOnDisk(small, tmp_path)
+    with pytest.raises(ValueError, match="another world: 1000 x 8, seed 0, made up"):
+        WorldOnDisk(world, tmp_path)
+
+
 def test_sources_hold_their_share_at_random(on_disk: WorldOnDisk) -> None:
     """A `random` filter that leaned towards some taxa would be another filter."""
     species = on_disk.columns["species"]
