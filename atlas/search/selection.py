@@ -117,6 +117,8 @@ class Selection:
         """One bit a row of the segment, lowest bit first, as FAISS's bitmap selector reads."""
         if self._bits is not None:
             return self._bits
+        if self._positions is not None:
+            return _packed(self._positions, self.rows)
         return np.packbits(self._mask(0, self.rows), bitorder="little")
 
     def blocks(self, rows: int = 65_536) -> Iterator[slice | Positions]:
@@ -178,6 +180,17 @@ class Selection:
             first, last = np.searchsorted(self._positions, [start, stop])
             mask[self._positions[first:last] - start] = True
         return mask
+
+
+def _packed(positions: Positions, rows: int) -> npt.NDArray[np.uint8]:
+    """One bit a row from sorted distinct positions; time follows the positions, not the rows."""
+    bits = np.zeros((rows + 7) // 8, np.uint8)
+    if len(positions):
+        byte = positions >> 3
+        starts = np.flatnonzero(np.concatenate([[True], byte[1:] != byte[:-1]]))
+        values = np.left_shift(1, positions & 7).astype(np.uint8)
+        bits[byte[starts]] = np.add.reduceat(values, starts)  # distinct bits: their sum is their or
+    return bits
 
 
 def _counts_by_block(bits: npt.NDArray[np.uint8]) -> Positions:
