@@ -56,6 +56,8 @@ def search_of_query(
     cursor: str | None,
     exact: bool,
     space: str | None,
+    diversify: str,
+    collapse: bool,
     taxon: int | None,
     bbox: str | None,
     first: str | None,
@@ -81,7 +83,15 @@ def search_of_query(
         "max_uncertainty_m": max_uncertainty_m,
         "flags": flags,
     }
-    asked = {"text": text, "limit": limit, "cursor": cursor, "exact": exact, "space": space}
+    asked = {
+        "text": text,
+        "limit": limit,
+        "cursor": cursor,
+        "exact": exact,
+        "space": space,
+        "diversify": diversify,
+        "collapse": collapse,
+    }
     try:
         return to_search({**_given(asked), "filter": _given(limits)})
     except InvalidQuery as error:
@@ -91,7 +101,14 @@ def search_of_query(
 def search_of_form(form: SearchForm) -> Search:
     """The search that goes with an uploaded photo; `filter` is JSON."""
     asked = _given(
-        {"limit": form.limit, "cursor": form.cursor, "exact": form.exact, "space": form.space}
+        {
+            "limit": form.limit,
+            "cursor": form.cursor,
+            "exact": form.exact,
+            "space": form.space,
+            "diversify": form.diversify,
+            "collapse": form.collapse,
+        }
     )
     if form.filter:
         try:

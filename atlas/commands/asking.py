@@ -30,7 +30,10 @@ async def search_once(
             "observed": _given({"from": asked["first"], "to": asked["last"]}) or None,
             "months": asked["months"].split(",") if asked["months"] else None,
         }
-        plain = {name: asked[name] for name in ("text", "space", "limit", "exact")}
+        plain = {
+            name: asked[name]
+            for name in ("text", "space", "limit", "exact", "diversify", "collapse")
+        }
         search = to_search({**_given(plain), "filter": _given(limits)})
         if photo is not None:
             return await atlas.questions.ask_photo(photo, search), atlas.description

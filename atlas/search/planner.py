@@ -77,6 +77,7 @@ class SegmentPlan(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     passing: int
     scored: int
+    space: str = ""
 
 
 class Found(NamedTuple):

@@ -7,7 +7,7 @@ approximate index proposes them. Threads: one `Ranking` belongs to one call.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -63,9 +63,25 @@ class Ranking:
         self._scored = [0] * len(self._parts)
         self._done: list[Path] = list(self._paths)
 
+    @property
+    def exact(self) -> bool:
+        """Whether every passing row is scored, so that the list is the true order."""
+        return all(path in {"none", "exact"} for path in self._paths)
+
+    def every_score(self) -> Iterator[tuple[Scores, RowIds]]:
+        """The exact cosine of every passing row, a block of rows at a time, in order of rows."""
+        for number, (segment, selection) in enumerate(self._parts):
+            vectors = segment.vectors(self._space)
+            for block in selection.blocks():
+                scores = self._query.score_rows(vectors, block)
+                rows = np.arange(block.start, block.stop) if isinstance(block, slice) else block
+                yield scores, rows + segment.first_row
+            self._scored[number] += selection.count
+            self._done[number] = "exact" if selection.count else "none"
+
     def first(self, count: int) -> tuple[Scores, RowIds]:
         """The first `count` hits (fewer only when fewer rows pass): float32 cosines, row ids."""
-        if all(path in {"none", "exact"} for path in self._paths):
+        if self.exact:
             # One total order over everything: no tier can change it.
             self._extend(Reach(count), self._paths, count)
         else:
@@ -80,7 +96,13 @@ class Ranking:
     def plans(self) -> tuple[SegmentPlan, ...]:
         """What was done in each segment; the path is the last one taken."""
         return tuple(
-            SegmentPlan(name=segment.name, path=path, passing=selection.count, scored=scored)
+            SegmentPlan(
+                name=segment.name,
+                space=self._space,
+                path=path,
+                passing=selection.count,
+                scored=scored,
+            )
             for (segment, selection), path, scored in zip(
                 self._parts, self._done, self._scored, strict=True
             )
@@ -127,3 +149,14 @@ class Ranking:
         scores, row_ids = best(scores[fresh], row_ids[fresh], depth - len(self._row_ids))
         self._scores = np.concatenate([self._scores, scores])
         self._row_ids = np.concatenate([self._row_ids, row_ids])
+
+
+def cosines(segments: Sequence[Segment], space: str, query: QueryVector, row_ids: RowIds) -> Scores:
+    """The exact cosines of given rows, (n,) float32, in their order."""
+    scores = np.empty(len(row_ids), np.float32)
+    for segment in segments:
+        inside = (row_ids >= segment.first_row) & (row_ids < segment.first_row + segment.rows)
+        if inside.any():
+            positions = row_ids[inside] - segment.first_row
+            scores[inside] = query.score_rows(segment.vectors(space), positions)
+    return scores
