@@ -63,13 +63,14 @@ def print_answer(answer: SearchAnswer, description: AtlasDescription, *, as_json
     made_up = " (a demonstration: its records are made up)" if description.demonstration else ""
     console.print(f"{description.title}{made_up}", markup=False)
     table = Table(box=box.SIMPLE, pad_edge=False)
-    for name in ("score", "taxon", "place", "day", "photo by"):
-        table.add_column(name, no_wrap=name in {"score", "day"})
+    score = "score" if len(answer.spaces) == 1 else "fused score"
+    for name in (score, "taxon", "place", "day", "photo by"):
+        table.add_column(name, no_wrap=name in {score, "day"})
     for hit in answer.hits:
         names = [hit.taxon.scientific_name, hit.taxon.common_name]
         credit = [hit.rights_holder, hit.licence]
         table.add_row(
-            f"{hit.score:.3f}",
+            f"{hit.score:.3f}" if len(answer.spaces) == 1 else _fused(hit),
             escape("\n".join(name for name in names if name)),
             _place(hit),
             (hit.observed_on or "").replace("/", "\n"),
@@ -82,6 +83,12 @@ def print_answer(answer: SearchAnswer, description: AtlasDescription, *, as_json
         f"Path {answer.plan.path}: {answer.plan.rows_scored} rows scored in "
         f"{answer.took_ms.search:.1f} ms, question read in {answer.took_ms.encode:.1f} ms."
     )
+
+
+def _fused(hit: Hit) -> str:
+    """The fused score, and below it the hit's rank in each space."""
+    ranks = (f"{place.space} {'-' if place.rank is None else place.rank}" for place in hit.spaces)
+    return "\n".join((f"{hit.score:.4f}", *ranks))
 
 
 def _place(hit: Hit) -> str:

@@ -81,15 +81,17 @@ class Ranking:
 
     def first(self, count: int) -> tuple[Scores, RowIds]:
         """The first `count` hits (fewer only when fewer rows pass): float32 cosines, row ids."""
+        passing = sum(selection.count for _, selection in self._parts)
         if self.exact:
             # One total order over everything: no tier can change it.
-            self._extend(Reach(count), self._paths, count)
+            if len(self._row_ids) < min(count, passing):
+                self._extend(Reach(count), self._paths, count)
         else:
             for tier in self._settings.tiers:
-                if len(self._row_ids) < count:
+                if len(self._row_ids) < min(count, tier.depth):
                     reach = Reach(tier.fetch, self._probes, tier.probe_factor)
                     self._extend(reach, self._paths, tier.depth)
-            if len(self._row_ids) < count:
+            if len(self._row_ids) < min(count, passing):
                 self._extend_exactly(count)
         return self._scores[:count], self._row_ids[:count]
 
