@@ -24,12 +24,13 @@ from atlas.search.vectors import QueryVector, unit_vectors
 _BURSTS = """
 SELECT row_id, dense_rank() OVER (ORDER BY taxon_id, cell, observed_from, observer) AS burst
 FROM image
-WHERE ({near}) AND cell IS NOT NULL AND observed_from = observed_to AND observer <> ''
+WHERE row_id IN (SELECT unnest(?::BIGINT[]))
+    AND cell IS NOT NULL AND observed_from = observed_to AND observer <> ''
 ORDER BY row_id
 """
 
 # Hits that are looked through at a time; whom a hit takes does not depend on it.
-_STEP = 64
+_STEP = 32
 
 
 class Bursts:
@@ -89,19 +90,13 @@ class Bursts:
 
     def _bursts(self, segment: Segment, row_ids: RowIds) -> tuple[RowIds, npt.NDArray[np.int64]]:
         """Rows around these that belong to a burst, sorted, and a number for each one's burst."""
-        near = " OR ".join(f"row_id BETWEEN {a} AND {b}" for a, b in self._stretches(row_ids))
-        found = self._catalog.table(_BURSTS.format(near=near))
+        around = np.arange(-self._near_rows, self._near_rows + 1)
+        near = np.unique(row_ids[:, np.newaxis] + around)
+        near = near[(near >= segment.first_row) & (near < segment.first_row + segment.rows)]
+        # Five million rows, 30 stretches of 129: 20 ms so, 120 ms as BETWEEN … OR BETWEEN ….
+        found = self._catalog.table(_BURSTS, [near])
         listed = np.asarray(found["row_id"], np.int64)
-        inside = (listed >= segment.first_row) & (listed < segment.first_row + segment.rows)
-        return listed[inside], np.asarray(found["burst"], np.int64)[inside]
-
-    def _stretches(self, row_ids: RowIds) -> list[tuple[int, int]]:
-        """First and last row of each stretch around the rows; stretches that touch are one."""
-        rows = np.sort(row_ids)
-        cuts = np.flatnonzero(np.diff(rows) > 2 * self._near_rows + 1)
-        firsts = rows[np.concatenate([[0], cuts + 1])] - self._near_rows
-        lasts = rows[np.concatenate([cuts, [len(rows) - 1]])] + self._near_rows
-        return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
+        return listed, np.asarray(found["burst"], np.int64)
 
 
 class CollapsedListing:

@@ -43,7 +43,7 @@ class DiversitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     ] = 0.95
     burst_rows: Annotated[
         int, Meta(ge=1, le=10_000, description="rows on either side that may be of a photo's burst")
-    ] = 64
+    ] = 32
 
 
 class DiverseRanking:

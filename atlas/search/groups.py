@@ -24,8 +24,8 @@ Keys = npt.NDArray[np.int64]
 
 # Rows without a cell are one group: a page shows one photo of unknown place at most.
 NO_PLACE = 0
-# Few rows are picked one by one; more are read as the stretch of the table that holds them.
-_PICKED_ROWS = 2_048
+# Rows are read as the stretch of the table that holds them unless they are one in so many of it.
+_DENSE = 32
 
 
 class Groups(Protocol):
@@ -154,13 +154,17 @@ class PlaceGroups:
     def _cells(self, row_ids: RowIds) -> npt.NDArray[np.uint64]:
         if len(row_ids) == 0:
             return np.empty(0, np.uint64)
-        if len(row_ids) <= _PICKED_ROWS:
-            chosen = f"row_id IN ({', '.join(map(str, row_ids.tolist()))})"
+        first, last = int(row_ids.min()), int(row_ids.max())
+        parameters: list[object]
+        if last - first < _DENSE * len(row_ids):
+            chosen, parameters = "row_id BETWEEN ? AND ?", [first, last]
         else:
-            chosen = f"row_id BETWEEN {row_ids.min()} AND {row_ids.max()}"
+            # Five million rows, 200 of them: 18 ms so, 45 ms with the numbers written out.
+            chosen, parameters = "row_id IN (SELECT unnest(?::BIGINT[]))", [row_ids]
         found = self._catalog.table(
             f"SELECT row_id, coalesce(cell, 0::UBIGINT) AS cell FROM image WHERE {chosen} "
-            "ORDER BY row_id"
+            "ORDER BY row_id",
+            parameters,
         )
         listed = np.asarray(found["row_id"], np.int64)
         cells: npt.NDArray[np.uint64] = np.asarray(found["cell"], np.uint64)
