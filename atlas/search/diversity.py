@@ -23,17 +23,18 @@ from atlas.search.selection import Selection
 Diversify = Literal["none", "species", "place"]
 Scores = npt.NDArray[np.float32]
 
-# Each round looks this many times further than the one before, up to a limit: where the first
-# rounds bring few groups the next ones would too.
+# Rounds on the plain list before groups are left out, which for places takes time.
+_PLAIN_ROUNDS = 2
+# Later rounds: candidates that each segment proposes, and how many times more lists than before.
+_GLANCE_HITS = 2_000
 _FURTHER = 2
-_MOST_HITS = 3_200
 
 
 class DiversitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an operator may change about diverse pages and near-duplicates."""
 
     window: Annotated[
-        int, Meta(ge=1, le=_MOST_HITS, description="hits that the first round looks through")
+        int, Meta(ge=1, le=2_000, description="hits that the first round looks through")
     ] = 200
     place_resolution: Annotated[
         int, Meta(ge=0, le=15, description="H3 resolution of a place; a cell of 5 is 17 km across")
@@ -49,11 +50,13 @@ class DiversitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 class DiverseRanking:
     """The groups of one question in one space, each shown by one row, computed from the front.
 
-    Made in rounds: look through the first hits of what is left, list their groups, leave all rows
-    of these groups out, search again. So a species with a million photos costs one round and not
-    a million hits. What a round lists depends on the question alone, so pages neither repeat nor
-    skip a group. Where every row is scored anyway, and once the rounds have scored as many rows as
-    are left, the rest is scored in one pass and listed in its true order.
+    Made in rounds. The first looks through the first hits of the plain list, the second through
+    all that its tiers hold. Each later one leaves out all rows of the groups that were found and
+    asks the index again, in twice as many lists as the round before; so a species with a million
+    photos costs a round or two and not a million hits. What a round lists depends on the question
+    alone, so pages neither repeat nor skip a group. Where every row is scored anyway, and once the
+    rounds have scored as many rows as are left or find nothing more, the rest is scored in one
+    pass and listed in its true order.
     """
 
     def __init__(
@@ -68,10 +71,13 @@ class DiverseRanking:
         self._left = tuple(selections)
         self._groups = groups
         self._window = settings.window
-        self._plans: tuple[SegmentPlan, ...] = ()
+        self._rounds = 0
+        self._ranking = begin(self._left)
+        self._before: tuple[SegmentPlan, ...] = ()
         self._scores = np.empty(0, np.float32)
         self._row_ids = np.empty(0, np.int64)
-        self._pending: Keys = np.empty(0, np.int64)
+        self._keys: Keys = np.empty(0, np.int64)
+        self._left_out = 0
         self._complete = False
 
     def first(self, count: int) -> tuple[Scores, RowIds]:
@@ -82,29 +88,48 @@ class DiverseRanking:
 
     def plans(self) -> tuple[SegmentPlan, ...]:
         """What all rounds did together in each segment."""
-        return self._plans
+        return summed(self._before, self._ranking.plans())
 
     def _round(self) -> None:
-        if len(self._pending):
-            # Only now: leaving a city's rows out takes time that a first page need not pay.
-            self._left = self._groups.without(self._left, self._pending)
-        ranking = self._begin(self._left)
+        if self._rounds >= _PLAIN_ROUNDS:
+            self._leave_out()
         left = sum(selection.count for selection in self._left)
-        scored = sum(plan.scored for plan in self._plans)
-        if ranking.exact or scored >= left:
-            scores, row_ids, keys = best_of_groups(ranking, self._groups)
-            self._complete = True
+        scored = sum(plan.scored for plan in self.plans())
+        if self._ranking.exact or scored >= left:
+            self._finish()
+            return
+        if self._rounds < _PLAIN_ROUNDS:
+            scores, row_ids = self._ranking.first((self._window, self._ranking.depth)[self._rounds])
         else:
-            scores, row_ids = ranking.first(self._window)
-            keys = self._groups.keys(row_ids)
-            _, first = np.unique(keys, return_index=True)
-            first.sort()
-            scores, row_ids, keys = scores[first], row_ids[first], keys[first]
-        self._window = min(self._window * _FURTHER, _MOST_HITS)
-        self._pending = keys
-        self._scores = np.concatenate([self._scores, scores])
-        self._row_ids = np.concatenate([self._row_ids, row_ids])
-        self._plans = summed(self._plans, ranking.plans())
+            factor = _FURTHER ** (self._rounds - _PLAIN_ROUNDS + 1)
+            scores, row_ids = self._ranking.glance(_GLANCE_HITS, factor)
+        self._rounds += 1
+        if len(row_ids) == 0:
+            self._finish()
+            return
+        keys = self._groups.keys(row_ids)
+        _, first = np.unique(keys, return_index=True)
+        first.sort()
+        self._append(scores[first], row_ids[first], keys[first])
+
+    def _leave_out(self) -> None:
+        """Go on with the rows of no group that is listed."""
+        self._before = self.plans()
+        fresh = self._keys[self._left_out :]
+        if len(fresh):
+            self._left = self._groups.without(self._left, fresh)
+        self._left_out = len(self._keys)
+        self._ranking = self._begin(self._left)
+
+    def _finish(self) -> None:
+        self._append(*best_of_groups(self._ranking, self._groups))
+        self._complete = True
+
+    def _append(self, scores: Scores, row_ids: RowIds, keys: Keys) -> None:
+        fresh = ~np.isin(keys, self._keys)
+        self._scores = np.concatenate([self._scores, scores[fresh]])
+        self._row_ids = np.concatenate([self._row_ids, row_ids[fresh]])
+        self._keys = np.concatenate([self._keys, keys[fresh]])
 
 
 def best_of_groups(ranking: Ranking, groups: Groups) -> tuple[Scores, RowIds, Keys]:
@@ -126,7 +151,13 @@ def best_of_groups(ranking: Ranking, groups: Groups) -> tuple[Scores, RowIds, Ke
 
 
 def _best_of_each(scores: Scores, row_ids: RowIds, keys: Keys) -> tuple[Scores, RowIds, Keys]:
-    order = np.lexsort((row_ids, -scores, keys))
-    listed = keys[order]
-    first = order[np.flatnonzero(np.concatenate([[True], listed[1:] != listed[:-1]]))]
+    """The best row of each key, in the order of keys; `row_ids` rise, ties go to the first."""
+    if (keys[1:] < keys[:-1]).any():
+        order = np.argsort(keys, kind="stable")
+        scores, row_ids, keys = scores[order], row_ids[order], keys[order]
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    best = np.maximum.reduceat(scores, starts)
+    group = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(keys)))
+    tops = np.flatnonzero(scores == best[group])
+    first = tops[np.flatnonzero(np.diff(group[tops], prepend=-1))]
     return scores[first], row_ids[first], keys[first]

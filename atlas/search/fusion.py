@@ -35,6 +35,9 @@ class FusionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     depth: Annotated[
         int, Meta(ge=1, le=10_000, description="hits of each space that are fused first")
     ] = 200
+    group_depth: Annotated[
+        int, Meta(ge=1, le=10_000, description="the same in species or places, with diversify")
+    ] = 40
 
 
 def fuse(ranks: Ranks, k: int) -> Fused:
@@ -53,26 +56,27 @@ def fuse(ranks: Ranks, k: int) -> Fused:
 class FusedRanking:
     """The hits of several lists in one order.
 
-    The first tier fuses the first `depth` hits of each list, and lists all of them; the next tier
-    fuses the first `depth` times four and lists those that are new; and so on to the lists' ends.
-    Within a tier hits are ordered by their fused score, then by row id. Hits with the same key
-    (see `keys_of`) are one hit, shown by the row that ranks best.
+    The first tier fuses the first `first_depth` hits of each list, and lists all of them; the next
+    tier fuses four times as many and lists those that are new; and so on to the lists' ends.
+    Within a tier hits are ordered by their fused score, then by row id. Hits of one group (see
+    `groups_of`) are one hit, shown by the row that ranks best.
     """
 
     def __init__(
         self,
         listings: Sequence[Listing],
         settings: FusionSettings,
-        keys_of: Callable[[RowIds], Keys] = lambda row_ids: row_ids,
+        groups_of: Callable[[RowIds], Keys] | None = None,
     ) -> None:
-        """`keys_of` gives each row's key, (n,) int64: the row id, or the group of a diverse list.
+        """`groups_of` gives each row's group, (n,) int64, where lists have one hit a group.
 
-        All lists must end with the same keys.
+        All lists must end with the same rows, or the same groups.
         """
         self._listings = tuple(listings)
         self._settings = settings
-        self._keys_of = keys_of
-        self._depth = settings.depth
+        self._groups_of = groups_of
+        self.first_depth = settings.depth if groups_of is None else settings.group_depth
+        self._depth = self.first_depth
         self._complete = False
         self._scores = np.empty(0, np.float64)
         self._row_ids = np.empty(0, np.int64)
@@ -101,7 +105,7 @@ class FusedRanking:
     def _extend(self, depth: int) -> None:
         """List every hit among the first `depth` of any list that is not listed yet."""
         lists = [listing.first(depth)[1] for listing in self._listings]
-        keys = [self._keys_of(row_ids) for row_ids in lists]
+        keys = lists if self._groups_of is None else [self._groups_of(rows) for rows in lists]
         self._complete = all(len(row_ids) < depth for row_ids in lists)
         fresh = np.setdiff1d(np.concatenate(keys), self._keys)
         ranks = np.zeros((len(fresh), len(lists)), np.int64)

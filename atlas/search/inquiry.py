@@ -71,12 +71,11 @@ class Inquiry:
         self._spaces = tuple(listings)
         whole = groups is None and bursts is None
         self._rows = sum(selection.count for selection in selections) if whole else None
-        self._depth = fusion.depth
         self._fused: FusedRanking | None = None
         self._listing: Listing = self._spaces[0]
         if len(self._spaces) > 1:
             self._fused = FusedRanking(
-                self._spaces, fusion, (lambda rows: rows) if groups is None else groups.keys
+                self._spaces, fusion, None if groups is None else groups.keys
             )
             self._listing = self._fused
         self._collapsed: CollapsedListing | None = None
@@ -90,7 +89,8 @@ class Inquiry:
         """What may be done beforehand, each in a thread of its own: the front of every space."""
         if self._fused is None:
             return ()
-        return tuple(partial(listing.first, self._depth) for listing in self._spaces)
+        depth = self._fused.first_depth
+        return tuple(partial(listing.first, depth) for listing in self._spaces)
 
     def cut(self, start: int, stop: int) -> tuple[tuple[Hit, ...], bool]:
         """The hits from number `start` to `stop` - 1, and whether any come after."""

@@ -89,11 +89,15 @@ class Found(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """How far to look: `fetch` candidates from `probes` lists (None: the formula's number)."""
+    """How far to look: `fetch` candidates from `probes` lists (None: the formula's number).
+
+    `settle` takes what an index finds, however little.
+    """
 
     fetch: int
     probes: int | None = None
     probe_factor: int = 1
+    settle: bool = False
 
 
 def choose_path(
@@ -128,7 +132,7 @@ def search_segment(
     index = segment.index(space)
     if index is not None and path in {"index", "index_filtered"}:
         positions = _candidates(index, query, selection, reach)
-        if len(positions) == min(reach.fetch, selection.count):
+        if reach.settle or len(positions) == min(reach.fetch, selection.count):
             scores, positions = best(
                 query.score_rows(vectors, positions), positions, len(positions)
             )

@@ -68,6 +68,23 @@ class Ranking:
         """Whether every passing row is scored, so that the list is the true order."""
         return all(path in {"none", "exact"} for path in self._paths)
 
+    @property
+    def depth(self) -> int:
+        """Hits that the tiers hold; what lies beyond is scored exactly."""
+        return self._settings.tiers[-1].depth
+
+    def glance(self, fetch: int, probe_factor: int) -> tuple[Scores, RowIds]:
+        """The best of what the index finds in that many times the lists, and lists nothing.
+
+        Never scores a segment exactly because its index finds little: what is left where the
+        nearest rows have been left out lies in other lists, and the next glance looks further.
+        """
+        reach = Reach(fetch, self._probes, probe_factor, settle=True)
+        offered = self._search([selection for _, selection in self._parts], self._paths, reach)
+        scores = np.concatenate([found.scores for found in offered])
+        row_ids = np.concatenate([found.row_ids for found in offered])
+        return best(scores, row_ids, fetch)
+
     def every_score(self) -> Iterator[tuple[Scores, RowIds]]:
         """The exact cosine of every passing row, a block of rows at a time, in order of rows."""
         for number, (segment, selection) in enumerate(self._parts):

@@ -130,7 +130,7 @@ def _retrieval(bundle: Bundle, search: SearchSettings, window: int) -> Retrieval
         bundle,
         Catalog.open(bundle.catalog_path),
         search,
-        fusion=FusionSettings(depth=9),
+        fusion=FusionSettings(depth=9, group_depth=6),
         diversity=DiversitySettings(window=window, place_resolution=RESOLUTION),
     )
 
