@@ -149,7 +149,13 @@ def _questions(
     for reader in spaces:
         collected.watch_queue(f"texts {reader.space.name}", partial(_waiting, reader))
     return Questions(
-        Retrieval(bundle, catalog, settings.search),
+        Retrieval(
+            bundle,
+            catalog,
+            settings.search,
+            fusion=settings.fusion,
+            diversity=settings.diversity,
+        ),
         catalog,
         spaces,
         searches=searches,
@@ -163,16 +169,15 @@ def open_spaces(bundle: Bundle, settings: Settings, loader: EncoderLoader) -> Sp
     readers = {space.name: _open_space(space, settings, loader) for space in bundle.spaces.values()}
     if not readers:
         raise BundleError(bundle.root, "this bundle holds no space to search in")
-    return Spaces(readers)
+    return Spaces(readers, max_pixels=settings.pictures.max_pixels)
 
 
 def _open_space(space: SpaceDescription, settings: Settings, loader: EncoderLoader) -> SpaceReader:
-    max_pixels = settings.pictures.max_pixels
     logger = structlog.stdlib.get_logger("atlas.start")
     spec = settings.spaces.encoders.get(space.name, space.encoder)
     if not spec:
         missing = "its vectors came without an encoder; ask by image_id or vector"
-        return SpaceReader(space, None, missing=missing, max_pixels=max_pixels)
+        return SpaceReader(space, None, missing=missing)
     try:
         encoder = loader(_choice(spec, space, settings.spaces))
     except EncoderError as error:
@@ -185,11 +190,11 @@ def _open_space(space: SpaceDescription, settings: Settings, loader: EncoderLoad
             ) from error
         logger.warning("space without encoder", space=space.name, problem=error.problem)
         missing = f"its encoder {spec} is not on this server; ask by image_id or vector"
-        return SpaceReader(space, None, missing=missing, max_pixels=max_pixels)
+        return SpaceReader(space, None, missing=missing)
     _check_encoder(space, spec, encoder)
     if space.fingerprint is None:
         logger.warning("weights not compared: the space states none", space=space.name)
-    return SpaceReader(space, encoder, max_pixels=max_pixels)
+    return SpaceReader(space, encoder)
 
 
 def _choice(spec: str, space: SpaceDescription, settings: SpacesSettings) -> EncoderChoice:
@@ -307,6 +312,6 @@ def _count_batch(collected: Metrics, space: str, report: BatchReport) -> None:
 
 
 def _count_search(collected: Metrics, measured: Measured) -> None:
-    if measured.encode_s is not None:
-        collected.encoded(measured.space, measured.kind, measured.encode_s)
+    for space, seconds in measured.encode_s.items():
+        collected.encoded(space, measured.kind, seconds)
     collected.searched(measured.path, measured.rows_scored)

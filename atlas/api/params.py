@@ -57,6 +57,8 @@ def search_of_query(
     exact: bool,
     recall: float | None,
     space: str | None,
+    diversify: str,
+    collapse: bool,
     taxon: int | None,
     bbox: str | None,
     first: str | None,
@@ -89,6 +91,8 @@ def search_of_query(
         "exact": exact,
         "recall": recall,
         "space": space,
+        "diversify": diversify,
+        "collapse": collapse,
     }
     try:
         return to_search({**_given(asked), "filter": _given(limits)})
@@ -98,7 +102,7 @@ def search_of_query(
 
 def search_of_form(form: SearchForm) -> Search:
     """The search that goes with an uploaded photo; `filter` is JSON."""
-    named = ("limit", "cursor", "exact", "recall", "space")
+    named = ("limit", "cursor", "exact", "recall", "space", "diversify", "collapse")
     asked = _given({name: getattr(form, name) for name in named})
     if form.filter:
         try:

@@ -91,7 +91,15 @@ def serve(bundle: Path | None, config: Path | None, host: str | None, port: int 
 @click.option("--from", "first", help="Not before this day.")
 @click.option("--to", "last", help="Not after this day.")
 @click.option("--months", help="Only in these months, for example 5,6,7.")
-@click.option("--space", help="Vector space to search in.")
+@click.option("--space", help="Search in this vector space alone.  [default: all that can]")
+@click.option(
+    "--diversify",
+    type=click.Choice(["none", "species", "place"]),
+    default="none",
+    show_default=True,
+    help="Show at most one photo of each.",
+)
+@click.option("--collapse", is_flag=True, help="Let one photo stand for its near-duplicates.")
 @click.option("--limit", type=click.IntRange(1, 200), default=10, show_default=True)
 @click.option("--exact", is_flag=True, help="Score every passing row.")
 @click.option("--recall", type=click.FloatRange(0, 1, min_open=True), help="Recall@10 to aim at.")

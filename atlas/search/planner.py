@@ -87,6 +87,7 @@ class SegmentPlan(msgspec.Struct, frozen=True, kw_only=True):
     lists: int = 0
     codes: int = 0
     why: str = ""
+    space: str = ""
 
 
 class Found(NamedTuple):
@@ -98,10 +99,14 @@ class Found(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """How far to look: `fetch` candidates, from `probe_factor` times the usual lists."""
+    """How far to look: `fetch` candidates, from `probe_factor` times the usual lists.
+
+    `settle` takes what the lists hold, however little.
+    """
 
     fetch: int
     probe_factor: int = 1
+    settle: bool = False
 
 
 class Choice(NamedTuple):
@@ -255,13 +260,14 @@ class Probe:
             lists = self._index.lists[segment.name]
             chosen = self._choose_lists(selection, choice, reach)
             found = lists.candidates(self._rotated, chosen, reach.fetch, selection)
-            if len(found) == min(reach.fetch, selection.count):
+            if reach.settle or len(found) == min(reach.fetch, selection.count):
                 positions = np.sort(found)
                 scores, positions = best(
                     self.query.score_rows(vectors, positions), positions, len(positions)
                 )
                 plan = SegmentPlan(
                     name=segment.name,
+                    space=self._index.space,
                     path=path,
                     passing=selection.count,
                     scored=len(positions),
@@ -274,6 +280,7 @@ class Probe:
         scores, positions = best_of_reads(self.query, vectors, selection.reads(), reach.fetch)
         plan = SegmentPlan(
             name=segment.name,
+            space=self._index.space,
             path=path,
             passing=selection.count,
             scored=selection.count,

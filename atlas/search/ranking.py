@@ -7,7 +7,7 @@ approximate index proposes them. Threads: one `Ranking` belongs to one call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -43,6 +43,7 @@ class Ranking:
 
         `held` answers for `index.held` from what was counted before.
         """
+        self._index = index
         self._settings = index.settings
         self._parts = tuple(zip(index.segments, selections, strict=True))
         self._probe = Probe(index, query, recall=recall)
@@ -58,6 +59,7 @@ class Ranking:
         self._done = [
             SegmentPlan(
                 name=segment.name,
+                space=index.space,
                 path=choice.path,
                 passing=selection.count,
                 scored=0,
@@ -66,16 +68,58 @@ class Ranking:
             for (segment, selection), choice in zip(self._parts, self._choices, strict=True)
         ]
 
+    @property
+    def exact(self) -> bool:
+        """Whether every passing row is scored, so that the list is the true order."""
+        return all(choice.path in {"none", "exact"} for choice in self._choices)
+
+    @property
+    def depth(self) -> int:
+        """Hits that the tiers hold; what lies beyond is scored exactly."""
+        return self._settings.tiers[-1].depth
+
+    def glance(self, fetch: int, probe_factor: int) -> tuple[Scores, RowIds]:
+        """The best of what the index finds in that many times the lists, and lists nothing.
+
+        Never scores a segment exactly because its index finds little: what is left where the
+        nearest rows have been left out lies in other lists, and the next glance looks further.
+        """
+        selections = [selection for _, selection in self._parts]
+        offered = self._search(selections, self._choices, Reach(fetch, probe_factor, settle=True))
+        scores = np.concatenate([found.scores for found in offered])
+        row_ids = np.concatenate([found.row_ids for found in offered])
+        return best(scores, row_ids, fetch)
+
+    def every_score(self) -> Iterator[tuple[Scores, RowIds]]:
+        """The exact cosine of every passing row, a block of rows at a time, in order of rows."""
+        for number, (segment, selection) in enumerate(self._parts):
+            vectors = segment.vectors(self._index.space)
+            for block in selection.blocks():
+                scores = self._probe.query.score_rows(vectors, block)
+                rows = np.arange(block.start, block.stop) if isinstance(block, slice) else block
+                yield scores, rows + segment.first_row
+            scored = SegmentPlan(
+                name=segment.name,
+                space=self._index.space,
+                path="exact" if selection.count else "none",
+                passing=selection.count,
+                scored=selection.count,
+                why="every row is scored to find the groups that are left",
+            )
+            self._done[number] = _added(self._done[number], scored)
+
     def first(self, count: int) -> tuple[Scores, RowIds]:
         """The first `count` hits (fewer only when fewer rows pass): float32 cosines, row ids."""
-        if all(choice.path in {"none", "exact"} for choice in self._choices):
+        passing = sum(selection.count for _, selection in self._parts)
+        if self.exact:
             # One total order over everything: no tier can change it.
-            self._extend(Reach(count), count)
+            if len(self._row_ids) < min(count, passing):
+                self._extend(Reach(count), count)
         else:
             for tier in self._settings.tiers:
-                if len(self._row_ids) < count:
+                if len(self._row_ids) < min(count, tier.depth):
                     self._extend(Reach(tier.fetch, tier.probe_factor), tier.depth)
-            if len(self._row_ids) < count:
+            if len(self._row_ids) < min(count, passing):
                 self._extend_exactly(count)
         return self._scores[:count], self._row_ids[:count]
 
@@ -137,3 +181,14 @@ def _added(done: SegmentPlan, more: SegmentPlan) -> SegmentPlan:
         lists=done.lists + more.lists,
         codes=done.codes + more.codes,
     )
+
+
+def cosines(segments: Sequence[Segment], space: str, query: QueryVector, row_ids: RowIds) -> Scores:
+    """The exact cosines of given rows, (n,) float32, in their order."""
+    scores = np.empty(len(row_ids), np.float32)
+    for segment in segments:
+        inside = (row_ids >= segment.first_row) & (row_ids < segment.first_row + segment.rows)
+        if inside.any():
+            positions = row_ids[inside] - segment.first_row
+            scores[inside] = query.score_rows(segment.vectors(space), positions)
+    return scores

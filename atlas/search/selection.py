@@ -95,6 +95,26 @@ class Selection:
         mask[positions] = False
         return Selection.of_positions(np.flatnonzero(mask), self.rows)
 
+    def without_runs(self, starts: Positions, stops: Positions) -> Selection:
+        """The same selection less the positions from each of `starts` to its `stops` - 1.
+
+        Runs are sorted and apart. On a bit a row this copies bits and looks at no row.
+        """
+        if len(starts) == 0 or self.count == 0:
+            return self
+        if self._positions is not None:
+            run = np.searchsorted(starts, self._positions, side="right") - 1
+            inside = (run >= 0) & (self._positions < stops[run])
+            return Selection.of_positions(self._positions[~inside], self.rows)
+        bits = self.bits().copy()
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            _clear(bits, start, stop)
+        count = int(np.bitwise_count(bits).sum(dtype=np.int64))
+        if count * _BITS_FROM_ONE_IN >= self.rows:
+            return Selection(self.rows, count, bits=bits)
+        mask = np.unpackbits(bits, count=self.rows, bitorder="little")
+        return Selection.of_positions(np.flatnonzero(mask), self.rows)
+
     def contains(self, positions: Positions) -> Passing:
         """Whether each position passes, bool, the shape of `positions`."""
         if self.run is not None:
@@ -202,3 +222,16 @@ def _counts_by_block(bits: npt.NDArray[np.uint8]) -> Positions:
         np.bitwise_count(padded).reshape(-1, block_bytes).sum(axis=1, dtype=np.int64)
     )
     return counts
+
+
+def _clear(bits: npt.NDArray[np.uint8], start: int, stop: int) -> None:
+    """Clear the bits from `start` to `stop - 1`, at least one."""
+    first, last = start >> 3, (stop - 1) >> 3
+    before = (1 << (start & 7)) - 1
+    after = 0xFF & ~((2 << ((stop - 1) & 7)) - 1)
+    if first == last:
+        bits[first] &= before | after
+        return
+    bits[first] &= before
+    bits[last] &= after
+    bits[first + 1 : last] = 0

@@ -175,7 +175,7 @@ def test_every_space_is_evaluated_and_a_lost_encoder_is_said(
         photos=tiny_photos,
         model=first,
         bundle=tmp_path / "bundle",
-        **{"[spaces]": f'name = "second"\nencoder = "local-dir:{second}"\ndevice = "cpu"'},
+        further={"second": second},
     )
     build(read_plan(plan), Silent())
     queries = write_queries(tmp_path / "queries.csv", image_ids(tmp_path / "bundle"))

@@ -17,7 +17,6 @@ from atlas.bundle.flags import Flag
 from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
-from atlas.search.curve import Curve, Need
 from atlas.search.filters import Filter
 from atlas.search.planner import Choice, Probe, Reach, SearchSettings, SpaceIndex, Tier
 from atlas.search.retrieval import Page, Question, Retrieval
@@ -25,18 +24,12 @@ from atlas.search.selection import Selection
 from atlas.search.vectors import QueryVector, unit_vectors
 from tests.bundle_factory import SPACE, random_vectors, write_bundle
 from tests.catalog_factory import ImageCase, image_id_of
+from tests.poor_index import POOR, through_the_index
 
 DIM = 16
 SIZES = (500, 1, 700, 90)
 TOTAL = sum(SIZES)
 REMOVED = (3, 4, 600, 1_280)
-# One probed list of sixteen, tiers of a few hits, and no shortcut to exact scoring: what an index
-# does badly, it does here at every step.
-POOR = SearchSettings(
-    exact_ms=0.0,
-    probes=1,
-    tiers=(Tier(depth=7, fetch=9), Tier(depth=40, fetch=60, probe_factor=2)),
-)
 IMAGES = tuple(
     ImageCase(
         taxon_id=row * 9 // TOTAL,
@@ -79,19 +72,7 @@ def catalog(bundle: Bundle) -> Catalog:
 @pytest.fixture(scope="module")
 def poor(bundle: Bundle, catalog: Catalog) -> Retrieval:
     """Retrieval through an index that finds little."""
-    return _through_the_index(bundle, catalog, POOR)
-
-
-def _through_the_index(bundle: Bundle, catalog: Catalog, options: SearchSettings) -> Retrieval:
-    """Retrieval for which scoring everything costs the world, and a glance seems enough."""
-    retrieval = Retrieval(bundle, catalog, options)
-    needs = tuple(
-        Need(queries=kind, kind="run", passing=1, covered=0.9, rows=1) for kind in ("image", "text")
-    )
-    index = retrieval._spaces[SPACE]
-    index._curve = Curve(space=SPACE, k=10, rows=TOTAL, points=(), needs=needs)
-    index.costs = msgspec.structs.replace(index.costs, in_place_ns=1e9, gathered_ns=1e9)
-    return retrieval
+    return through_the_index(Retrieval(bundle, catalog, POOR))
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +198,7 @@ def test_ties_go_to_the_lower_row(usual: Retrieval) -> None:
 
 def test_the_plan_says_what_was_done(bundle: Bundle, catalog: Catalog) -> None:
     """An operator reads from it why a search was slow."""
-    good = _through_the_index(bundle, catalog, msgspec.structs.replace(POOR, probes=16))
+    good = through_the_index(Retrieval(bundle, catalog, msgspec.structs.replace(POOR, probes=16)))
     page = good.search(Question(space=SPACE, vector=_query(1), limit=5))
     paths = {plan.name: (plan.path, plan.scored) for plan in page.plan.segments}
     assert paths == {
