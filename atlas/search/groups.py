@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
+from atlas.errors import BundleError
 from atlas.geo.cells import descendant_range, parent, resolution_of
 from atlas.search.selection import Selection
 
@@ -96,8 +98,11 @@ class SpeciesGroups:
                 "WHERE row_id BETWEEN ? AND ? GROUP BY taxon_id ORDER BY first",
                 [segment.first_row, segment.first_row + segment.rows - 1],
             )
-            starts.append(np.asarray(found["first"], np.int64))
-            stops.append(np.asarray(found["stop"], np.int64))
+            first, stop = (np.asarray(found[name], np.int64) for name in ("first", "stop"))
+            if (first[1:] < stop[:-1]).any():
+                raise BundleError(Path(segment.name), "the rows of this segment are not by taxon")
+            starts.append(first)
+            stops.append(stop)
             keys.append(_species_of(np.asarray(found["taxon_id"], np.int64), species))
         joined = np.concatenate(keys)
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import h3
@@ -14,13 +15,16 @@ from hypothesis import strategies as st
 from atlas.bundle import Bundle
 from atlas.bundle.flags import Flag
 from atlas.catalog import Catalog
+from atlas.errors import BundleError, InvalidQuery
 from atlas.search.diversity import Diversify, DiversitySettings
 from atlas.search.filters import Filter
 from atlas.search.fusion import FusionSettings
+from atlas.search.groups import PlaceGroups, SpeciesGroups
 from atlas.search.planner import SearchSettings
 from atlas.search.retrieval import Page, Question, Retrieval
+from atlas.search.selection import Selection
 from tests.bundle_factory import FURTHER, SPACE, random_vectors, write_bundle
-from tests.catalog_factory import ImageCase, TaxonCase
+from tests.catalog_factory import FINEST, ImageCase, TaxonCase
 from tests.poor_index import POOR, through_the_index
 
 DIM, FURTHER_DIM = 16, 12
@@ -283,8 +287,39 @@ def test_a_cursor_is_bound_to_diversity_and_spaces(usual: Retrieval) -> None:
         {"also": {FURTHER: _query(FURTHER_DIM, 1)}},
     ):
         changed = msgspec.structs.replace(question, cursor=cursor, **change)
-        with pytest.raises(Exception, match="another question"):
+        with pytest.raises(InvalidQuery, match="another question"):
             usual.search(changed)
+
+
+@pytest.mark.parametrize("diversify", ["species", "place"])
+def test_groups_are_left_out_whole(bundle: Bundle, diversify: Diversify) -> None:
+    """A row too many would be lost, a row too few would be searched again in every round."""
+    catalog = Catalog.open(bundle.catalog_path)
+    found = (
+        SpeciesGroups(catalog, bundle.segments)
+        if diversify == "species"
+        else PlaceGroups(catalog, bundle.segments, resolution=RESOLUTION, finest=FINEST)
+    )
+    rows = np.random.default_rng(1).permutation(TOTAL)
+    groups = np.array(GROUPS[diversify], np.int64)
+    assert found.keys(rows).tolist() == groups[rows].tolist()
+    chosen = np.unique(groups)[::3]
+    everything = [Selection.everything(segment.rows) for segment in bundle.segments]
+    left = found.without(everything, chosen)
+    kept = [
+        part.positions() + segment.first_row
+        for part, segment in zip(left, bundle.segments, strict=True)
+    ]
+    assert np.concatenate(kept).tolist() == np.flatnonzero(~np.isin(groups, chosen)).tolist()
+
+
+def test_rows_out_of_order_are_no_bundle(tmp_path: Path) -> None:
+    """Species are runs of rows; where they are not, groups would be wrong and look right."""
+    images = [ImageCase(taxon_id=taxon) for taxon in (1, 5, 1)]
+    opened = write_bundle(tmp_path, [random_vectors(3, DIM, seed=1)], images=images, taxa=TAXA)
+    question = Question(space=SPACE, vector=_query(DIM, 1), diversify="species")
+    with pytest.raises(BundleError, match="not by taxon"):
+        _retrieval(opened, SearchSettings(), 5).search(question)
 
 
 def test_a_common_species_costs_one_round(bundle: Bundle) -> None:

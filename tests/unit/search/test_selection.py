@@ -15,6 +15,15 @@ def _array(positions: set[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.array(sorted(positions), np.int64)
 
 
+def _runs(
+    positions: set[int],
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    """Starts and stops of the runs that a set of positions is made of."""
+    starts = {position for position in positions if position - 1 not in positions}
+    stops = {position + 1 for position in positions if position + 1 not in positions}
+    return _array(starts), _array(stops)
+
+
 @st.composite
 def _position_sets(draw: st.DrawFn) -> set[int]:
     """Scattered few, dense many, and contiguous sets, so that every form comes up."""
@@ -35,6 +44,8 @@ def test_every_form_is_the_same_set(chosen: set[int], less: set[int], block: int
         (Selection.of_positions(_array(chosen), ROWS), chosen),
         (Selection.of_positions(_array(chosen), ROWS).without(_array(less)), chosen - less),
         (Selection.everything(ROWS).without(_array(less)), set(range(ROWS)) - less),
+        (Selection.of_positions(_array(chosen), ROWS).without_runs(*_runs(less)), chosen - less),
+        (Selection.everything(ROWS).without_runs(*_runs(less)), set(range(ROWS)) - less),
     ):
         assert selection.count == len(wanted)
         assert selection.positions().tolist() == sorted(wanted)
