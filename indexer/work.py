@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 from atlas.bundle.files import atomic_path
 
 ROW_GROUP_ROWS = 65_536
+# What DuckDB may hold; the rest it spills. Beside it a build needs about as much for vectors.
+_DATABASE_MEMORY = "2GB"
 
 
 class PartFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +115,11 @@ def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
     ):
         yield writer
+
+
+def database_options(scratch: Path) -> dict[str, str | bool | int | float | list[str]]:
+    """How a stage opens DuckDB; `scratch` is where it may spill."""
+    return {"temp_directory": str(scratch), "memory_limit": _DATABASE_MEMORY}
 
 
 def batches_of(

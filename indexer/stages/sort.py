@@ -24,7 +24,7 @@ from atlas.bundle.flags import Flag
 from atlas.bundle.segment import PICTURE_OFFSETS, PICTURES, ROWS, TOMBSTONES, vectors_name
 from atlas.species.taxa import CommonName, TaxonName, TaxonTree, build_tree, fold
 from indexer.records import REJECT_SCHEMA, RejectReason
-from indexer.work import PartFiles, batches_of, write_batches
+from indexer.work import PartFiles, batches_of, database_options, write_batches
 
 TAXA_SCHEMA = pa.schema(
     [
@@ -49,7 +49,7 @@ NAMES_SCHEMA = pa.schema(
     ]
 )
 # Vectors of a segment that are put together in memory before they are written.
-_BLOCK_BYTES = 1 << 31
+_BLOCK_BYTES = 1 << 29
 _COPIED = (
     "image_id, occurrence_id, scientific_name, lineage, common_name, cell, latitude, longitude, "
     "uncertainty_m, observed_from, observed_to, observer, basis_of_record, licence, media_licence, "
@@ -78,7 +78,7 @@ def open_parts(parts: Sequence[PartFiles], scratch: Path) -> duckdb.DuckDBPyConn
     `scratch` is where DuckDB may spill. The view's order is that of the parts.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    connection = duckdb.connect(config={"temp_directory": str(scratch)})
+    connection = duckdb.connect(config=database_options(scratch))
     names = [str(part.records) for part in parts]
     numbers = pa.array(range(len(names)), pa.int32())
     connection.register("part", pa.table({"part": numbers, "filename": names}))
@@ -291,7 +291,7 @@ def _scatter_vectors(moves: list[Move], space: str, dim: int, rows: int, path: P
     """Write a segment's vectors block by block, from front to back.
 
     Each block is put together in memory from all parts, whose files are read forwards. A segment
-    of 10M x 768 so takes eight passes over the parts; written row by row where each belongs, it
+    of 10M x 768 so takes thirty passes over the parts; written row by row where each belongs, it
     would dirty pages all over the file and crawl as soon as it is larger than the memory.
     """
     if path.exists():
