@@ -17,12 +17,13 @@ import numpy.typing as npt
 Matrix = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 
-# Below this many centroids, comparing with all of them is as quick.
-_LEAST_GROUPED = 1_024
+# Below this many centroids, comparing with all of them is as quick (14 microseconds of processor
+# time a row at 1,024 x 768).
+_LEAST_GROUPED = 4_096
 # Groups looked into for each vector, of the square root of the number of lists. See `Nearest`.
 _GROUPS_TRIED = 8
 _ROUNDS = 10
-_BLOCK_ROWS = 16_384
+_BLOCK_ROWS = 8_192
 
 
 class Nearest:

@@ -33,7 +33,7 @@ _OPQ_ROUNDS = 4
 _OPQ_TRAINING_ROWS = 16_384
 # Points a centroid that a codebook of 256 is trained on; FAISS's 256 cost four times the time.
 _POINTS_PER_CODE = 64
-_ENCODE_ROWS = 16_384
+_ENCODE_ROWS = 8_192
 _LEAST_TRAINING_ROWS = 65_536
 
 
@@ -141,7 +141,9 @@ def _has_plain_lists(ivf: faiss.IndexIVF) -> bool:
     FastScan's lists are not among them: its `add_core` corrupts the heap (FAISS 1.15).
     """
     is_plain = type(ivf) in {faiss.IndexIVFPQ, faiss.IndexIVFFlat, faiss.IndexIVFScalarQuantizer}
-    return is_plain and isinstance(faiss.downcast_index(ivf.quantizer), faiss.IndexFlatIP)
+    quantizer = faiss.downcast_index(ivf.quantizer)
+    is_table = isinstance(quantizer, faiss.IndexFlat)
+    return is_plain and is_table and quantizer.metric_type == faiss.METRIC_INNER_PRODUCT
 
 
 def _transforms(index: faiss.Index) -> list[faiss.VectorTransform]:

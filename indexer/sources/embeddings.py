@@ -32,7 +32,7 @@ from indexer.sources.text_columns import distinct, text_of, tidied
 
 # A row group has to be decoded whole, so parts follow row groups: small ones are put together,
 # larger ones are cut only where a part's memory would pass some 200 MB at 768 dimensions.
-_LEAST_PART_ROWS = 8_192
+_LEAST_PART_ROWS = 32_768
 _MOST_PART_ROWS = 65_536
 
 # The published files write some ids with hyphens and some without.

@@ -8,6 +8,7 @@ import faiss
 import numpy as np
 import pytest
 
+from atlas.search import centroids
 from atlas.search.curve import Curve, CurvePoint, fewest_probes
 from atlas.search.index import (
     codes_for,
@@ -75,6 +76,32 @@ def test_training_and_encoding_repeat() -> None:
     filled = [encode_segment(trained, vectors)[0] for trained in (one, two)]
     assert np.array_equal(*(faiss.serialize_index(index) for index in filled))
     assert one.ntotal == 0
+
+
+@pytest.mark.parametrize(
+    ("grouped", "factory"), [(1, FACTORY), (1, "IVF40,Flat"), (10**9, FACTORY)]
+)
+def test_rows_go_to_the_nearest_list(
+    monkeypatch: pytest.MonkeyPatch, grouped: int, factory: str
+) -> None:
+    """A query probes the lists nearest to it: a row elsewhere is found late or never."""
+    monkeypatch.setattr(centroids, "_LEAST_GROUPED", grouped)
+    vectors = random_vectors(2_000, 16, seed=1)
+    trained = train(vectors, factory, seed=3)
+    ours, list_numbers = encode_segment(trained, vectors)
+    theirs = faiss.clone_index(trained)
+    theirs.add(vectors.astype(np.float32))
+    assert ours.ntotal == theirs.ntotal == 2_000
+    lists = faiss.extract_index_ivf(theirs).invlists
+    same = 0
+    for number in range(lists.nlist):
+        held = faiss.rev_swig_ptr(lists.get_ids(number), lists.list_size(number))
+        same += int((list_numbers[held] == number).sum())
+    assert same >= (1_960 if grouped == 1 else 2_000)
+    sizes = np.bincount(list_numbers, minlength=lists.nlist)
+    assert sizes.min() > 0
+    if grouped > 1:
+        assert np.array_equal(faiss.serialize_index(ours), faiss.serialize_index(theirs))
 
 
 def test_ids_are_positions_and_lists_are_known(tmp_path: Path) -> None:
