@@ -117,9 +117,15 @@ def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
         yield writer
 
 
-def database_options(scratch: Path) -> dict[str, str | bool | int | float | list[str]]:
-    """How a stage opens DuckDB; `scratch` is where it may spill."""
-    return {"temp_directory": str(scratch), "memory_limit": _DATABASE_MEMORY}
+def open_database(scratch: Path, path: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Open DuckDB with a bound on its memory, in memory or on a file; it may spill to `scratch`."""
+    connection = duckdb.connect(
+        str(path or ":memory:"),
+        config={"temp_directory": str(scratch), "memory_limit": _DATABASE_MEMORY},
+    )
+    # It would be printed into the middle of a program's output.
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 def batches_of(

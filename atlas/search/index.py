@@ -124,6 +124,7 @@ def train(sample: npt.NDArray[np.floating], factory: str, *, seed: int = 0) -> f
         return index
     # Rotation and codes are learnt from few rows; only the lists need the whole sample, which is
     # kept in half precision and made float32 a block at a time.
+    rows = len(sample)
     few = np.random.default_rng(seed).choice(rows, min(rows, _LEAST_TRAINING_ROWS), replace=False)
     for transform in _transforms(index):
         if not transform.is_trained:

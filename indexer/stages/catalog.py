@@ -22,7 +22,7 @@ from atlas.bundle.files import atomic_path
 from atlas.bundle.flags import FLAGS, held_back_mask
 from indexer.licences import Licence, normalise_licence
 from indexer.occupancy import NEVER, OCCUPANCY_SCHEMA, Sightings, count_occupancy
-from indexer.work import database_options
+from indexer.work import open_database
 
 STEPS = 5
 Numbers = npt.NDArray[np.int64]
@@ -69,7 +69,7 @@ def write_catalog(
         return
     scratch.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
-        connection = duckdb.connect(str(temporary), config=database_options(scratch))
+        connection = open_database(scratch, temporary)
         try:
             _fill(connection, given, progress)
         finally:

@@ -24,7 +24,7 @@ from atlas.bundle.flags import Flag
 from atlas.bundle.segment import PICTURE_OFFSETS, PICTURES, ROWS, TOMBSTONES, vectors_name
 from atlas.species.taxa import CommonName, TaxonName, TaxonTree, build_tree, fold
 from indexer.records import REJECT_SCHEMA, RejectReason
-from indexer.work import PartFiles, batches_of, database_options, write_batches
+from indexer.work import PartFiles, batches_of, open_database, write_batches
 
 TAXA_SCHEMA = pa.schema(
     [
@@ -78,7 +78,7 @@ def open_parts(parts: Sequence[PartFiles], scratch: Path) -> duckdb.DuckDBPyConn
     `scratch` is where DuckDB may spill. The view's order is that of the parts.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    connection = duckdb.connect(config=database_options(scratch))
+    connection = open_database(scratch)
     names = [str(part.records) for part in parts]
     numbers = pa.array(range(len(names)), pa.int32())
     connection.register("part", pa.table({"part": numbers, "filename": names}))

@@ -20,6 +20,7 @@ from atlas.search.index import (
     lists_for,
     read_index,
     train,
+    training_rows,
     write_index,
 )
 from atlas.search.selection import Selection
@@ -137,6 +138,12 @@ def test_only_selected_rows_are_found(chosen: np.ndarray[tuple[int], np.dtype[np
     selection = Selection.of_positions(chosen, 1_000)
     found = find_candidates(index, query, fetch=1_000, probes=8, selection=selection)
     assert found.tolist() == chosen.tolist()
+
+
+def test_a_larger_sample_is_cut() -> None:
+    """Training on all rows of a large atlas would take all its memory, and hours."""
+    vectors = random_vectors(training_rows(FACTORY) + 500, 8, seed=1)
+    assert train(vectors, "IVF8,Flat").is_trained
 
 
 def test_too_small_a_sample_is_refused() -> None:
