@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +29,9 @@ from indexer.stages.embed import EmbedJob, embed_part
 from indexer.stages.read import read_part
 from indexer.state import begin, identity_of, live_manifest
 from indexer.work import WorkFolder
+
+# Rows below which another worker process costs more than it saves.
+_ROWS_PER_WORKER = 32_768
 
 
 class Built(NamedTuple):
@@ -105,10 +107,10 @@ def _read(
         _ReadJob(piece.source, piece.part, read_identity(plan, piece.source, piece.part), work.read)
         for piece in pieces
     ]
-    # Starting worker processes takes seconds; a few parts are read sooner without them.
-    workers = min(worker_count(plan.workers.count), max(1, len(jobs) // 16))
+    rows = sum(piece.part.rows for piece in pieces)
+    workers = _workers(plan, pieces)
     reports: dict[str, PartReport] = {}
-    with watcher.stage("read", sum(piece.part.rows for piece in pieces), "rows") as advance:
+    with watcher.stage("read", rows, "rows") as advance:
         for report in run_parts(_read_job, jobs, workers):
             reports[report.part] = report
             advance(report.rows_in)
@@ -153,27 +155,48 @@ def _embed(
 ) -> dict[str, PartReport]:
     """Reports of the embed stage by part, in the order of the sources.
 
-    Parts go one after the other through the models in this process: a model fills its device, and
-    the processors, by itself, and a copy in every worker would only share them.
+    Ready vectors are taken over by worker processes. Parts of pictures go one after the other
+    through the models in this process: a model fills its device, and the processors, by itself,
+    and a copy in every worker would only share them.
     """
     fingerprints = {name: encoder.fingerprint for name, encoder in encoders.items()}
     rows = sum(report.rows_out for report in read.values())
-    reports = {}
+
+    def job_of(piece: Piece) -> EmbedJob:
+        ready = _ready_space(piece.source)
+        given = {} if ready else fingerprints
+        return EmbedJob(
+            part=piece.part.name,
+            identity=embed_identity(plan, piece.source, work.read, piece.part.name, given),
+            read_folder=work.read,
+            folder=work.embed,
+            source=piece.source,
+            encoders={} if ready else encoders,
+            media=plan.media,
+            decode_threads=plan.workers.decode_threads,
+            ready_space=ready,
+        )
+
+    ready = [piece for piece in pieces if _ready_space(piece.source)]
+    pictures = [piece for piece in pieces if not _ready_space(piece.source)]
+    reports: dict[str, PartReport] = {}
     with watcher.stage("embed", rows, "images") as advance:
-        for piece in pieces:
-            settings = piece.source.settings
-            ready = settings.space if isinstance(settings, EmbeddingsSection) else None
-            identity = partial(embed_identity, plan, piece.source, work.read, piece.part.name)
-            job = EmbedJob(
-                part=piece.part.name,
-                identity=identity({} if ready else fingerprints),
-                read_folder=work.read,
-                folder=work.embed,
-                source=piece.source,
-                encoders={} if ready else encoders,
-                media=plan.media,
-                decode_threads=plan.workers.decode_threads,
-                ready_space=ready,
-            )
-            reports[piece.part.name] = embed_part(job, advance)
-    return reports
+        workers = _workers(plan, ready)
+        for report in run_parts(embed_part, (job_of(piece) for piece in ready), workers):
+            reports[report.part] = report
+            advance(report.rows_in)
+        for piece in pictures:
+            reports[piece.part.name] = embed_part(job_of(piece), advance)
+    return {piece.part.name: reports[piece.part.name] for piece in pieces}
+
+
+def _ready_space(source: Source) -> str | None:
+    """The space whose vectors a source brings; None where it brings pictures."""
+    settings = source.settings
+    return settings.space if isinstance(settings, EmbeddingsSection) else None
+
+
+def _workers(plan: Plan, pieces: list[Piece]) -> int:
+    """Worker processes worth starting, which takes seconds: few rows are done sooner without."""
+    worth = sum(piece.part.rows for piece in pieces) // _ROWS_PER_WORKER
+    return max(1, min(worker_count(plan.workers.count), len(pieces), worth))

@@ -98,7 +98,7 @@ def record_of(
         occurrence_id = made_occurrence_id(defaults.source_key, {**given, "file": media_ref})
         flags |= Flag.OCCURRENCE_ID_MADE
     point, place_flags = _place_of(given)
-    days, date_flags = _days_of(given.get("eventDate", ""), defaults.as_of)
+    days, date_flags = days_of(given.get("eventDate", ""), defaults.as_of)
     licence, _ = _licence_code(given.get("license", "") or defaults.licence)
     media_licence, known = _licence_code(given.get("mediaLicense", "") or defaults.media_licence)
     if not known:
@@ -152,7 +152,7 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _number(text: str) -> float | None:
+def number_of(text: str) -> float | None:
     """A decimal number as written; None for anything else, `inf`, `nan` and `1_000` included."""
     if not _NUMBER.fullmatch(text):
         return None
@@ -164,7 +164,7 @@ def _place_of(given: Mapping[str, str]) -> tuple[Place, Flag]:
     latitude, longitude, flags = _coordinates_of(
         given.get("decimalLatitude", ""), given.get("decimalLongitude", "")
     )
-    uncertainty_m, uncertainty_flags = _uncertainty_of(
+    uncertainty_m, uncertainty_flags = uncertainty_of(
         given.get("coordinateUncertaintyInMeters", "")
     )
     flags |= uncertainty_flags
@@ -185,7 +185,7 @@ def _place_of(given: Mapping[str, str]) -> tuple[Place, Flag]:
 def _coordinates_of(latitude_text: str, longitude_text: str) -> tuple[float, float, Flag]:
     if not latitude_text and not longitude_text:
         return math.nan, math.nan, Flag(0)
-    latitude, longitude = _number(latitude_text), _number(longitude_text)
+    latitude, longitude = number_of(latitude_text), number_of(longitude_text)
     if latitude is None or longitude is None or abs(latitude) > 90 or abs(longitude) > 180:
         return math.nan, math.nan, Flag.COORDINATES_INVALID
     if latitude == 0 and longitude == 0:
@@ -193,10 +193,11 @@ def _coordinates_of(latitude_text: str, longitude_text: str) -> tuple[float, flo
     return latitude, longitude, Flag(0)
 
 
-def _uncertainty_of(text: str) -> tuple[float, Flag]:
+def uncertainty_of(text: str) -> tuple[float, Flag]:
+    """Metres of a cleaned text, NaN where unknown, and what is wrong with it."""
     if not text:
         return math.nan, Flag(0)
-    uncertainty_m = _number(text)
+    uncertainty_m = number_of(text)
     if uncertainty_m is None or uncertainty_m <= 0:
         return math.nan, Flag.UNCERTAINTY_INVALID
     return uncertainty_m, Flag(0)
@@ -210,7 +211,11 @@ def _metres_in(text: str) -> float:
     )
 
 
-def _days_of(text: str, as_of: date) -> tuple[tuple[date | None, date | None], Flag]:
+def days_of(text: str, as_of: date) -> tuple[tuple[date | None, date | None], Flag]:
+    """First and last day of a cleaned `eventDate`, and what is wrong with it.
+
+    `as_of` is the day on which the source was written.
+    """
     if not text:
         return (None, None), Flag(0)
     days = parse_event_date(text)

@@ -5,10 +5,14 @@ Knows file names, not what a stage does. Two workers never write one part of one
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -54,10 +58,15 @@ def report_path(folder: Path, part: str) -> Path:
     return folder / f"{part}.json"
 
 
+def report_of(folder: Path, part: str) -> PartReport:
+    """The report of a part that is known to be finished."""
+    return msgspec.json.decode(report_path(folder, part).read_bytes(), type=PartReport)
+
+
 def finished(folder: Path, part: str, identity: str) -> PartReport | None:
     """The report of a finished part with this identity and all its files; None to do it (again)."""
     try:
-        report = msgspec.json.decode(report_path(folder, part).read_bytes(), type=PartReport)
+        report = report_of(folder, part)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
     if report.identity != identity:
@@ -105,11 +114,11 @@ def parquet_options(schema: pa.Schema) -> dict[str, Any]:
 
     Values that never repeat get no dictionary; statistics of pictures would copy them.
     """
-    unique = {"image_id", "media", "media_sha256", "embedding"}
+    unique = {"image_id", "media", "media_sha256"}
     return {
         "compression": "zstd",
         "use_dictionary": [name for name in schema.names if name not in unique],
-        "write_statistics": [name for name in schema.names if name not in {"media", "embedding"}],
+        "write_statistics": [name for name in schema.names if name != "media"],
     }
 
 
@@ -117,3 +126,21 @@ def write_table(path: Path, table: pa.Table) -> None:
     """Write a table as Parquet, whole or not at all."""
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, **parquet_options(table.schema))
+
+
+def write_vectors(path: Path, vectors: npt.NDArray[np.float16]) -> None:
+    """Write vectors, (rows, dim), as raw little-endian float16, whole or not at all."""
+    with atomic_path(path) as temporary:
+        vectors.astype("<f2", copy=False).tofile(temporary)
+
+
+def link_file(source: Path, path: Path) -> None:
+    """Give a finished file a second name; a copy where the file system has no hard links.
+
+    Finished files are replaced and never written to, so neither name can change the other's bytes.
+    """
+    with atomic_path(path) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)

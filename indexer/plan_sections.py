@@ -123,7 +123,8 @@ class EmbeddingsSection(SourceSection, tag="embeddings", frozen=True, kw_only=Tr
 
     `path` is a Parquet file, or a pattern with `*`. Names that `columns` may map: occurrence_id,
     scientific_name, common_name, media_url, basis_of_record, observer, licence, media_licence,
-    rights_holder, reference_url, and those of `ranks`.
+    rights_holder, reference_url, decimal_latitude, decimal_longitude, coordinate_uncertainty_m,
+    event_date, and those of `ranks`. Place and date are read only where the plan maps them.
     """
 
     space: str
@@ -132,6 +133,9 @@ class EmbeddingsSection(SourceSection, tag="embeddings", frozen=True, kw_only=Tr
     """Column with each image's UUID, which is kept as its image id."""
     vector_column: Text = "emb"
     """Column with the vectors, of any length but zero; they are made unit vectors."""
+    as_of: date | None = None
+    """Observations after this day are flagged as implausible; default: the day on which the file
+    was last written."""
 
 
 SourceSettings = FolderSection | EmbeddingsSection

@@ -68,11 +68,6 @@ REJECT_SCHEMA = pa.schema(
 )
 
 
-def schema_with_vectors(dim: int) -> pa.Schema:
-    """The record schema of a source of ready vectors: `embedding`, `dim` float16 numbers a row."""
-    return RECORD_SCHEMA.append(pa.field("embedding", pa.list_(pa.float16(), dim), nullable=False))
-
-
 class RejectReason(StrEnum):
     """Why a row or an image was refused; the `reason` column of the rejects."""
 

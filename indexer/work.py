@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 from atlas.bundle.files import atomic_path
 
 ROW_GROUP_ROWS = 65_536
+# What DuckDB may hold; the rest it spills. Beside it a build needs about as much for vectors.
+_DATABASE_MEMORY = "2GB"
 
 
 class PartFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +115,17 @@ def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
     ):
         yield writer
+
+
+def open_database(scratch: Path, path: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Open DuckDB with a bound on its memory, in memory or on a file; it may spill to `scratch`."""
+    connection = duckdb.connect(
+        str(path or ":memory:"),
+        config={"temp_directory": str(scratch), "memory_limit": _DATABASE_MEMORY},
+    )
+    # It would be printed into the middle of a program's output.
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 def batches_of(

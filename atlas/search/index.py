@@ -14,6 +14,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from atlas.search.centroids import Nearest, centroids_of, find_centroids
 from atlas.search.vectors import Vectors
 
 EXACT = "exact"
@@ -29,7 +30,8 @@ _OPQ_ROUNDS = 4
 _OPQ_TRAINING_ROWS = 16_384
 # Points a centroid that a codebook of 256 is trained on; FAISS's 256 cost four times the time.
 _POINTS_PER_CODE = 64
-_ENCODE_ROWS = 16_384
+_ENCODE_ROWS = 8_192
+_LEAST_TRAINING_ROWS = 65_536
 
 
 def lists_for(rows: int) -> int:
@@ -93,8 +95,8 @@ def list_count(index: faiss.Index) -> int:
 def training_rows(factory: str) -> int:
     """How many vectors `train` makes use of; a larger sample is only slower."""
     lists = re.search(r"IVF(\d+)", factory)
-    per_lists = 64 * int(lists[1]) if lists else 0
-    return max(65_536, per_lists)
+    per_lists = _TRAINING_ROWS_PER_LIST * int(lists[1]) if lists else 0
+    return max(_LEAST_TRAINING_ROWS, per_lists)
 
 
 def train(sample: npt.NDArray[np.floating], factory: str, *, seed: int = 0) -> faiss.Index:
@@ -113,18 +115,59 @@ def train(sample: npt.NDArray[np.floating], factory: str, *, seed: int = 0) -> f
         chosen = np.random.default_rng(seed).choice(rows, limit, replace=False)
         sample = sample[np.sort(chosen)]
     _prepare(index, seed)
-    index.train(np.ascontiguousarray(sample, np.float32))
+    ivf = faiss.downcast_index(faiss.extract_index_ivf(index))
+    if not _has_plain_lists(ivf):
+        index.train(np.ascontiguousarray(sample, np.float32))
+        return index
+    # Rotation and codes are learnt from few rows; only the lists need the whole sample, which is
+    # kept in half precision and made float32 a block at a time.
+    rows = len(sample)
+    few = np.random.default_rng(seed).choice(rows, min(rows, _LEAST_TRAINING_ROWS), replace=False)
+    for transform in _transforms(index):
+        if not transform.is_trained:
+            transform.train(np.ascontiguousarray(sample[np.sort(few)], np.float32))
+        sample = _transformed(transform, sample)
+    ivf.quantizer.add(find_centroids(sample, lists, seed))
+    ivf.train(np.ascontiguousarray(sample[np.sort(few)], np.float32))
+    index.is_trained = True
     return index
+
+
+def _has_plain_lists(ivf: faiss.IndexIVF) -> bool:
+    """Whether rows may be put into lists of our own choosing: others train and add by themselves.
+
+    FastScan's lists are not among them: its `add_core` corrupts the heap (FAISS 1.15).
+    """
+    is_plain = type(ivf) in {faiss.IndexIVFPQ, faiss.IndexIVFFlat, faiss.IndexIVFScalarQuantizer}
+    quantizer = faiss.downcast_index(ivf.quantizer)
+    is_table = isinstance(quantizer, faiss.IndexFlat)
+    return is_plain and is_table and quantizer.metric_type == faiss.METRIC_INNER_PRODUCT
+
+
+def _transforms(index: faiss.Index) -> list[faiss.VectorTransform]:
+    if not isinstance(index, faiss.IndexPreTransform):
+        return []
+    chain = index.chain
+    return [faiss.downcast_VectorTransform(chain.at(i)) for i in range(chain.size())]
+
+
+def _transformed(
+    transform: faiss.VectorTransform, vectors: npt.NDArray[np.floating]
+) -> npt.NDArray[np.float16]:
+    """Vectors after a transform, in half precision."""
+    out = np.empty((len(vectors), transform.d_out), np.float16)
+    for start in range(0, len(vectors), _ENCODE_ROWS):
+        block = np.ascontiguousarray(vectors[start : start + _ENCODE_ROWS], np.float32)
+        out[start : start + len(block)] = transform.apply(block)
+    return out
 
 
 def _prepare(index: faiss.Index, seed: int) -> None:
     """Bound the work of training and seed every k-means inside; OPQ's own start is fixed."""
-    if isinstance(index, faiss.IndexPreTransform):
-        for position in range(index.chain.size()):
-            transform = faiss.downcast_VectorTransform(index.chain.at(position))
-            if isinstance(transform, faiss.OPQMatrix):
-                transform.niter = _OPQ_ROUNDS
-                transform.max_train_points = _OPQ_TRAINING_ROWS
+    for transform in _transforms(index):
+        if isinstance(transform, faiss.OPQMatrix):
+            transform.niter = _OPQ_ROUNDS
+            transform.max_train_points = _OPQ_TRAINING_ROWS
     ivf = faiss.downcast_index(faiss.extract_index_ivf(index))
     ivf.cp.seed = seed + 1
     if isinstance(ivf, faiss.IndexIVFPQ):
@@ -143,9 +186,21 @@ def encode_segment(
     of its inverted list, (rows,) int32.
     """
     index = faiss.clone_index(trained)
+    ivf = faiss.downcast_index(faiss.extract_index_ivf(index))
+    nearest = Nearest(centroids_of(ivf), 0) if _has_plain_lists(ivf) else None
     for start in range(0, len(vectors), _ENCODE_ROWS):
-        index.add(np.ascontiguousarray(vectors[start : start + _ENCODE_ROWS], np.float32))
-    lists = faiss.extract_index_ivf(index).invlists
+        block = np.ascontiguousarray(vectors[start : start + _ENCODE_ROWS], np.float32)
+        if nearest is None:
+            index.add(block)
+            continue
+        for transform in _transforms(index):
+            block = transform.apply(block)
+        numbers = nearest.find(block)
+        ids = np.arange(start, start + len(block))
+        pointers = (faiss.swig_ptr(array) for array in (block, ids, numbers))
+        ivf.add_core(len(block), *pointers)
+    index.ntotal = ivf.ntotal
+    lists = ivf.invlists
     list_numbers = np.full(len(vectors), -1, np.int32)
     for number in range(lists.nlist):
         size = lists.list_size(number)

@@ -21,7 +21,12 @@ def open_sources(plan: Plan) -> tuple[Source, ...]:
         if isinstance(settings, EmbeddingsSection):
             dims = {space.name: space.dim for space in plan.spaces}
             opened.append(
-                EmbeddingsSource(settings, ranks=plan.taxa.ranks, dim=dims[settings.space])
+                EmbeddingsSource(
+                    settings,
+                    ranks=plan.taxa.ranks,
+                    dim=dims[settings.space],
+                    resolution=plan.cells.resolution,
+                )
             )
         else:
             opened.append(

@@ -1,12 +1,14 @@
 """Ready image vectors with taxonomy, in Parquet files as published with BioCLIP 2.
 
-Has no pictures and no coordinates. Vectors are checked and made unit vectors, a part at a time.
-Parts may be read in any process.
+Has no pictures; place and date where the plan maps them. Works on whole columns of a part: vectors
+are checked and made unit vectors, and texts are read once for each distinct value. Parts may be
+read in any process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 
@@ -17,27 +19,20 @@ import pyarrow.compute as pc
 
 from atlas.bundle.flags import Flag
 from atlas.errors import PictureError, PlanError
-from indexer.darwin_core import clean, clean_name
+from indexer.darwin_core import clean, clean_name, with_cells
 from indexer.licences import normalise_licence
 from indexer.plan_sections import EmbeddingsSection
-from indexer.records import (
-    REJECT_SCHEMA,
-    RejectReason,
-    schema_with_vectors,
-)
-from indexer.sources.input_file import check_unchanged, stamp_of
-from indexer.sources.parquet_table import (
-    as_text,
-    column_names,
-    read_rows,
-    row_group_sizes,
-)
+from indexer.records import RECORD_SCHEMA, REJECT_SCHEMA, RejectReason
+from indexer.sources.darwin_columns import days_of_column, places_of
+from indexer.sources.input_file import check_unchanged, stamp_of, written_on
+from indexer.sources.parquet_table import column_names, read_rows, row_group_sizes
 from indexer.sources.ready_vectors import check_vector_column, likely_dim, unit_vectors
 from indexer.sources.source import ReadPart, SourcePart, part_name
+from indexer.sources.text_columns import distinct, text_of, tidied
 
 # A row group has to be decoded whole, so parts follow row groups: small ones are put together,
 # larger ones are cut only where a part's memory would pass some 200 MB at 768 dimensions.
-_LEAST_PART_ROWS = 8_192
+_LEAST_PART_ROWS = 32_768
 _MOST_PART_ROWS = 65_536
 
 # The published files write some ids with hyphens and some without.
@@ -55,6 +50,10 @@ _DEFAULT_COLUMNS = {
     "media_licence": "",
     "rights_holder": "",
     "reference_url": "",
+    "decimal_latitude": "",
+    "decimal_longitude": "",
+    "coordinate_uncertainty_m": "",
+    "event_date": "",
 }
 
 
@@ -62,12 +61,21 @@ class EmbeddingsSource:
     """The rows of one or more Parquet files with a vector column."""
 
     def __init__(
-        self, settings: EmbeddingsSection, *, ranks: Sequence[str], dim: int | None
+        self,
+        settings: EmbeddingsSection,
+        *,
+        ranks: Sequence[str],
+        dim: int | None,
+        resolution: int,
     ) -> None:
-        """Nothing is opened yet. `dim` is the length of the vectors, None to take the files'."""
+        """Nothing is opened yet. `dim` is the length of the vectors, None to take the files'.
+
+        `resolution` is that of the finest cells.
+        """
         self._settings = settings
         self._ranks = tuple(ranks)
         self._given_dim = dim
+        self._resolution = resolution
 
     @property
     def settings(self) -> EmbeddingsSection:
@@ -105,35 +113,39 @@ class EmbeddingsSource:
         return parts
 
     def read(self, part: SourcePart) -> ReadPart:
-        """Read one part; records have the column `embedding`, unit vectors in float16."""
+        """Read one part, with the unit vectors of its records in float16; see `Source.read`."""
         check_unchanged(part.file, part.stamp)
         columns = self._columns(part.file)
+        vector_column = self._settings.vector_column
         table = read_rows(
             part.file,
             first_row=part.first_row,
             rows=part.rows,
-            columns=sorted({*columns.values(), self._settings.vector_column}),
+            columns=sorted({*columns.values(), vector_column}),
         )
-        vectors = unit_vectors(table[self._settings.vector_column], self.dim)
-        written = pa.array(as_text(table[self._settings.id_column]), pa.string())
-        written = pc.utf8_lower(pc.utf8_trim_whitespace(written))
+        rows = table.num_rows
+        vectors = unit_vectors(table[vector_column], self.dim)
+        table = table.drop_columns([vector_column])
+        written = pc.utf8_lower(
+            pc.utf8_trim_whitespace(_text(part.file, table, columns["image_id"]))
+        )
         valid = pc.match_substring_regex(written, _LOOSE_UUID).to_numpy(zero_copy_only=False)
         ids = pc.replace_substring_regex(written, pattern=_LOOSE_UUID, replacement=_HYPHENATED)
-        problems = [
-            vectors.problems[at]
-            if valid[at]
-            else (RejectReason.ID_INVALID, f"{self._settings.id_column} is not a UUID")
-            for at in range(table.num_rows)
-        ]
-        good_vector = np.array([problem is None for problem in vectors.problems], dtype=bool)
+        bad_id = (RejectReason.ID_INVALID, f"{self._settings.id_column} is not a UUID")
+        problems = {**vectors.problems, **{int(at): bad_id for at in np.flatnonzero(~valid)}}
+        good_vector = np.ones(rows, dtype=bool)
+        good_vector[list(vectors.problems)] = False
         keep = good_vector & valid
-        numbers = np.arange(part.first_row + 1, part.first_row + table.num_rows + 1)
-        texts = self._texts(table, columns)
+        numbers = np.arange(part.first_row + 1, part.first_row + rows + 1)
         records = self._records(
-            texts, ids, keep=keep, numbers=numbers, vectors=vectors.unit[valid[good_vector]]
+            self._texts(part.file, table.filter(pa.array(keep)), columns),
+            ids.filter(pa.array(keep)),
+            numbers[keep],
+            self._settings.as_of or written_on(part.file),
         )
-        rejects = self._rejects(part, texts["occurrence_id"], numbers, problems)
-        return ReadPart(records, rejects, table.num_rows)
+        rejects = self._rejects(part, table, columns, dict(sorted(problems.items())))
+        unit = vectors.unit if valid.all() else vectors.unit[valid[good_vector]]
+        return ReadPart(records, rejects, rows, {self._settings.space: unit})
 
     def picture(self, media_ref: str) -> bytes:
         """Always raises PictureError: this source brings vectors and no pictures."""
@@ -172,95 +184,104 @@ class EmbeddingsSource:
         found = {name: column for name, column in wanted.items() if column in header}
         return {**found, "image_id": self._settings.id_column}
 
-    def _texts(self, table: pa.Table, columns: dict[str, str]) -> dict[str, list[str]]:
+    def _texts(
+        self, file: Path, table: pa.Table, columns: Mapping[str, str]
+    ) -> dict[str, pa.Array]:
         """Cleaned text of every field, "" where empty; a missing rank column is an empty rank."""
-        texts: dict[str, list[str]] = {}
+        texts: dict[str, pa.Array] = {}
         for name in (*_DEFAULT_COLUMNS, *self._ranks):
-            is_name = name == "scientific_name" or name in self._ranks
-            tidy = clean_name if is_name else clean
-            raw = as_text(table[columns[name]]) if name in columns else [""] * table.num_rows
-            texts[name] = [tidy(text) for text in raw]
+            if name in columns:
+                is_name = name == "scientific_name" or name in self._ranks
+                raw = _text(file, table, columns[name])
+                texts[name] = tidied(raw, clean_name if is_name else clean)
+            else:
+                texts[name] = pa.repeat(pa.scalar("", pa.string()), table.num_rows)
         return texts
 
     def _records(
         self,
-        texts: dict[str, list[str]],
+        texts: Mapping[str, pa.Array],
         ids: pa.Array,
-        *,
-        keep: npt.NDArray[np.bool_],
         numbers: npt.NDArray[np.int64],
-        vectors: npt.NDArray[np.float16],
+        as_of: date,
     ) -> pa.Table:
-        at = np.flatnonzero(keep)
-        ids = ids.take(pa.array(at))
-        kept = {name: [column[i] for i in at] for name, column in texts.items()}
-        lineages = [
-            list(names) for names in zip(*(kept[rank] for rank in self._ranks), strict=True)
-        ]
-        licences = [_code(text or self._settings.licence) for text in kept["licence"]]
-        media = [_code(text or self._settings.media_licence) for text in kept["media_licence"]]
-        flags = [
-            _flags(bool(name) or any(lineage), bool(occurrence), known)
-            for name, lineage, occurrence, (_, known) in zip(
-                kept["scientific_name"], lineages, kept["occurrence_id"], media, strict=True
-            )
-        ]
-        schema = schema_with_vectors(self.dim)
+        count = len(ids)
+        ranks = [texts[rank] for rank in self._ranks]
+        licences, _ = _codes(texts["licence"], self._settings.licence)
+        media, known = _codes(texts["media_licence"], self._settings.media_licence)
+        nameless = _empty(pc.binary_join_element_wise(texts["scientific_name"], *ranks, ""))
+        made_id = _empty(texts["occurrence_id"])
+        place = places_of(
+            texts["decimal_latitude"],
+            texts["decimal_longitude"],
+            texts["coordinate_uncertainty_m"],
+        )
+        days = days_of_column(texts["event_date"], as_of)
+        flags = place.flags | days.flags
+        for wrong, flag in (
+            (nameless, Flag.NAME_MISSING),
+            (made_id, Flag.OCCURRENCE_ID_MADE),
+            (~known, Flag.MEDIA_LICENCE_UNKNOWN),
+        ):
+            flags = flags | np.where(wrong, np.int32(flag), np.int32(0))
         columns = {
             "image_id": ids,
-            "occurrence_id": [
-                given or f"urn:uuid:{made}"
-                for given, made in zip(kept["occurrence_id"], ids.to_pylist(), strict=True)
-            ],
-            "scientific_name": kept["scientific_name"],
-            "lineage": lineages,
-            "common_name": kept["common_name"],
-            "observer": _or_null(kept["observer"]),
-            "basis_of_record": _or_null(kept["basis_of_record"]),
-            "licence": [code for code, _ in licences],
-            "media_licence": [code for code, _ in media],
-            "rights_holder": _or_null(kept["rights_holder"]),
-            "reference_url": _or_null(kept["reference_url"]),
-            "media_url": _or_null(kept["media_url"]),
-            "flags": flags,
-            "source_key": [self._settings.key] * len(at),
-            "row": numbers[at],
-            "embedding": pa.FixedSizeListArray.from_arrays(
-                pa.array(vectors.ravel(), pa.float16()), self.dim
+            "occurrence_id": pc.if_else(
+                pa.array(made_id),
+                pc.binary_join_element_wise("urn:uuid:", ids, ""),
+                texts["occurrence_id"],
             ),
+            "lineage": _lineages(ranks, count),
+            "latitude": _or_unknown(place.latitude),
+            "longitude": _or_unknown(place.longitude),
+            "uncertainty_m": _or_unknown(place.uncertainty_m),
+            "observed_from": days.first,
+            "observed_to": days.last,
+            "licence": licences,
+            "media_licence": media,
+            "flags": pa.array(flags, pa.int32()),
+            "source_key": pa.repeat(pa.scalar(self._settings.key, pa.string()), count),
+            "row": pa.array(numbers, pa.int64()),
         }
-        nothing = [None] * len(at)
-        return pa.table(
+        for name in ("scientific_name", "common_name"):
+            columns[name] = texts[name]
+        for name in ("observer", "basis_of_record", "rights_holder", "reference_url", "media_url"):
+            columns[name] = _or_null(texts[name])
+        table = pa.table(
             [
-                values if isinstance(values, pa.Array) else pa.array(values, field.type)
-                for field in schema
-                for values in (columns.get(field.name, nothing),)
+                columns[field.name].cast(field.type)
+                if field.name in columns
+                else pa.nulls(count, field.type)
+                for field in RECORD_SCHEMA
             ],
-            schema=schema,
+            schema=RECORD_SCHEMA,
         )
+        return with_cells(table, self._resolution)
 
     def _rejects(
         self,
         part: SourcePart,
-        occurrence_ids: list[str],
-        numbers: npt.NDArray[np.int64],
-        problems: list[tuple[RejectReason, str] | None],
+        table: pa.Table,
+        columns: Mapping[str, str],
+        problems: Mapping[int, tuple[RejectReason, str]],
     ) -> pa.Table:
+        refused = table.take(pa.array(list(problems), pa.int64()))
+        occurrence_ids = self._texts(part.file, refused, columns)["occurrence_id"].to_pylist()
+        first = part.first_row + 1
         return pa.Table.from_pylist(
             [
                 {
                     "source_key": self._settings.key,
                     "part": part.name,
-                    "row": int(number),
+                    "row": first + at,
                     "occurrence_id": occurrence_id or None,
                     "stage": "read",
-                    "reason": str(problem[0]),
-                    "detail": f"{part.file.name}, row {number}: {problem[1]}",
+                    "reason": str(reason),
+                    "detail": f"{part.file.name}, row {first + at}: {problem}",
                 }
-                for number, occurrence_id, problem in zip(
-                    numbers, occurrence_ids, problems, strict=True
+                for (at, (reason, problem)), occurrence_id in zip(
+                    problems.items(), occurrence_ids, strict=True
                 )
-                if problem is not None
             ],
             schema=REJECT_SCHEMA,
         )
@@ -281,21 +302,38 @@ def _runs(sizes: list[int]) -> Iterator[tuple[int, int]]:
         yield first_row, rows
 
 
-def _code(text: str) -> tuple[str | None, bool]:
-    licence = normalise_licence(text)
-    return (licence.code, licence.recognised) if licence is not None else (None, False)
+def _text(file: Path, table: pa.Table, column: str) -> pa.Array:
+    """A column's text. Raises PlanError where it is none, with the column."""
+    try:
+        return text_of(table[column])
+    except ValueError as error:
+        raise PlanError(file, f"column {column!r} holds text that is not UTF-8") from error
 
 
-def _flags(is_named: bool, has_occurrence_id: bool, licence_known: bool) -> int:
-    flags = Flag(0)
-    if not is_named:
-        flags |= Flag.NAME_MISSING
-    if not has_occurrence_id:
-        flags |= Flag.OCCURRENCE_ID_MADE
-    if not licence_known:
-        flags |= Flag.MEDIA_LICENCE_UNKNOWN
-    return int(flags)
+def _codes(text: pa.Array, default: str) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
+    """The licence code to store for each row, and whether the atlas recognises it."""
+    found = distinct(text)
+    read = [normalise_licence(value or default) for value in found.values]
+    codes = found.spread([licence and licence.code for licence in read], pa.string())
+    known = [licence is not None and licence.recognised for licence in read]
+    return codes, found.spread(known, pa.bool_()).to_numpy(zero_copy_only=False)
 
 
-def _or_null(texts: list[str]) -> list[str | None]:
-    return [text or None for text in texts]
+def _lineages(ranks: Sequence[pa.Array], count: int) -> pa.Array:
+    """One list of names a row, from the root down."""
+    by_rank = np.arange(len(ranks) * count).reshape(len(ranks), count)
+    names = pa.concat_arrays(ranks).take(pa.array(by_rank.T.ravel()))
+    offsets = np.arange(count + 1, dtype=np.int32) * len(ranks)
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), names)
+
+
+def _empty(text: pa.Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(pc.equal(text, "").to_numpy(zero_copy_only=False), bool)
+
+
+def _or_null(text: pa.Array) -> pa.Array:
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+
+
+def _or_unknown(numbers: npt.NDArray[np.float64]) -> pa.Array:
+    return pa.array(numbers, mask=np.isnan(numbers))

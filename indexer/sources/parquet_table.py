@@ -13,11 +13,17 @@ import pyarrow.parquet as pq
 
 from atlas.errors import PlanError
 
+_BATCH_ROWS = 8_192
+_BUFFER_BYTES = 1 << 20
 
-def open_parquet(path: Path) -> pq.ParquetFile:
-    """Open a Parquet file. Raises PlanError where it is none."""
+
+def open_parquet(path: Path, *, buffer_bytes: int = 0) -> pq.ParquetFile:
+    """Open a Parquet file, to be read whole chunks at a time or by `buffer_bytes`.
+
+    Raises PlanError where it is none.
+    """
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, buffer_size=buffer_bytes)
     except (OSError, pa.ArrowInvalid) as error:
         raise PlanError(path, f"is not a readable Parquet file: {error}") from error
 
@@ -41,12 +47,13 @@ def column_names(path: Path) -> tuple[str, ...]:
 def read_rows(path: Path, *, first_row: int, rows: int, columns: Sequence[str]) -> pa.Table:
     """Rows `first_row` to `first_row + rows - 1` of `columns`.
 
-    Raises PlanError where the file is damaged there.
+    Memory follows `rows`, however large the row groups are. Raises PlanError where the file is
+    damaged there.
     """
     groups: list[int] = []
     rows_before = 0
     start = 0
-    with open_parquet(path) as file:
+    with open_parquet(path, buffer_bytes=_BUFFER_BYTES) as file:
         for group in range(file.num_row_groups):
             size = file.metadata.row_group(group).num_rows
             if rows_before < first_row + rows and rows_before + size > first_row:
@@ -55,10 +62,29 @@ def read_rows(path: Path, *, first_row: int, rows: int, columns: Sequence[str]) 
                 groups.append(group)
             rows_before += size
         try:
-            table = file.read_row_groups(groups, columns=list(columns), use_threads=False)
+            return _run_of(file, groups, first_row - start, rows, columns)
         except (OSError, pa.ArrowException) as error:
             raise PlanError(path, f"cannot be read: {error}") from error
-    return table.slice(first_row - start, rows)
+
+
+def _run_of(
+    file: pq.ParquetFile, groups: list[int], first: int, rows: int, columns: Sequence[str]
+) -> pa.Table:
+    """Rows `first` to `first + rows - 1` of some row groups; earlier ones are let go."""
+    batches = []
+    at = 0
+    stream = file.iter_batches(
+        _BATCH_ROWS, row_groups=groups, columns=list(columns), use_threads=False
+    )
+    for batch in stream:
+        begin, end = max(first - at, 0), min(first + rows - at, batch.num_rows)
+        if begin < end:
+            batches.append(batch.slice(begin, end - begin))
+        at += batch.num_rows
+        if at >= first + rows:
+            break
+    chosen = pa.schema([file.schema_arrow.field(name) for name in columns])
+    return pa.Table.from_batches(batches, schema=batches[0].schema if batches else chosen)
 
 
 def as_text(column: pa.ChunkedArray) -> list[str]:

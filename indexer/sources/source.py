@@ -6,10 +6,14 @@ parts, any thread reading pictures.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from indexer.plan_sections import SourceSettings
@@ -35,11 +39,15 @@ class SourcePart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadPart(NamedTuple):
-    """What reading a part gave: `rows_in` = rows of `records` + rows of `rejects`."""
+    """What reading a part gave: `rows_in` = rows of `records` + rows of `rejects`.
+
+    `vectors` are those that came ready, by space: (records, dim) float16, unit vectors in order.
+    """
 
     records: pa.Table
     rejects: pa.Table
     rows_in: int
+    vectors: Mapping[str, npt.NDArray[np.float16]] = MappingProxyType({})
 
 
 class Source(Protocol):

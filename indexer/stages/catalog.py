@@ -8,19 +8,27 @@ the default quality filter holds back.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from atlas.bundle.files import atomic_path
 from atlas.bundle.flags import FLAGS, held_back_mask
-from atlas.geo.cells import parent_sql
 from indexer.licences import Licence, normalise_licence
+from indexer.occupancy import NEVER, OCCUPANCY_SCHEMA, Sightings, count_occupancy
+from indexer.work import open_database
 
 STEPS = 5
+Numbers = npt.NDArray[np.int64]
+# Rows counted at once, each as often as it has ancestors among the taxa counted: 400 MB.
+_EXPLODED_ROWS = 400_000
+_NO_VISIT = -(2**62)
 
 
 class SourceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +69,7 @@ def write_catalog(
         return
     scratch.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
-        connection = duckdb.connect(str(temporary), config={"temp_directory": str(scratch)})
+        connection = open_database(scratch, temporary)
         try:
             _fill(connection, given, progress)
         finally:
@@ -200,43 +208,125 @@ def _write_occupancy(connection: duckdb.DuckDBPyConnection, finest: int) -> None
 
     A visit is one cell, day and observer, so a record without a day is no visit. Records without
     an observer's name count as one unnamed observer. A record whose dates span years counts for
-    all time only.
+    all time only. Taxa are counted a few at a time, in order, so that memory follows neither the
+    rows nor the table, which is many times larger.
     """
     connection.execute(
-        "CREATE TEMP TABLE placed AS SELECT taxon_id, cell, cell_resolution, occurrence_id, "
-        "source_id, coalesce(observer, '') AS observer, observed_from, observed_to, "
-        "CASE WHEN year(observed_from) = year(observed_to) THEN year(observed_from)::SMALLINT END "
-        "AS period, CASE WHEN observed_from = observed_to THEN observed_from END AS day, "
-        f"uncertainty_m FROM image WHERE cell IS NOT NULL AND flags & {held_back_mask()} = 0"
+        "CREATE TEMP TABLE observer_number AS SELECT observer, row_number() OVER () AS number "
+        "FROM (SELECT DISTINCT coalesce(observer, '') AS observer FROM image)"
     )
-    parts = []
-    for resolution in range(finest + 1):
-        roll_up = (
-            f"SELECT ancestor_id AS taxon_id, {resolution}::TINYINT AS resolution, "
-            f"{parent_sql('cell', resolution)} AS rolled, placed.* EXCLUDE (taxon_id) "
-            "FROM placed JOIN taxon_ancestor USING (taxon_id) "
-            f"WHERE cell_resolution >= {resolution}"
-        )
-        parts += [
-            _count_sql(roll_up, "0::SMALLINT", "TRUE", resolution, finest),
-            _count_sql(roll_up, "period", "period IS NOT NULL", resolution, finest),
-        ]
     connection.execute(
-        "CREATE TABLE occupancy AS "
-        + " UNION ALL ".join(parts)
-        + " ORDER BY taxon_id, resolution, period, cell"
+        "CREATE TEMP TABLE record_number AS SELECT source_id, occurrence_id, row_number() OVER () "
+        "AS number FROM (SELECT DISTINCT source_id, occurrence_id FROM image)"
     )
+    connection.execute(
+        "CREATE TEMP TABLE placed AS SELECT taxon_id, cell, record_number.number AS record, "
+        "observer_number.number AS observer, "
+        "CASE WHEN observed_from = observed_to THEN date_diff('day', DATE '1970-01-01', "
+        "observed_from) * (SELECT max(number) + 1 FROM observer_number) + observer_number.number "
+        f"ELSE {_NO_VISIT} END AS visit, "
+        "CASE WHEN year(observed_from) = year(observed_to) THEN year(observed_from)::SMALLINT "
+        "ELSE 0 END AS period, "
+        f"coalesce(date_diff('day', DATE '1970-01-01', observed_from), {NEVER})::INTEGER AS first, "
+        f"coalesce(date_diff('day', DATE '1970-01-01', observed_to), -{NEVER})::INTEGER AS last, "
+        "coalesce(uncertainty_m, 'inf'::FLOAT) AS uncertainty_m, "
+        "((cell >> 45) & 127)::TINYINT AS base_cell FROM image "
+        "JOIN observer_number ON observer_number.observer = coalesce(image.observer, '') "
+        "JOIN record_number USING (source_id, occurrence_id) "
+        f"WHERE cell IS NOT NULL AND flags & {held_back_mask()} = 0 ORDER BY taxon_id"
+    )
+    connection.execute("DROP TABLE observer_number")
+    connection.execute("DROP TABLE record_number")
+    connection.register("occupancy_arrow", OCCUPANCY_SCHEMA.empty_table())
+    connection.execute("CREATE TABLE occupancy AS SELECT * FROM occupancy_arrow")
+    last, rows = _subtrees(connection)
+    # One transaction: DuckDB writes full row groups as they come and keeps their order.
+    connection.execute("BEGIN")
+    for first, stop in _runs_of_taxa(rows, _EXPLODED_ROWS):
+        counted = _count_taxa(connection, first, last[first:stop], finest)
+        connection.register("occupancy_arrow", counted)
+        connection.execute("INSERT INTO occupancy SELECT * FROM occupancy_arrow")
+    connection.execute("COMMIT")
+    connection.unregister("occupancy_arrow")
 
 
-def _count_sql(rows: str, period: str, condition: str, resolution: int, finest: int) -> str:
-    occurrences = "count(DISTINCT (source_id, occurrence_id))"
-    coarse = f"cell_resolution = {resolution} AND {resolution} < {finest}"
-    return (
-        f"SELECT taxon_id, resolution, {period} AS period, rolled AS cell, "
-        f"{occurrences}::INTEGER AS n, ({occurrences} FILTER ({coarse}))::INTEGER AS n_coarse, "
-        "count(DISTINCT observer)::INTEGER AS observers, "
-        "(count(DISTINCT (day, observer)) FILTER (day IS NOT NULL))::INTEGER AS visits, "
-        "min(observed_from) AS first_day, max(observed_to) AS last_day, "
-        f"min(uncertainty_m) AS min_uncertainty_m FROM ({rows}) WHERE {condition} "
-        f"GROUP BY taxon_id, resolution, {period}, rolled"
+def _subtrees(connection: duckdb.DuckDBPyConnection) -> tuple[Numbers, Numbers]:
+    """The last descendant of every taxon, and the placed rows of it with all below."""
+    found = connection.execute(
+        "SELECT last_descendant, coalesce(counted.rows, 0) AS rows FROM taxon LEFT JOIN "
+        "(SELECT taxon_id, count(*) AS rows FROM placed GROUP BY taxon_id) AS counted "
+        "USING (taxon_id) ORDER BY taxon_id"
+    ).fetchnumpy()
+    last = found["last_descendant"].astype(np.int64)
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(found["rows"].astype(np.int64))])
+    return last, before[last + 1] - before[:-1]
+
+
+def _runs_of_taxa(rows: Numbers, most: int) -> Iterator[tuple[int, int]]:
+    """Runs of taxa, first and one past the last, with `most` rows at most or one taxon."""
+    first = held = 0
+    for taxon, count in enumerate(rows.tolist()):
+        if taxon > first and held + count > most:
+            yield first, taxon
+            first, held = taxon, 0
+        held += count
+    if len(rows):
+        yield first, len(rows)
+
+
+def _count_taxa(
+    connection: duckdb.DuckDBPyConnection, first: int, last: Numbers, finest: int
+) -> pa.Table:
+    """Occupancy of the taxa from `first` on, whose last descendants are `last`.
+
+    Rows come by H3 base cell, which no cell of any resolution straddles: the few taxa with most of
+    the rows are counted in pieces.
+    """
+    inside = "FROM placed WHERE taxon_id BETWEEN ? AND ?"
+    bounds = [first, int(last.max())]
+    per_base = connection.execute(
+        f"SELECT base_cell, count(*) {inside} GROUP BY base_cell ORDER BY base_cell", bounds
+    ).fetchall()
+    pieces = []
+    for start, stop in _runs_of_taxa(np.array([n for _, n in per_base], np.int64), _EXPLODED_ROWS):
+        span = [per_base[start][0], per_base[stop - 1][0]]
+        found = connection.execute(
+            "SELECT taxon_id, cell, record, observer, visit, period, first, last, uncertainty_m "
+            f"{inside} AND base_cell BETWEEN ? AND ?",
+            [*bounds, *span],
+        ).fetchnumpy()
+        sightings = _with_ancestors(found, first, last)
+        counted = count_occupancy(sightings, finest)
+        taxon = pa.array(counted["taxon_id"].to_numpy() + first, pa.int32())
+        pieces.append(counted.set_column(0, OCCUPANCY_SCHEMA.field(0), taxon))
+    if not pieces:
+        return OCCUPANCY_SCHEMA.empty_table()
+    if len(pieces) == 1:
+        return pieces[0]
+    keys = [(name, "ascending") for name in ("taxon_id", "resolution", "period", "cell")]
+    return pa.concat_tables(pieces).sort_by(keys)
+
+
+def _with_ancestors(found: dict[str, Any], first: int, last: Numbers) -> Sightings:
+    """Each row once for every taxon of a run that it belongs to; taxa count from `first`."""
+    order = np.argsort(found["taxon_id"], kind="stable")
+    taxon = np.asarray(found["taxon_id"])[order]
+    begin = np.searchsorted(taxon, np.arange(first, first + len(last)))
+    count = np.searchsorted(taxon, last, side="right") - begin
+    counted_for = np.repeat(np.arange(len(last)), count)
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    rows = order[np.repeat(begin, count) + within]
+    _, visit = np.unique(found["visit"], return_inverse=True)
+    # The number of no visit is the least there is.
+    visit = visit - 1 if (found["visit"] == _NO_VISIT).any() else visit
+    return Sightings(
+        taxon=counted_for,
+        cell=found["cell"][rows],
+        record=found["record"][rows],
+        observer=found["observer"][rows],
+        visit=visit[rows],
+        period=found["period"].astype(np.int64)[rows],
+        first=found["first"][rows],
+        last=found["last"][rows],
+        uncertainty_m=found["uncertainty_m"][rows],
     )

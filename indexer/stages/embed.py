@@ -28,9 +28,11 @@ from indexer.parts import (
     PartReport,
     begin,
     finished,
+    link_file,
     parquet_options,
     records_path,
     rejects_path,
+    report_of,
     sizes_of,
     vectors_path,
     write_report,
@@ -122,15 +124,11 @@ def _silent(rows: int) -> None:
 def _keep_ready_vectors(
     job: EmbedJob, space: str, records: pa.Table, progress: Callable[[int], None]
 ) -> PartReport:
-    """Write vectors that came with the records."""
-    dim = records.schema.field("embedding").type.list_size
-    ready = records["embedding"].combine_chunks()
-    vectors = ready.flatten().to_numpy(zero_copy_only=False).astype("<f2")
-    if len(vectors) != records.num_rows * dim:
-        raise BuildError(_STAGE, f"part {job.part}: a record has no vector of {dim} numbers")
-    path = vectors_path(job.folder, job.part, space)
-    with atomic_path(path) as temporary:
-        vectors.tofile(temporary)
+    """Take over the vectors that came with the records: the read part's own file, linked."""
+    dim = report_of(job.read_folder, job.part).dims[space]
+    link_file(
+        vectors_path(job.read_folder, job.part, space), vectors_path(job.folder, job.part, space)
+    )
     nothing = {name: [None] * records.num_rows for name in ("media_sha256", "media_type", "media")}
     columns = [
         pa.array(nothing[field.name], field.type) if field.name in nothing else records[field.name]

@@ -75,22 +75,52 @@ def exact_hits(
     """Row ids of the true first `k`, (n, k), by float64 products; -1 where rows run out.
 
     `own_rows[i]` is left out of the answer to query i (-1: nothing is left out).
+
+    A float32 product finds who may be among them. It is off by at most e = (dim + 1) 2^-24 |q||v|
+    (Higham, Accuracy and Stability of Numerical Algorithms, 3.1, with the Cauchy-Schwarz
+    inequality), so a row more than 2e below the k-th best float32 score cannot be one of the true
+    first k. All others are scored again in float64.
     """
-    wide = queries.astype(np.float64)
-    scores = np.full((len(queries), 0), -np.inf)
-    rows = np.zeros((len(queries), 0), np.int64)
+    dim = queries.shape[1]
+    # Stored vectors are unit vectors rounded to half precision: at most 1.001 long.
+    lengths = np.linalg.norm(queries.astype(np.float64), axis=1) * 1.001
+    margin = (2 * (dim + 1) * 2.0**-24 * lengths).astype(np.float32)
+    asked = np.arange(len(queries))
+    kept_query, kept_row = np.empty(0, np.int64), np.empty(0, np.int64)
+    kept_score, kept_exact = np.empty(0, np.float32), np.empty(0, np.float64)
+    bar = np.full(len(queries), -np.inf, np.float32)
     for segment in segments:
         for start in range(0, len(segment.vectors), _BLOCK_ROWS):
-            block = segment.vectors[start : start + _BLOCK_ROWS].astype(np.float64)
-            ids = np.arange(start, start + len(block), dtype=np.int64) + segment.first_row
-            product = wide @ block.T
-            product[own_rows[:, None] == ids[None, :]] = -np.inf
-            scores = np.concatenate([scores, product], axis=1)
-            rows = np.concatenate([rows, np.broadcast_to(ids, product.shape)], axis=1)
-            keep = np.lexsort((rows, -scores), axis=1)[:, :k]
-            scores = np.take_along_axis(scores, keep, axis=1)
-            rows = np.take_along_axis(rows, keep, axis=1)
-    rows[~np.isfinite(scores)] = -1
+            block = segment.vectors[start : start + _BLOCK_ROWS].astype(np.float32)
+            product = queries @ block.T
+            own = own_rows - segment.first_row - start
+            inside = (own >= 0) & (own < len(block))
+            product[asked[inside], own[inside]] = -np.inf
+            if product.shape[1] > k:
+                best_of_block = np.partition(product, -k, axis=1)[:, -k] - margin
+                np.maximum(bar, best_of_block, out=bar)
+            query, at = np.nonzero((product >= bar[:, None]) & (product > -np.inf))
+            exact = np.einsum(
+                "ij,ij->i", queries[query].astype(np.float64), block[at].astype(np.float64)
+            )
+            kept_query = np.concatenate([kept_query, query])
+            kept_row = np.concatenate([kept_row, at + start + segment.first_row])
+            kept_score = np.concatenate([kept_score, product[query, at]])
+            kept_exact = np.concatenate([kept_exact, exact])
+            order = np.lexsort((kept_row, -kept_score, kept_query))
+            rank = np.arange(len(order)) - np.searchsorted(kept_query[order], kept_query[order])
+            kth = order[rank == k - 1]
+            bar[kept_query[kth]] = np.maximum(
+                bar[kept_query[kth]], kept_score[kth] - margin[kept_query[kth]]
+            )
+            still = kept_score >= bar[kept_query]
+            kept_query, kept_row = kept_query[still], kept_row[still]
+            kept_score, kept_exact = kept_score[still], kept_exact[still]
+    order = np.lexsort((kept_row, -kept_exact, kept_query))
+    rank = np.arange(len(order)) - np.searchsorted(kept_query[order], kept_query[order])
+    rows = np.full((len(queries), k), -1, np.int64)
+    first = order[rank < k]
+    rows[kept_query[first], rank[rank < k]] = kept_row[first]
     return rows
 
 

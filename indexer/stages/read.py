@@ -15,8 +15,10 @@ from indexer.parts import (
     records_path,
     rejects_path,
     sizes_of,
+    vectors_path,
     write_report,
     write_table,
+    write_vectors,
 )
 from indexer.sources import Source, SourcePart
 
@@ -24,6 +26,8 @@ from indexer.sources import Source, SourcePart
 def read_part(source: Source, part: SourcePart, *, identity: str, folder: Path) -> PartReport:
     """Write `PART.parquet`, `PART.rejects.parquet` and `PART.json` into `folder`.
 
+    Vectors that came ready go into `PART.SPACE.f16`, never through Parquet, which would take most
+    of a build's time to pack and unpack them.
     A finished part of the same identity is left as it is. Raises BuildError where the input
     changed or the rows do not add up, PlanError where it cannot be read.
     """
@@ -35,6 +39,9 @@ def read_part(source: Source, part: SourcePart, *, identity: str, folder: Path) 
     records, rejects = records_path(folder, part.name), rejects_path(folder, part.name)
     write_table(records, outcome.records)
     write_table(rejects, outcome.rejects)
+    vectors = {space: vectors_path(folder, part.name, space) for space in outcome.vectors}
+    for space, path in vectors.items():
+        write_vectors(path, outcome.vectors[space])
     return write_report(
         folder,
         PartReport(
@@ -44,6 +51,7 @@ def read_part(source: Source, part: SourcePart, *, identity: str, folder: Path) 
             rows_in=outcome.rows_in,
             rows_out=outcome.records.num_rows,
             rejects=outcome.rejects.num_rows,
-            files=sizes_of(records, rejects),
+            dims={space: made.shape[1] for space, made in outcome.vectors.items()},
+            files=sizes_of(records, rejects, *vectors.values()),
         ),
     )

@@ -73,7 +73,7 @@ def ready_vectors(folder: Path) -> Source:
     pq.write_table(table.slice(0, 6), folder / "1.parquet", row_group_size=2)
     pq.write_table(table.slice(6), folder / "2.parquet")
     section = EmbeddingsSection(key="s", title="S", path=folder / "*.parquet", space="tiny")
-    return EmbeddingsSource(section, ranks=RANKS, dim=None)
+    return EmbeddingsSource(section, ranks=RANKS, dim=None, resolution=7)
 
 
 SOURCES = (text_folder, parquet_folder, ready_vectors)

@@ -162,14 +162,14 @@ def test_written_world_is_read_by_the_source_of_ready_vectors(tmp_path: Path) ->
     assert [pq.read_metadata(file).num_rows for file in files] == [BLOCK_ROWS, 9_000 - BLOCK_ROWS]
     assert pq.read_schema(files[0]).field("emb").type == pa.list_(pa.float16(), 16)
     settings = EmbeddingsSection(key="w", title="w", path=tmp_path / "world-*.parquet", space="s")
-    source = EmbeddingsSource(settings, ranks=DEFAULT_RANKS, dim=None)
+    source = EmbeddingsSource(settings, ranks=DEFAULT_RANKS, dim=None, resolution=7)
     read = [source.read(part) for part in source.parts()]
     assert sum(part.records.num_rows for part in read) == 9_000
     assert sum(part.rejects.num_rows for part in read) == 0
     first = World.made_up(9_000, 16, seed=0).run(0, 1)
     record = read[0].records.slice(0, 1).to_pylist()[0]
     assert record["image_id"].replace("-", "") == first.uuid.tobytes().hex()
-    np.testing.assert_allclose(record["embedding"], first.vectors[0], atol=1e-3)
+    np.testing.assert_allclose(read[0].vectors["s"][0], first.vectors[0], atol=1e-3)
     with np.load(tmp_path / "queries.npz") as queries:
         assert queries["text"].shape == (5, 16)
 

@@ -278,7 +278,7 @@ def test_ready_vectors_are_kept_as_they_are(tmp_path: Path) -> None:
     vectors = [[3.0, 4.0], [0.0, 0.0], [0.0, -2.0]]
     pq.write_table(pa.table({"uuid": ids, "emb": vectors}), tmp_path / "v.parquet")
     section = EmbeddingsSection(key="v", title="V", path=tmp_path / "v.parquet", space="ready")
-    source = EmbeddingsSource(section, ranks=RANKS, dim=None)
+    source = EmbeddingsSource(section, ranks=RANKS, dim=None, resolution=7)
     job = job_of(source, tmp_path, encoders={}, ready_space="ready")
     report = embed_part(job)
     assert (report.rows_in, report.rows_out, report.dims) == (2, 2, {"ready": 2})

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atlas.bundle.flags import Flag
 from atlas.errors import PictureError, PlanError
+from indexer.darwin_core import Defaults, record_of, with_cells
 from indexer.plan_sections import EmbeddingsSection
-from indexer.records import schema_with_vectors
+from indexer.records import RECORD_SCHEMA, records_table
 from indexer.sources.embeddings import EmbeddingsSource, _runs
 from tests.unit.indexer.tables import RANKS, sole
 
@@ -38,7 +42,7 @@ def source_of(
         media_licence=media_licence,
         columns=columns or {},
     )
-    return EmbeddingsSource(section, ranks=ranks, dim=dim)
+    return EmbeddingsSource(section, ranks=ranks, dim=dim, resolution=7)
 
 
 def write(
@@ -85,9 +89,10 @@ def test_vectors_become_unit_vectors_in_order(tmp_path: Path) -> None:
     """Would break: scores are no cosines, or a row gets its neighbour's vector."""
     path = tmp_path / "v.parquet"
     write(path, [[3.0, 4.0], [0.0, 0.0], [-1e30, 0.0], [1e-30, 1e-30]])
-    records = source_of(path).read(sole(source_of(path).parts())).records
-    assert records.schema.equals(schema_with_vectors(2))
-    vectors = np.array(records["embedding"].to_pylist(), dtype=np.float64)
+    read = source_of(path).read(sole(source_of(path).parts()))
+    records, vectors = read.records, read.vectors["tiny"]
+    assert records.schema.equals(RECORD_SCHEMA)
+    assert vectors.dtype == np.float16
     np.testing.assert_allclose(
         vectors, np.array([[0.6, 0.8], [-1, 0], [0.5**0.5, 0.5**0.5]]), atol=5e-4
     )
@@ -216,8 +221,142 @@ def test_the_published_file_is_read_whole(shared_data: Path) -> None:
     assert source.dim == 768
     read = source.read(sole(source.parts()))
     assert (read.rows_in, read.records.num_rows, read.rejects.num_rows) == (1030, 1030, 0)
-    vectors = read.records["embedding"].combine_chunks().flatten().to_numpy().reshape(-1, 768)
+    vectors = read.vectors["tiny"]
     norms = np.linalg.norm(vectors.astype(np.float32), axis=1)
     np.testing.assert_allclose(norms, 1, atol=1e-3)
     nameless = [bits for bits in read.records["flags"].to_pylist() if bits & Flag.NAME_MISSING]
     assert len(nameless) == 128
+
+
+_COLUMNS = {
+    "decimal_latitude": "decimalLatitude",
+    "decimal_longitude": "decimalLongitude",
+    "coordinate_uncertainty_m": "coordinateUncertaintyInMeters",
+    "event_date": "eventDate",
+    "licence": "license",
+    "observer": "recordedBy",
+}
+_NUMBERS = st.one_of(
+    st.none(),
+    st.floats(-200, 200).map(str),
+    st.sampled_from(
+        ["", "0", "-0.0", " 12.5 ", "+4", ".5", "5.", "1e1", "east", "inf", "nan", "9_1"]
+    ),
+)
+_ROW = st.fixed_dictionaries(
+    {
+        "decimalLatitude": _NUMBERS,
+        "decimalLongitude": _NUMBERS,
+        "coordinateUncertaintyInMeters": st.one_of(
+            _NUMBERS, st.sampled_from(["25", "800", "30000", "1e9", "-1"])
+        ),
+        "eventDate": st.one_of(
+            st.none(),
+            st.dates().map(str),
+            st.sampled_from(
+                ["2021", "2021-05", "2020-12-30/2021-01-02", "2021-02-30", "soon", " "]
+            ),
+        ),
+        "license": st.sampled_from([None, "CC BY 4.0", "cc0", "ask me"]),
+        "recordedBy": st.sampled_from([None, "Ada", " Ada  L. ", "NA"]),
+        "kingdom": st.sampled_from([None, "Animalia", "incertae sedis"]),
+        "species": st.sampled_from([None, "Hyla arborea"]),
+    }
+)
+
+
+@given(st.lists(_ROW, min_size=1, max_size=12))
+@settings(deadline=None)
+def test_columns_say_what_rows_say(rows: list[dict[str, str | None]]) -> None:
+    """Would break: an occurrence has another cell, day or flag when it comes with a vector."""
+    as_of = date(2024, 6, 1)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "v.parquet"
+        ids = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(len(rows))]
+        table = pa.Table.from_pylist(rows).append_column("uuid", pa.array(ids))
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            if pa.types.is_null(column.type):
+                at = table.column_names.index(name)
+                table = table.set_column(at, name, column.cast(pa.string()))
+        pq.write_table(table.append_column("emb", pa.array([[1.0]] * len(rows))), path)
+        section = EmbeddingsSection(
+            key="s", title="S", path=path, space="s", columns=_COLUMNS, as_of=as_of
+        )
+        source = EmbeddingsSource(section, ranks=RANKS, dim=None, resolution=7)
+        read = source.read(sole(source.parts())).records
+    defaults = Defaults(source_key="s", licence="", media_licence="", as_of=as_of)
+    expected = records_table(
+        [
+            record_of(
+                {name: value or "" for name, value in row.items()} | {"occurrenceID": f"urn:{at}"},
+                media_ref="",
+                row=at + 1,
+                ranks=RANKS,
+                defaults=defaults,
+            )
+            for at, row in enumerate(rows)
+        ]
+    )
+    expected = with_cells(expected, 7)
+    made = int(Flag.OCCURRENCE_ID_MADE)
+    for name in RECORD_SCHEMA.names:
+        if name in {"image_id", "occurrence_id", "media_ref"}:
+            continue
+        found, wanted = read[name].to_pylist(), expected[name].to_pylist()
+        if name == "flags":
+            found = [bits & ~made for bits in found]
+        assert found == wanted, name
+
+
+@pytest.mark.parametrize(
+    ("column", "latitude", "day"),
+    [
+        (pa.array([52.25, None], pa.float64()), 52.25, "2021-05-31"),
+        (pa.array([52.25, float("nan")], pa.float32()), 52.25, "2021-05-31"),
+        (pa.array([52, None], pa.int32()), 52.0, "2021-05-31"),
+    ],
+)
+def test_numbers_and_dates_may_be_typed(
+    tmp_path: Path, column: pa.Array, latitude: float, day: str
+) -> None:
+    """Would break: files that keep numbers as numbers and days as days lose place and date."""
+    table = pa.table(
+        {
+            "uuid": IDS[:2],
+            "emb": [[1.0]] * 2,
+            "lat": column,
+            "lon": column,
+            "day": pa.array([date(2021, 5, 31), None], pa.date32()),
+        }
+    )
+    pq.write_table(table, tmp_path / "v.parquet")
+    columns = {"decimal_latitude": "lat", "decimal_longitude": "lon", "event_date": "day"}
+    source = source_of(tmp_path / "v.parquet", columns=columns)
+    records = source.read(sole(source.parts())).records.to_pylist()
+    assert records[0]["latitude"] == latitude
+    assert records[0]["cell"] is not None
+    assert str(records[0]["observed_from"]) == day
+    assert records[1]["cell"] is records[1]["observed_from"] is records[1]["latitude"] is None
+    assert not records[1]["flags"] & (Flag.COORDINATES_INVALID | Flag.DATE_INVALID)
+
+
+def test_part_of_a_large_row_group_is_read(tmp_path: Path) -> None:
+    """Would break: rows of a row group that is cut into parts are read twice or shifted."""
+    count = 20_000
+    ids = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(count)]
+    table = pa.table({"uuid": ids, "emb": [[1.0]] * count})
+    pq.write_table(table, tmp_path / "v.parquet", row_group_size=9_000)
+    source = source_of(tmp_path / "v.parquet")
+    part = msgspec.structs.replace(source.parts()[0], first_row=8_500, rows=9_400)
+    records = source.read(part).records
+    assert records["image_id"].to_pylist() == ids[8_500:17_900]
+    assert records["row"].to_pylist()[0] == 8_501
+
+
+def test_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    """Would break: a file in another encoding stops the build without saying which column."""
+    table = pa.table({"uuid": IDS[:1], "emb": [[1.0]], "common_name": [b"\xffaa"]})
+    pq.write_table(table, tmp_path / "v.parquet")
+    source = source_of(tmp_path / "v.parquet")
+    with pytest.raises(PlanError, match="'common_name' holds text that is not UTF-8"):
+        source.read(sole(source.parts()))

@@ -8,6 +8,7 @@ import faiss
 import numpy as np
 import pytest
 
+from atlas.search import centroids
 from atlas.search.index import (
     codes_for,
     default_probes,
@@ -17,6 +18,7 @@ from atlas.search.index import (
     lists_for,
     read_index,
     train,
+    training_rows,
     write_index,
 )
 from atlas.search.lists import Centroids, Lists
@@ -93,6 +95,32 @@ def test_training_and_encoding_repeat() -> None:
     assert one.ntotal == 0
 
 
+@pytest.mark.parametrize(
+    ("grouped", "factory"), [(1, FACTORY), (1, "IVF40,Flat"), (10**9, FACTORY)]
+)
+def test_rows_go_to_the_nearest_list(
+    monkeypatch: pytest.MonkeyPatch, grouped: int, factory: str
+) -> None:
+    """A query probes the lists nearest to it: a row elsewhere is found late or never."""
+    monkeypatch.setattr(centroids, "_LEAST_GROUPED", grouped)
+    vectors = random_vectors(2_000, 16, seed=1)
+    trained = train(vectors, factory, seed=3)
+    ours, list_numbers = encode_segment(trained, vectors)
+    theirs = faiss.clone_index(trained)
+    theirs.add(vectors.astype(np.float32))
+    assert ours.ntotal == theirs.ntotal == 2_000
+    lists = faiss.extract_index_ivf(theirs).invlists
+    same = 0
+    for number in range(lists.nlist):
+        held = faiss.rev_swig_ptr(lists.get_ids(number), lists.list_size(number))
+        same += int((list_numbers[held] == number).sum())
+    assert same >= (1_960 if grouped == 1 else 2_000)
+    sizes = np.bincount(list_numbers, minlength=lists.nlist)
+    assert sizes.min() > 0
+    if grouped > 1:
+        assert np.array_equal(faiss.serialize_index(ours), faiss.serialize_index(theirs))
+
+
 def test_ids_are_positions_and_lists_are_known(tmp_path: Path) -> None:
     """The planner gathers f16 rows by these ids, and later probes lists by these numbers."""
     vectors = random_vectors(1_000, 16, seed=1)
@@ -124,6 +152,12 @@ def test_only_selected_rows_are_found(chosen: np.ndarray[tuple[int], np.dtype[np
     selection = Selection.of_positions(chosen, 1_000)
     found = _nearest(index, query, 1_000, 8, selection)
     assert sorted(found.tolist()) == chosen.tolist()
+
+
+def test_a_larger_sample_is_cut() -> None:
+    """Training on all rows of a large atlas would take all its memory, and hours."""
+    vectors = random_vectors(training_rows(FACTORY) + 500, 8, seed=1)
+    assert train(vectors, "IVF8,Flat").is_trained
 
 
 def test_too_small_a_sample_is_refused() -> None:

@@ -1,0 +1,50 @@
+"""Columns of text, worked on by distinct value: a part has far fewer names and days than rows.
+
+The functions of single values stay the only ones that know the rules, so a part read by columns
+says the same of a row as one read row by row. Pure, safe from any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from indexer.sources.parquet_table import as_text
+
+
+class Distinct(NamedTuple):
+    """The distinct values of a column, and for each row which of them it has, int32."""
+
+    values: list[str]
+    at: pa.Array
+
+    def spread(self, results: Sequence[Any], kind: pa.DataType) -> pa.Array:
+        """What was found for each distinct value, as a column of type `kind`."""
+        return pa.array(results, kind).take(self.at)
+
+
+def text_of(column: pa.ChunkedArray) -> pa.Array:
+    """A column's values as text, "" for null. ValueError where they are not UTF-8."""
+    kind = column.type
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        # Lone surrogates, which stand for bytes that are no text, cannot be encoded here.
+        return pa.array(as_text(column), pa.string())
+    text = column.cast(pa.string()).combine_chunks()
+    if isinstance(text, pa.ChunkedArray):  # what an empty column gives
+        text = pa.concat_arrays(text.chunks) if text.num_chunks else pa.array([], pa.string())
+    text.validate(full=True)
+    return text.fill_null("")
+
+
+def distinct(text: pa.Array) -> Distinct:
+    """The distinct values of a text column without nulls, in the order they come."""
+    encoded = text.dictionary_encode()
+    return Distinct(encoded.dictionary.to_pylist(), encoded.indices)
+
+
+def tidied(text: pa.Array, tidy: Callable[[str], str]) -> pa.Array:
+    """Each value of a text column after `tidy`."""
+    found = distinct(text)
+    return found.spread([tidy(value) for value in found.values], pa.string())
