@@ -55,6 +55,7 @@ def search_of_query(
     limit: int | None,
     cursor: str | None,
     exact: bool,
+    recall: float | None,
     space: str | None,
     diversify: str,
     collapse: bool,
@@ -88,6 +89,7 @@ def search_of_query(
         "limit": limit,
         "cursor": cursor,
         "exact": exact,
+        "recall": recall,
         "space": space,
         "diversify": diversify,
         "collapse": collapse,
@@ -100,16 +102,8 @@ def search_of_query(
 
 def search_of_form(form: SearchForm) -> Search:
     """The search that goes with an uploaded photo; `filter` is JSON."""
-    asked = _given(
-        {
-            "limit": form.limit,
-            "cursor": form.cursor,
-            "exact": form.exact,
-            "space": form.space,
-            "diversify": form.diversify,
-            "collapse": form.collapse,
-        }
-    )
+    named = ("limit", "cursor", "exact", "recall", "space", "diversify", "collapse")
+    asked = _given({name: getattr(form, name) for name in named})
     if form.filter:
         try:
             asked["filter"] = msgspec.json.decode(form.filter)

@@ -57,6 +57,10 @@ class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Annotated[str, Meta(max_length=500, description="next_cursor of the page before")] | None
     ) = None
     exact: Annotated[bool, Meta(description="score every passing row, whatever it takes")] = False
+    recall: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        Meta(description="recall@10 to aim at: the cheapest setting that reached it is taken"),
+    ] = None
     diversify: Annotated[
         Diversify, Meta(description="at most one hit a species, or a place (an H3 cell)")
     ] = "none"
@@ -259,6 +263,9 @@ def _plan(plan: retrieval.Plan) -> Plan:
                 path=segment.path,
                 passing=segment.passing,
                 rows_scored=segment.scored,
+                lists=segment.lists,
+                codes=segment.codes,
+                why=segment.why,
             )
             for segment in plan.segments
         ],

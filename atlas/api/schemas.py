@@ -102,6 +102,9 @@ class SegmentPlan(Schema, frozen=True, kw_only=True):
     path: str
     passing: int
     rows_scored: int
+    lists: Annotated[int, Meta(description="inverted lists that were looked into")]
+    codes: Annotated[int, Meta(description="rows that those lists hold")]
+    why: Annotated[str, Meta(description="why this path was taken, for people")]
 
 
 class Interpretation(Schema, frozen=True, kw_only=True):

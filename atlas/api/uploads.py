@@ -20,6 +20,7 @@ class SearchForm(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     limit: int | None = None
     cursor: str | None = None
     exact: bool = False
+    recall: float | None = None
     space: str | None = None
     diversify: Diversify = "none"
     collapse: bool = False

@@ -36,12 +36,14 @@ def check_file(root: Path, entry: FileEntry, verification: Verification) -> Bund
     path = root / entry.path
     try:
         size_bytes = path.stat().st_size
+        if size_bytes != entry.size_bytes:
+            return BundleError(path, f"holds {size_bytes} bytes where {entry.size_bytes} belong")
+        if verification == "full" and sha256_of(path) != entry.sha256:
+            return BundleError(path, "its checksum differs from the manifest's: it was damaged")
     except FileNotFoundError:
         return BundleError(path, "this file is missing")
-    if size_bytes != entry.size_bytes:
-        return BundleError(path, f"holds {size_bytes} bytes where {entry.size_bytes} belong")
-    if verification == "full" and sha256_of(path) != entry.sha256:
-        return BundleError(path, "its checksum differs from the manifest's: it was damaged")
+    except OSError as error:  # most often the rights of another owner
+        return BundleError(path, f"this file cannot be read: {error.strerror}")
     return None
 
 

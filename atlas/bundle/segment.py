@@ -121,7 +121,7 @@ class Segment:
             return BitMap.deserialize(path.read_bytes())
         except FileNotFoundError as error:
             raise BundleError(path, "this file is missing") from error
-        except ValueError as error:
+        except (ValueError, IndexError) as error:  # an empty file is an IndexError
             raise BundleError(path, "this row set cannot be read") from error
 
     def _map_pictures(self, hosts: bool) -> tuple[npt.NDArray[np.int64], mmap.mmap | None]:
@@ -133,6 +133,8 @@ class Segment:
             with path.open("rb") as file:
                 if path.stat().st_size != int(offsets[-1]):
                     raise BundleError(path, "does not end where its offsets end")
+                if offsets[-1] == 0:  # no licence here allows a copy; an empty file has no map
+                    return offsets, None
                 return offsets, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError as error:
             raise BundleError(path, "this file is missing") from error

@@ -102,6 +102,8 @@ def serve(bundle: Path | None, config: Path | None, host: str | None, port: int 
 @click.option("--collapse", is_flag=True, help="Let one photo stand for its near-duplicates.")
 @click.option("--limit", type=click.IntRange(1, 200), default=10, show_default=True)
 @click.option("--exact", is_flag=True, help="Score every passing row.")
+@click.option("--recall", type=click.FloatRange(0, 1, min_open=True), help="Recall@10 to aim at.")
+@click.option("--explain", is_flag=True, help="Say how each segment was searched, and why.")
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
 @_one_line_errors
 def search(
@@ -113,11 +115,13 @@ def search(
     if (asked["text"] is None) == (asked["image"] is None):
         raise click.UsageError("give either TEXT or --image")
     settings = _settings(config, bundle)
-    from atlas.commands.asking import print_answer, search_once  # noqa: PLC0415 - slow
+    from atlas.commands.asking import print_answer, print_plan, search_once  # noqa: PLC0415 - slow
 
     photo = asked["image"].read_bytes() if asked["image"] else None
     answer, description = asyncio.run(search_once(settings, asked, photo))
     print_answer(answer, description, as_json=asked["as_json"])
+    if asked["explain"] and not asked["as_json"]:
+        print_plan(answer)
 
 
 @main.command()

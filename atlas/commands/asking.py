@@ -32,7 +32,7 @@ async def search_once(
         }
         plain = {
             name: asked[name]
-            for name in ("text", "space", "limit", "exact", "diversify", "collapse")
+            for name in ("text", "space", "limit", "exact", "recall", "diversify", "collapse")
         }
         search = to_search({**_given(plain), "filter": _given(limits)})
         if photo is not None:
@@ -83,6 +83,22 @@ def print_answer(answer: SearchAnswer, description: AtlasDescription, *, as_json
         f"Path {answer.plan.path}: {answer.plan.rows_scored} rows scored in "
         f"{answer.took_ms.search:.1f} ms, question read in {answer.took_ms.encode:.1f} ms."
     )
+
+
+def print_plan(answer: SearchAnswer) -> None:
+    """Print what was done in each segment and why; JSON holds the same under `plan`."""
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    table.add_column("segment")
+    table.add_column("path")
+    for name in ("passing", "lists", "codes", "scored"):
+        table.add_column(name, justify="right")
+    table.add_column("why")
+    for segment in answer.plan.segments:
+        counts = (segment.passing, segment.lists, segment.codes, segment.rows_scored)
+        table.add_row(
+            segment.segment, segment.path, *(f"{count:,}" for count in counts), segment.why
+        )
+    Console(highlight=False).print(table)
 
 
 def _fused(hit: Hit) -> str:

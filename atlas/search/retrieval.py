@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -19,6 +20,7 @@ from atlas.bundle.manifest import read_struct
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
 from atlas.search.bursts import Bursts
+from atlas.search.calibration import set_costs
 from atlas.search.compiler import CompiledFilter, FilterCompiler
 from atlas.search.cursor import digest_of, read_cursor, write_cursor
 from atlas.search.curve import Curve
@@ -26,15 +28,17 @@ from atlas.search.diversity import DiverseRanking, Diversify, DiversitySettings
 from atlas.search.filters import Filter
 from atlas.search.fusion import FusionSettings
 from atlas.search.groups import Groups, PlaceGroups, SpeciesGroups
-from atlas.search.index import stop_prefetch
+from atlas.search.held import HeldLists
 from atlas.search.inquiry import Hit, Inquiry
 from atlas.search.listing import Listing
-from atlas.search.planner import Path, SearchSettings, SegmentPlan
+from atlas.search.planner import Path, SearchSettings, SegmentPlan, open_spaces
 from atlas.search.ranking import Ranking
 from atlas.search.selection import Selection
 from atlas.search.vectors import QueryVector, unit_vectors
 
 MAX_LIMIT = 200
+# Counts of a filter's rows in every list take 128 KB a segment at 16,384 lists.
+_HELD_BYTES = 64 * 1024 * 1024
 Vector = npt.NDArray[np.float32]
 
 
@@ -44,9 +48,10 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     `also` are vectors of the same question in further spaces, whose hits are fused with the
     first's. `diversify` asks for one hit a species or place, `collapse` for near-duplicates to
     stand behind one hit.
-    `made_from` is what the vector was computed from, for example a text in UTF-8. A cursor is
-    bound to it where it is given and to the vector where not: a text that is encoded again in
-    other company may differ in a vector's last bits.
+    `recall` is the recall@10 to aim at, None for the server's own; 1 takes the most that was
+    measured, `exact` what is certain. `made_from` is what the vector was computed from, for example
+    a text in UTF-8. A cursor is bound to it where it is given and to the vector where not: a text
+    that is encoded again in other company may differ in a vector's last bits.
     """
 
     space: str
@@ -55,6 +60,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 30
     cursor: str | None = None
     exact: bool = False
+    recall: float | None = None
     also: Mapping[str, Vector] = {}
     diversify: Diversify = "none"
     collapse: bool = False
@@ -146,20 +152,17 @@ class Retrieval:
             finest=finest,
             cache_bytes=settings.filter_cache_bytes,
         )
-        self._probes = {space: self._probes_of(space) for space in bundle.spaces}
-        for segment in bundle.segments:
-            for space in bundle.spaces:
-                index = segment.index(space)
-                if index is not None:
-                    stop_prefetch(index)
+        self._spaces = open_spaces(
+            bundle.segments,
+            {space: self._curve_of(space) for space in bundle.spaces},
+            settings,
+        )
+        set_costs(bundle, self._spaces, calibrate_missing=settings.calibrate)
+        self._held = HeldLists(_HELD_BYTES)
 
-    def _probes_of(self, space: str) -> int | None:
-        if self._settings.probes is not None:
-            return self._settings.probes
+    def _curve_of(self, space: str) -> Curve | None:
         path = self._bundle.space_path(space, CURVE_FILE)
-        if not path.exists():
-            return None
-        return read_struct(path, Curve).default_probes()
+        return read_struct(path, Curve) if path.exists() else None
 
     def search(self, question: Question) -> Page:
         """One page of hits; InvalidQuery names the field at fault."""
@@ -185,10 +188,7 @@ class Retrieval:
             self._bundle.segments,
             compiled.selections,
             queries,
-            [
-                self._listing(question, space, query, compiled.selections)
-                for space, query in queries.items()
-            ],
+            [self._listing(question, space, query, compiled) for space, query in queries.items()],
             fusion=self._fusion,
             groups=self._groups.get(question.diversify),
             bursts=self._bursts if question.collapse else None,
@@ -201,30 +201,35 @@ class Retrieval:
             stop=min(start + question.limit, compiled.matching),
         )
 
+    def _recall(self, question: Question) -> float:
+        if question.recall is None:
+            return self._settings.recall
+        if not 0.0 < question.recall <= 1.0:
+            raise InvalidQuery("recall", f"must be above 0 and at most 1, not {question.recall}")
+        return question.recall
+
     def _listing(
-        self,
-        question: Question,
-        space: str,
-        query: QueryVector,
-        selections: Sequence[Selection],
+        self, question: Question, space: str, query: QueryVector, compiled: CompiledFilter
     ) -> Listing:
         """The hits of a question in one space."""
+        index, recall = self._spaces[space], self._recall(question)
 
         def ranking(chosen: Sequence[Selection]) -> Ranking:
+            # What was counted for the filter does not hold where groups are left out of it.
+            whole = chosen is compiled.selections
             return Ranking(
-                self._bundle.segments,
+                index,
                 chosen,
-                space,
                 query,
-                settings=self._settings,
-                probes=self._probes[space],
+                recall=recall,
                 exact=question.exact,
+                held=partial(self._held.counts, compiled.key, index) if whole else None,
             )
 
         groups = self._groups.get(question.diversify)
         if groups is None:
-            return ranking(selections)
-        return DiverseRanking(ranking, selections, groups, self._diversity)
+            return ranking(compiled.selections)
+        return DiverseRanking(ranking, compiled.selections, groups, self._diversity)
 
     def compile(self, asked: Filter) -> CompiledFilter:
         """The rows that pass a filter; InvalidQuery names the field at fault."""
@@ -273,6 +278,7 @@ class Retrieval:
                 vectors if made_from is None else made_from,
                 compiled.key,
                 b"exact" if question.exact else b"",
+                str(question.recall).encode(),
                 question.diversify.encode(),
                 b"collapse" if question.collapse else b"",
             )

@@ -15,22 +15,17 @@ from atlas.bundle import Bundle
 from atlas.catalog import Catalog
 from atlas.search.diversity import DiversitySettings
 from atlas.search.filters import Filter
-from atlas.search.planner import SearchSettings, Tier
+from atlas.search.planner import SearchSettings
 from atlas.search.retrieval import Page, Question, Retrieval
 from tests.bundle_factory import FURTHER, SPACE, write_bundle
 from tests.catalog_factory import ImageCase
+from tests.poor_index import POOR, through_the_index
 
 DIM = 12
 SIZES = (320, 90)
 TOTAL = sum(SIZES)
 LEAST = 0.9
 CELLS = (0x871FB4670FFFFFF, 0x871FB4671FFFFFF)
-POOR = SearchSettings(
-    exact_scattered_rows=0,
-    exact_contiguous_rows=0,
-    probes=1,
-    tiers=(Tier(depth=7, fetch=9), Tier(depth=40, fetch=60, probe_factor=2)),
-)
 
 
 def _images() -> tuple[ImageCase, ...]:
@@ -95,10 +90,11 @@ def retrievals(bundle: Bundle) -> dict[str, Retrieval]:
     """Through a poor index, and exact."""
     catalog = Catalog.open(bundle.catalog_path)
     diversity = DiversitySettings(collapse_cosine=LEAST)
-    return {
-        name: Retrieval(bundle, catalog, search, diversity=diversity)
-        for name, search in (("poor", POOR), ("usual", SearchSettings()))
-    }
+    poor, usual = (
+        Retrieval(bundle, catalog, search, diversity=diversity)
+        for search in (POOR, SearchSettings())
+    )
+    return {"poor": through_the_index(poor), "usual": usual}
 
 
 def _query(seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:

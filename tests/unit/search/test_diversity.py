@@ -20,24 +20,18 @@ from atlas.search.diversity import Diversify, DiversitySettings
 from atlas.search.filters import Filter
 from atlas.search.fusion import FusionSettings
 from atlas.search.groups import PlaceGroups, SpeciesGroups
-from atlas.search.planner import SearchSettings, Tier
+from atlas.search.planner import SearchSettings
 from atlas.search.retrieval import Page, Question, Retrieval
 from atlas.search.selection import Selection
 from tests.bundle_factory import FURTHER, SPACE, random_vectors, write_bundle
 from tests.catalog_factory import FINEST, ImageCase, TaxonCase
+from tests.poor_index import POOR, through_the_index
 
 DIM, FURTHER_DIM = 16, 12
 SIZES = (600, 1, 800, 90)
 TOTAL = sum(SIZES)
 REMOVED = (3, 4, 600, 1_280)
 RESOLUTION = 4
-# As in the test of retrieval: what an index does badly, it does here at every step.
-POOR = SearchSettings(
-    exact_scattered_rows=0,
-    exact_contiguous_rows=0,
-    probes=1,
-    tiers=(Tier(depth=7, fetch=9), Tier(depth=40, fetch=60, probe_factor=2)),
-)
 # Twenty genera with two species each, and the second of them with a subspecies.
 _BELOW = 4
 TAXA = (
@@ -142,7 +136,7 @@ def _retrieval(bundle: Bundle, search: SearchSettings, window: int) -> Retrieval
 @pytest.fixture(scope="module")
 def poor(bundle: Bundle) -> Retrieval:
     """Through an index that finds little, in many rounds."""
-    return _retrieval(bundle, POOR, 5)
+    return through_the_index(_retrieval(bundle, POOR, 5))
 
 
 @pytest.fixture(scope="module")
