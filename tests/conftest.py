@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from indexer.build import build
@@ -13,6 +14,10 @@ from indexer.progress import Silent
 from tests.factories import make_photos, make_tiny_model, write_plan
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# How long one example takes says nothing on a machine that others share.
+hypothesis.settings.register_profile("atlas", deadline=None)
+hypothesis.settings.load_profile("atlas")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.bundle.flags import Flag
@@ -266,7 +266,6 @@ _ROW = st.fixed_dictionaries(
 
 
 @given(st.lists(_ROW, min_size=1, max_size=12))
-@settings(deadline=None)
 def test_columns_say_what_rows_say(rows: list[dict[str, str | None]]) -> None:
     """Would break: an occurrence has another cell, day or flag when it comes with a vector."""
     as_of = date(2024, 6, 1)
