@@ -32,8 +32,9 @@ class LanceSystem:
     """One table with float32 vectors and an index on every column that is filtered on."""
 
     settings = (
-        f"IVF_PQ, float32, 96 sub-vectors, sqrt(rows) partitions, dot, nprobes {_PROBES}, refine_factor "
-        f"{_REFINE}, prefilter with scalar indexes, one thread to compute and two to read"
+        f"IVF_PQ, float32, 96 sub-vectors, sqrt(rows) partitions, dot, nprobes {_PROBES}, "
+        f"refine_factor {_REFINE}, prefilter with scalar indexes, one thread to compute and two to "
+        "read"
     )
     reads_vectors = False
     most_questions = 1_000_000
