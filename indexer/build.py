@@ -6,9 +6,7 @@ and started again; it goes on where it was and ends with the same bundle.
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +16,7 @@ from atlas.bundle.manifest import Manifest
 from atlas.errors import BuildError
 from atlas.search.encoder import EncoderChoice, OpenClipEncoder, load_encoder
 from indexer.account import Parts
+from indexer.alone import alone_in, alone_with
 from indexer.assemble import Assembly
 from indexer.engines.local import run_parts, worker_count
 from indexer.identity import embed_identity, read_identity
@@ -60,7 +59,7 @@ def build(plan: Plan, watcher: Watcher) -> Built:
     must stop: rows that do not add up, too many rejects, too little recall.
     """
     work = WorkFolder(plan.output.work_folder())
-    with _alone_in(work):
+    with alone_in(work.root), alone_with(plan.output.bundle):
         remove_leftovers(work.root)
         sources = open_sources(plan)
         watcher.note(f"{plan.atlas.title}: {plan.path.name} -> {plan.output.bundle}")
@@ -79,18 +78,6 @@ def build(plan: Plan, watcher: Watcher) -> Built:
         state = begin(plan, work, identity)
         assembly = Assembly(plan, state, sources, encoders, parts, watcher)
         return Built(manifest=assembly.run(), was_live=False)
-
-
-@contextmanager
-def _alone_in(work: WorkFolder) -> Iterator[None]:
-    """Hold the work folder's lock; two builds in one folder would tread on each other."""
-    work.root.mkdir(parents=True, exist_ok=True)
-    with work.lock.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BuildError("start", f"another build is at work in {work.root}") from error
-        yield
 
 
 def _read_job(job: _ReadJob) -> PartReport:

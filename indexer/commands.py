@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import click
 from rich.console import Console
@@ -151,3 +151,60 @@ def measure(bundle: Path, *, queries: int, k: int, seed: int, as_json: bool) -> 
                 "default" if point.default else "",
             )
         Console().print(table)
+
+
+@indexer.command()
+@BUNDLE
+@click.option(
+    "--occurrence-ids",
+    "listed",
+    type=click.File(encoding="utf-8"),
+    help="File with one occurrence id a line; - reads standard input.",
+)
+@click.option("--occurrence-id", "given", multiple=True, help="One occurrence id; may be repeated.")
+@click.option("--licence", "licences", multiple=True, help="Photo licence, such as CC-BY-NC-4.0.")
+@click.option("--ignore-missing", is_flag=True, help="Go on where the bundle lacks what is named.")
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and change nothing.")
+@reporting
+def remove(
+    bundle: Path,
+    *,
+    listed: TextIO | None,
+    given: tuple[str, ...],
+    licences: tuple[str, ...],
+    ignore_missing: bool,
+    dry_run: bool,
+) -> None:
+    """Remove photos from BUNDLE: those of these occurrences, and those under these licences.
+
+    They are gone from every answer as soon as a server has picked up the new state. Their bytes
+    stay in the bundle's files until `compact` and `prune`. Exit code 1, and nothing is removed,
+    where the bundle holds no photo of something that is named.
+    """
+    from indexer.progress import Terminal
+    from indexer.remove import remove as remove_rows
+
+    lines = (line.strip() for line in listed or ())
+    wanted = [*given, *(line for line in lines if line)]
+    if not wanted and not licences:
+        raise click.UsageError("give --occurrence-ids, --occurrence-id or --licence")
+    removed = remove_rows(
+        bundle,
+        occurrence_ids=wanted,
+        licences=licences,
+        ignore_missing=ignore_missing,
+        dry_run=dry_run,
+        watcher=Terminal(),
+    )
+    for name in removed.chosen.unknown:
+        click.echo(f"indexer: not in {bundle}: {name}", err=True)
+    refused = bool(removed.chosen.unknown) and not ignore_missing
+    done = "would be removed" if dry_run or refused else "removed"
+    for reason, count in removed.chosen.reasons.items():
+        click.echo(f"{count:,} {done}: {reason}")
+    click.echo(
+        f"{bundle}: bundle {removed.manifest.number}, {len(removed.chosen.row_ids):,} {done}, "
+        f"{removed.rows_left:,} left"
+    )
+    if refused:
+        sys.exit(1)

@@ -18,12 +18,15 @@ from atlas.bundle.manifest import (
     manifest_name,
 )
 
-_MANIFEST = re.compile(r"manifest-(\d{6})\.json")
+_NUMBERED = re.compile(r"(?:manifest|catalog|rejects)-(\d{6})\.\w+")
 
 
 def next_number(root: Path) -> int:
-    """The number after the highest manifest below `root` (1 in an empty folder)."""
-    found = [_MANIFEST.fullmatch(path.name) for path in root.glob("manifest-*.json")]
+    """The number after the highest below `root` (1 in an empty folder).
+
+    Files that a killed build left without a manifest count too: nobody may take them for his own.
+    """
+    found = [_NUMBERED.fullmatch(path.name) for path in root.glob("*-*.*")]
     return 1 + max((int(match[1]) for match in found if match), default=0)
 
 

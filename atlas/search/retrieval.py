@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from atlas.bundle.bundle import CURVE_FILE, Bundle
+from atlas.bundle.bundle import Bundle
 from atlas.bundle.manifest import read_struct
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
@@ -100,7 +100,7 @@ class Retrieval:
     def _probes_of(self, space: str) -> int | None:
         if self._settings.probes is not None:
             return self._settings.probes
-        path = self._bundle.space_path(space, CURVE_FILE)
+        path = self._bundle.curve_path(space)
         if not path.exists():
             return None
         return read_struct(path, Curve).default_probes()
