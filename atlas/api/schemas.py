@@ -278,3 +278,7 @@ class Health(Schema, frozen=True, kw_only=True):
 
     status: Literal["ok"] = "ok"
     bundle: int | None = None
+    refused: Annotated[
+        str | None,
+        Meta(description="manifest of a newer state that cannot be served; the log says why"),
+    ] = None
