@@ -6,7 +6,7 @@ and started again; it goes on where it was and ends with the same bundle.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -38,6 +38,14 @@ class Built(NamedTuple):
     was_live: bool
 
 
+class Prepared(NamedTuple):
+    """Every part of a plan's sources with its vectors, and the encoders that made them."""
+
+    sources: tuple[Source, ...]
+    encoders: dict[str, OpenClipEncoder]
+    parts: Parts
+
+
 class Piece(NamedTuple):
     """One part of one source, on its way through the stages."""
 
@@ -60,17 +68,7 @@ def build(plan: Plan, watcher: Watcher) -> Built:
     """
     work = WorkFolder(plan.output.work_folder())
     with alone_in(work.root), alone_with(plan.output.bundle):
-        remove_leftovers(work.root)
-        sources = open_sources(plan)
-        watcher.note(f"{plan.atlas.title}: {plan.path.name} -> {plan.output.bundle}")
-        pieces = [Piece(source, part) for source in sources for part in source.parts()]
-        if not pieces:
-            raise BuildError("read", "the sources hold no rows")
-        read = _read(plan, work, pieces, watcher)
-        encoders = _load_encoders(plan, sources, watcher)
-        embedded = _embed(plan, work, pieces, read, encoders, watcher)
-        source_of = {piece.part.name: piece.source.settings.key for piece in pieces}
-        parts = Parts(source_of=source_of, read=read, embedded=embedded)
+        sources, encoders, parts = prepare(plan, work, watcher)
         identity = identity_of(plan, parts)
         live = live_manifest(plan.output.bundle)
         if live is not None and live.identity == identity:
@@ -78,6 +76,31 @@ def build(plan: Plan, watcher: Watcher) -> Built:
         state = begin(plan, work, identity)
         assembly = Assembly(plan, state, sources, encoders, parts, watcher)
         return Built(manifest=assembly.run(), was_live=False)
+
+
+def prepare(
+    plan: Plan,
+    work: WorkFolder,
+    watcher: Watcher,
+    check: Callable[[Mapping[str, OpenClipEncoder]], None] | None = None,
+) -> Prepared:
+    """Read and embed every part of the plan's sources; parts that are finished are not done again.
+
+    `check` is called with the encoders before they are put to work.
+    """
+    remove_leftovers(work.root)
+    sources = open_sources(plan)
+    watcher.note(f"{plan.atlas.title}: {plan.path.name} -> {plan.output.bundle}")
+    pieces = [Piece(source, part) for source in sources for part in source.parts()]
+    if not pieces:
+        raise BuildError("read", "the sources hold no rows")
+    read = _read(plan, work, pieces, watcher)
+    encoders = _load_encoders(plan, sources, watcher)
+    if check is not None:
+        check(encoders)
+    embedded = _embed(plan, work, pieces, read, encoders, watcher)
+    source_of = {piece.part.name: piece.source.settings.key for piece in pieces}
+    return Prepared(sources, encoders, Parts(source_of=source_of, read=read, embedded=embedded))
 
 
 def _read_job(job: _ReadJob) -> PartReport:

@@ -9,13 +9,16 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from atlas.errors import AtlasError, PlanError
+
+if TYPE_CHECKING:
+    from indexer.build import Built
 
 BUNDLE = click.argument(
     "bundle", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="BUNDLE"
@@ -61,6 +64,10 @@ def build(plan: Path, *, quiet: bool) -> None:
 
     described = read_plan(plan)
     built = run_build(described, Silent() if quiet else Terminal())
+    _print_account(described.output.bundle, built)
+
+
+def _print_account(bundle: Path, built: Built) -> None:
     console = Console()
     table = Table("source", "rows in", "rows out", "rejected", "why", box=None, pad_edge=False)
     for source in built.manifest.sources:
@@ -70,11 +77,39 @@ def build(plan: Path, *, quiet: bool) -> None:
     console.print(table)
     done = "nothing to do: live already" if built.was_live else "live"
     console.print(
-        f"{described.output.bundle}: bundle {built.manifest.number}, "
-        f"{built.manifest.rows:,} rows, {done}",
+        f"{bundle}: bundle {built.manifest.number}, {built.manifest.rows:,} rows, {done}",
         highlight=False,
         soft_wrap=True,
     )
+
+
+@indexer.command()
+@click.argument(
+    "plan", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="PLAN.toml"
+)
+@click.option(
+    "--to",
+    "bundle",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Bundle to add to; by default the one that the plan's output names.",
+)
+@click.option("--quiet", is_flag=True, help="No progress, only the result.")
+@reporting
+def add(plan: Path, bundle: Path | None, *, quiet: bool) -> None:
+    """Add the sources of PLAN.toml to a bundle that is there already, as new segments.
+
+    Segments that are there stay as they are, and so do the trained indexes. The plan's spaces,
+    ranks and cells must be those of the bundle. An image that the bundle holds is refused as a
+    duplicate; one that was removed may come back.
+    """
+    from indexer.add import add as run_add
+    from indexer.plan import read_plan
+    from indexer.progress import Silent, Terminal
+
+    described = read_plan(plan)
+    root = described.output.bundle if bundle is None else bundle.absolute()
+    built = run_add(described, root, Silent() if quiet else Terminal())
+    _print_account(root, built)
 
 
 @indexer.command()

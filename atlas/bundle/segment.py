@@ -134,6 +134,8 @@ class Segment:
             with path.open("rb") as file:
                 if path.stat().st_size != int(offsets[-1]):
                     raise BundleError(path, "does not end where its offsets end")
+                if int(offsets[-1]) == 0:  # no photo here has a licence to host; cannot be mapped
+                    return np.empty(0, np.int64), None
                 return offsets, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError as error:
             raise BundleError(path, "this file is missing") from error
