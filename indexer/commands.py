@@ -191,6 +191,75 @@ def measure(bundle: Path, *, queries: int, k: int, seed: int, as_json: bool) -> 
 @indexer.command()
 @BUNDLE
 @click.option(
+    "--segment-rows",
+    type=click.IntRange(min=1),
+    default=10_000_000,
+    show_default=True,
+    help="Most rows of one segment.",
+)
+@click.option(
+    "--recall-target",
+    type=click.FloatRange(0, 1),
+    default=0.95,
+    show_default=True,
+    help="Mean share of the exact hits that the index must find.",
+)
+@click.option("--prune", "then_prune", is_flag=True, help="Delete what is not named any more, too.")
+@click.option("--quiet", is_flag=True, help="No progress, only the result.")
+@reporting
+def compact(
+    bundle: Path, *, segment_rows: int, recall_target: float, then_prune: bool, quiet: bool
+) -> None:
+    """Rewrite the segments of BUNDLE in one order, without the rows that were removed.
+
+    Many small segments become few large ones. Vectors and pictures are moved, not made again; rows
+    get new ids. The files before stay for servers that read them, until `prune`.
+    """
+    from indexer.compact import compact as run_compact
+    from indexer.plan_sections import IndexSection, MeasureSection
+    from indexer.progress import Silent, Terminal
+
+    built = run_compact(
+        bundle,
+        segment_rows=segment_rows,
+        settings=MeasureSection(recall_target=recall_target),
+        seed=IndexSection().seed,
+        watcher=Silent() if quiet else Terminal(),
+    )
+    done = "nothing to do: compact already" if built.was_live else "live"
+    click.echo(
+        f"{bundle}: bundle {built.manifest.number}, {built.manifest.rows:,} rows in "
+        f"{len(built.manifest.segments)} segments, {done}"
+    )
+    if then_prune:
+        _prune(bundle, dry_run=False)
+
+
+@indexer.command()
+@BUNDLE
+@click.option("--dry-run", is_flag=True, help="List what would be deleted, and delete nothing.")
+@reporting
+def prune(bundle: Path, *, dry_run: bool) -> None:
+    """Delete the files of BUNDLE that neither its live state nor a later one names.
+
+    Let servers go over to the live state first.
+    """
+    _prune(bundle, dry_run=dry_run)
+
+
+def _prune(bundle: Path, *, dry_run: bool) -> None:
+    from indexer.prune import prune as run_prune
+
+    sizes = run_prune(bundle, dry_run=dry_run)
+    done = "would be deleted" if dry_run else "deleted"
+    for name in sizes:
+        click.echo(f"{done}: {name}")
+    click.echo(f"{bundle}: {len(sizes)} files, {sum(sizes.values()):,} bytes {done}")
+
+
+@indexer.command()
+@BUNDLE
+@click.option(
     "--occurrence-ids",
     "listed",
     type=click.File(encoding="utf-8"),

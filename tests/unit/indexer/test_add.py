@@ -250,6 +250,7 @@ def test_no_bundle(more: Path, tiny_model: Path, tmp_path: Path) -> None:
     assert "build one first" in result.stderr
 
 
+@pytest.mark.slow
 def test_the_trained_index_takes_new_rows(more: Path, tiny_model: Path, tmp_path: Path) -> None:
     """A space is trained once: other lists in a new segment would make the codes unreadable."""
     photos, root = tmp_path / "many", tmp_path / "indexed"
