@@ -5,12 +5,13 @@ Vectors and pictures of removed rows stay in their segments until `compact` rewr
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyroaring import BitMap
 
@@ -21,19 +22,19 @@ from indexer.progress import Watcher
 from indexer.revision import Revision, identity_after, require_live, work_folder
 
 
-class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+class Chosen(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What is to be removed: rows by reason and by source, and what the bundle does not hold.
 
-    A row that is chosen twice counts once, for its occurrence id.
+    `row_ids` are sorted, (n,) int64. A row that is chosen twice counts once, for its occurrence id.
     """
 
-    row_ids: tuple[int, ...]
+    row_ids: npt.NDArray[np.int64]
     reasons: Mapping[str, int]
     sources: Mapping[str, int]
     unknown: tuple[str, ...]
 
 
-class Removed(msgspec.Struct, frozen=True, kw_only=True):
+class Removed(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What was chosen, and the manifest that is live without it (as before if nothing was)."""
 
     chosen: Chosen
@@ -61,17 +62,17 @@ def remove(
         living = sum(source.rows_out - source.removed for source in base.sources)
         left = living - len(chosen.row_ids)
         refused = bool(chosen.unknown) and not ignore_missing
-        if dry_run or refused or not chosen.row_ids:
+        if dry_run or refused or len(chosen.row_ids) == 0:
             return Removed(chosen=chosen, manifest=base, rows_left=left)
         if left == 0:
             raise BuildError("remove", "no row would be left; delete the bundle instead")
-        identity = identity_after(base, "remove", chosen.row_ids)
+        identity = identity_after(base, "remove", chosen.row_ids.tobytes())
         revision = Revision(root, base, work_folder(root, "remove"), identity, watcher)
-        rows = BitMap(chosen.row_ids)
         segments = []
         for segment in base.segments:
-            inside = rows & BitMap(range(segment.first_row, segment.first_row + segment.rows))
-            positions = BitMap(row - segment.first_row for row in inside)
+            bounds = [segment.first_row, segment.first_row + segment.rows]
+            start, end = np.searchsorted(chosen.row_ids, bounds)
+            positions = BitMap(chosen.row_ids[start:end] - segment.first_row)
             segments.append(revision.with_tombstones(segment, positions) if positions else segment)
         found = revision.list_living(segments)
         if found != left:
@@ -96,21 +97,30 @@ def choose(catalog: Path, occurrence_ids: Sequence[str], licences: Sequence[str]
             "SELECT code FROM codes SEMI JOIN (SELECT code FROM licence "
             "  SEMI JOIN image ON media_licence_id = licence.licence_id) USING (code)"
         ).fetchall()
-        rows = connection.execute(
-            "SELECT row_id, source.key, CASE WHEN image.occurrence_id IN (FROM wanted) "
+        connection.execute(
+            "CREATE TEMP TABLE chosen AS SELECT row_id, source.key AS source, "
+            "CASE WHEN image.occurrence_id IN (FROM wanted) "
             "THEN 'occurrence id' ELSE 'licence ' || licence.code END AS reason "
             "FROM image JOIN source USING (source_id) "
             "LEFT JOIN licence ON licence.licence_id = media_licence_id "
-            "WHERE image.occurrence_id IN (FROM wanted) OR licence.code IN (FROM codes) "
-            "ORDER BY row_id"
-        ).fetchall()
-    found = {name for (name,) in known}
-    return Chosen(
-        row_ids=tuple(row_id for row_id, _, _ in rows),
-        reasons=dict(sorted(Counter(reason for _, _, reason in rows).items())),
-        sources=Counter(key for _, key, _ in rows),
-        unknown=tuple(name for name in (*wanted, *codes) if name not in found),
+            "WHERE image.occurrence_id IN (FROM wanted) OR licence.code IN (FROM codes)"
+        )
+        found = {name for (name,) in known}
+        return Chosen(
+            row_ids=connection.execute("SELECT row_id FROM chosen ORDER BY row_id").fetchnumpy()[
+                "row_id"
+            ],
+            reasons=_counts(connection, "reason"),
+            sources=_counts(connection, "source"),
+            unknown=tuple(name for name in (*wanted, *codes) if name not in found),
+        )
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, column: str) -> dict[str, int]:
+    counted = connection.execute(
+        f"SELECT {column}, count(*) FROM chosen GROUP BY ALL ORDER BY {column}"
     )
+    return dict(counted.fetchall())
 
 
 def _less(source: SourceEntry, removed: Mapping[str, int]) -> SourceEntry:

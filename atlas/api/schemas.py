@@ -233,6 +233,7 @@ class SourceSummary(Schema, frozen=True, kw_only=True):
     rows_in: int
     rows_out: int
     rejects: dict[str, int]
+    removed: Annotated[int, Meta(description="of rows_out, those that were removed since")]
 
 
 class LicenceSummary(Schema, frozen=True, kw_only=True):
