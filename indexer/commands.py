@@ -75,9 +75,10 @@ def _print_account(bundle: Path, built: Built) -> None:
         refused = sum(source.rejects.values())
         table.add_row(source.key, str(source.rows_in), str(source.rows_out), str(refused), why)
     console.print(table)
+    rows = sum(source.rows_out - source.removed for source in built.manifest.sources)
     done = "nothing to do: live already" if built.was_live else "live"
     console.print(
-        f"{bundle}: bundle {built.manifest.number}, {built.manifest.rows:,} rows, {done}",
+        f"{bundle}: bundle {built.manifest.number}, {rows:,} rows, {done}",
         highlight=False,
         soft_wrap=True,
     )
@@ -133,11 +134,11 @@ def verify(bundle: Path, *, sizes: bool) -> None:
         click.echo(f"indexer: {problem}", err=True)
     if problems:
         sys.exit(1)
-    Bundle.open(bundle, "sizes")
+    opened = Bundle.open(bundle, "sizes")
     size_bytes = sum(entry.size_bytes for entry in manifest.files)
     click.echo(
         f"{bundle}: bundle {manifest.number} is whole: {len(manifest.files)} files, "
-        f"{size_bytes:,} bytes, {manifest.rows:,} rows"
+        f"{size_bytes:,} bytes, {opened.living_rows:,} rows"
     )
 
 
