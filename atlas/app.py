@@ -7,21 +7,24 @@ here, before anything is served.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
 from litestar import Litestar
 from litestar.config.compression import CompressionConfig
 from litestar.di import Provide
-from litestar.types import ControllerRouterHandler
+from litestar.types import ControllerRouterHandler, Scope
 
 from atlas.api.atlas_page import describe_atlas
+from atlas.api.following import SERVED, Following, HoldingRequests
 from atlas.api.images import ImagesController
 from atlas.api.openapi import openapi_config, static_pages
 from atlas.api.operations import AtlasController, HealthController, home, metrics
@@ -36,7 +39,7 @@ from atlas.api.taxa import TaxaController
 from atlas.api.taxon_pages import TaxonPages
 from atlas.api.tiles import TilesController
 from atlas.api.workers import BoundedPool
-from atlas.bundle import Bundle, SpaceDescription
+from atlas.bundle import Bundle, Manifest, SpaceDescription
 from atlas.bundle.manifest import encode_json
 from atlas.catalog import Catalog
 from atlas.errors import BundleError, EncoderError
@@ -68,11 +71,20 @@ class Atlas(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     description: AtlasDescription
     serving: Serving
     metrics: Metrics
+    queues: Mapping[str, Callable[[], float]]
+
+    @property
+    def manifest(self) -> Manifest:
+        """The state of the bundle that is served."""
+        return self.bundle.manifest
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Take texts and searches while the block runs; finish what was taken at its end."""
         batching = self.settings.batching
+        self.metrics.bundle_opened(self.manifest.number, self.bundle.living_rows)
+        for queue, depth in self.queues.items():
+            self.metrics.watch_queue(queue, depth)
         for reader in self.spaces:
             reader.start(
                 max_batch=batching.max_batch,
@@ -85,32 +97,59 @@ class Atlas(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         finally:
             for reader in self.spaces:
                 await reader.stop()
-            self.questions.close()
+            # It waits for searches whose callers have gone, and others may be served meanwhile.
+            await asyncio.to_thread(self.questions.close)
             self.catalog.close()
 
 
-def open_atlas(settings: Settings, *, loader: EncoderLoader = load_encoder) -> Atlas:
+def open_atlas(
+    settings: Settings, *, loader: EncoderLoader = load_encoder, previous: Atlas | None = None
+) -> Atlas:
     """Open and verify the bundle, load its encoders, and wire everything that answers.
 
+    Where the same server had an earlier state of the bundle open, `previous`, its encoders are
+    used on and its metrics counted on; files that it had verified are not read again.
     Raises BundleError naming the file at fault, or EncoderError when an encoder cannot be loaded
     or is not the one that made the bundle's vectors.
     """
-    bundle = Bundle.open(Path(settings.bundle.path), settings.bundle.verify)
+    bundle = Bundle.open(
+        Path(settings.bundle.path),
+        settings.bundle.verify,
+        verified=previous.manifest.files if previous else (),
+    )
     processors = os.cpu_count() or 1
     workers = settings.queue.workers or processors
     catalog = Catalog.open(bundle.catalog_path, threads=processors)
-    spaces = open_spaces(bundle, settings, loader)
+    spaces = open_spaces(bundle, settings, loader, previous.spaces if previous else ())
     manifest = bundle.manifest
     finest = manifest.cell_resolution
     distributions = Distributions(catalog, finest=finest, max_cells=settings.maps.max_cells)
-    collected = Metrics()
-    collected.bundle_opened(manifest.number, manifest.rows)
+    collected = previous.metrics if previous else Metrics()
+    searches, photos = _pools(settings, workers)
+    queues: dict[str, Callable[[], float]] = {
+        "searches": lambda: searches.depth,
+        "photos": lambda: photos.depth,
+    }
+    queues |= {f"texts {reader.space.name}": partial(_waiting, reader) for reader in spaces}
     return Atlas(
         settings=settings,
         bundle=bundle,
         catalog=catalog,
         spaces=spaces,
-        questions=_questions(settings, bundle, catalog, spaces, collected, workers),
+        questions=Questions(
+            Retrieval(
+                bundle,
+                catalog,
+                settings.search,
+                fusion=settings.fusion,
+                diversity=settings.diversity,
+            ),
+            catalog,
+            spaces,
+            searches=searches,
+            photos=photos,
+            observe=partial(_count_search, collected),
+        ),
         names=TaxonNames(catalog),
         taxon_pages=TaxonPages(catalog, manifest.ranks),
         distributions=distributions,
@@ -121,17 +160,12 @@ def open_atlas(settings: Settings, *, loader: EncoderLoader = load_encoder) -> A
         ),
         serving=_serving(settings, bundle),
         metrics=collected,
+        queues=queues,
     )
 
 
-def _questions(
-    settings: Settings,
-    bundle: Bundle,
-    catalog: Catalog,
-    spaces: Spaces,
-    collected: Metrics,
-    workers: int,
-) -> Questions:
+def _pools(settings: Settings, workers: int) -> tuple[BoundedPool, BoundedPool]:
+    """The threads of searches, and those of photos."""
     searches = BoundedPool(
         "the queue of searches",
         workers=workers,
@@ -144,42 +178,54 @@ def _questions(
         max_queue=settings.pictures.max_waiting,
         retry_after_s=settings.queue.retry_after_s,
     )
-    collected.watch_queue("searches", lambda: searches.depth)
-    collected.watch_queue("photos", lambda: photos.depth)
-    for reader in spaces:
-        collected.watch_queue(f"texts {reader.space.name}", partial(_waiting, reader))
-    return Questions(
-        Retrieval(
-            bundle,
-            catalog,
-            settings.search,
-            fusion=settings.fusion,
-            diversity=settings.diversity,
-        ),
-        catalog,
-        spaces,
-        searches=searches,
-        photos=photos,
-        observe=partial(_count_search, collected),
-    )
+    return searches, photos
 
 
-def open_spaces(bundle: Bundle, settings: Settings, loader: EncoderLoader) -> Spaces:
-    """Load the encoder of every space; EncoderError unless the settings allow to go without."""
-    readers = {space.name: _open_space(space, settings, loader) for space in bundle.spaces.values()}
+def open_spaces(
+    bundle: Bundle,
+    settings: Settings,
+    loader: EncoderLoader,
+    previous: Iterable[SpaceReader] = (),
+) -> Spaces:
+    """Load the encoder of every space; EncoderError unless the settings allow to go without.
+
+    The encoders of `previous` are used on where a space wants the same, with the same weights.
+    """
+    held = {
+        _choice(_spec(reader.space, settings), reader.space, settings.spaces): reader.encoder
+        for reader in previous
+        if reader.encoder is not None
+    }
+
+    def load(choice: EncoderChoice, fingerprint: str | None) -> Encoder:
+        encoder = held.get(choice)
+        if encoder is None or fingerprint not in {None, encoder.fingerprint}:
+            return loader(choice)
+        return encoder
+
+    readers = {space.name: _open_space(space, settings, load) for space in bundle.spaces.values()}
     if not readers:
         raise BundleError(bundle.root, "this bundle holds no space to search in")
     return Spaces(readers, max_pixels=settings.pictures.max_pixels)
 
 
-def _open_space(space: SpaceDescription, settings: Settings, loader: EncoderLoader) -> SpaceReader:
+def _spec(space: SpaceDescription, settings: Settings) -> str:
+    """Where a space's encoder is to be loaded from."""
+    return settings.spaces.encoders.get(space.name, space.encoder)
+
+
+def _open_space(
+    space: SpaceDescription,
+    settings: Settings,
+    load: Callable[[EncoderChoice, str | None], Encoder],
+) -> SpaceReader:
     logger = structlog.stdlib.get_logger("atlas.start")
-    spec = settings.spaces.encoders.get(space.name, space.encoder)
+    spec = _spec(space, settings)
     if not spec:
         missing = "its vectors came without an encoder; ask by image_id or vector"
         return SpaceReader(space, None, missing=missing)
     try:
-        encoder = loader(_choice(spec, space, settings.spaces))
+        encoder = load(_choice(spec, space, settings.spaces), space.fingerprint)
     except EncoderError as error:
         if settings.spaces.missing_encoder == "refuse":
             raise EncoderError(
@@ -231,17 +277,28 @@ def _serving(settings: Settings, bundle: Bundle) -> Serving:
     )
 
 
-def create_app(atlas: Atlas) -> Litestar:
-    """The HTTP application around an open atlas."""
+def create_app(atlas: Atlas, *, loader: EncoderLoader = load_encoder) -> Litestar:
+    """The HTTP application around an open atlas, and around every later state of its bundle."""
+
+    def reopen(live: Atlas) -> Atlas:
+        return open_atlas(live.settings, loader=loader, previous=live)
+
+    following = Following(
+        atlas,
+        reopen,
+        root=atlas.bundle.root,
+        poll_s=atlas.settings.bundle.follow_s,
+        metrics=atlas.metrics,
+    )
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        async with atlas.running():
+        async with following.running():
             yield
 
     app = Litestar(
         route_handlers=_route_handlers(),
-        dependencies={name: _given(thing) for name, thing in _collaborators(atlas).items()},
+        dependencies=_dependencies(following),
         exception_handlers={Exception: problem_response},
         after_exception=[log_unhandled],
         lifespan=[lifespan],
@@ -252,7 +309,7 @@ def create_app(atlas: Atlas) -> Litestar:
         # The logs are our own (telemetry): Litestar's would print bodies.
         logging_config=None,
     )
-    app.asgi_handler = RequestLog(app.asgi_handler)
+    app.asgi_handler = RequestLog(HoldingRequests(app.asgi_handler, following))
     return app
 
 
@@ -260,7 +317,9 @@ def openapi_document() -> bytes:
     """The OpenAPI document as JSON; it needs no bundle."""
     app = Litestar(
         route_handlers=_route_handlers(),
-        dependencies={name: _given(None) for name in (*_COLLABORATORS, "exposition")},
+        dependencies={
+            name: _given(lambda: None) for name in (*_COLLABORATORS, "exposition", "refused")
+        },
         openapi_config=openapi_config(),
         logging_config=None,
     )
@@ -293,14 +352,25 @@ _COLLABORATORS = (
 )
 
 
-def _collaborators(atlas: Atlas) -> dict[str, object]:
+def _dependencies(following: Following[Atlas]) -> dict[str, Provide]:
     """What handlers may ask for, by the name they ask by."""
-    found: dict[str, object] = {name: getattr(atlas, name) for name in _COLLABORATORS}
-    return found | {"exposition": atlas.metrics.exposition}
+    return {name: _of_request(name) for name in _COLLABORATORS} | {
+        "exposition": _given(lambda: following.live.metrics.exposition),
+        "refused": _given(lambda: following.refused),
+    }
 
 
-def _given(thing: object) -> Provide:
-    return Provide(lambda: thing, sync_to_thread=False, use_cache=True)
+def _of_request(name: str) -> Provide:
+    """A part of the atlas that the request holds: never of two states in one answer."""
+
+    def provide(scope: Scope) -> Any:  # noqa: ANN401 - each name has its own type
+        return getattr(scope["state"][SERVED], name)
+
+    return Provide(provide, sync_to_thread=False)
+
+
+def _given(give: Callable[[], object]) -> Provide:
+    return Provide(give, sync_to_thread=False)
 
 
 def _waiting(reader: SpaceReader) -> float:

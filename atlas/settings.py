@@ -62,6 +62,10 @@ class BundleSettings(_Section, frozen=True, kw_only=True):
         Literal["full", "sizes"],
         Meta(description="full reads every file for its checksum; sizes compares sizes only"),
     ] = "full"
+    follow_s: Annotated[
+        float,
+        Meta(ge=0, le=3600, description="how often a new state is looked for, in s; 0 never"),
+    ] = 2.0
 
 
 class SpacesSettings(_Section, frozen=True, kw_only=True):

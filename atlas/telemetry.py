@@ -12,7 +12,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import structlog
 from litestar.datastructures import MutableScopeHeaders
@@ -172,6 +172,14 @@ class Metrics:
         self._bundle = Gauge(
             "atlas_bundle_rows", "Rows of the bundle served", ("number",), registry=self.registry
         )
+        self._followed = Counter(
+            "atlas_bundle_followed",
+            "New states of the bundle that were found, by what became of them",
+            ("outcome",),
+            registry=self.registry,
+        )
+        for outcome in ("served", "refused"):
+            self._followed.labels(outcome)
 
     def batch_encoded(self, space: str, texts: int) -> None:
         """Count one batch of the encoder."""
@@ -191,8 +199,14 @@ class Metrics:
         self._depth.labels(queue).set_function(depth)
 
     def bundle_opened(self, number: int, rows: int) -> None:
-        """Report the bundle that is served."""
+        """Report the bundle that is served from now on; nothing is reported of one before it."""
+        self._bundle.clear()
+        self._depth.clear()
         self._bundle.labels(str(number)).set(rows)
+
+    def bundle_followed(self, outcome: Literal["served", "refused"]) -> None:
+        """Count a new state of the bundle that was found while another was served."""
+        self._followed.labels(outcome).inc()
 
     def exposition(self) -> bytes:
         """Everything in Prometheus' text format: requests, process, and the atlas's own."""

@@ -6,9 +6,7 @@ and started again; it goes on where it was and ends with the same bundle.
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +15,7 @@ from atlas.bundle.manifest import Manifest
 from atlas.errors import BuildError
 from atlas.search.encoder import EncoderChoice, OpenClipEncoder, load_encoder
 from indexer.account import Parts
+from indexer.alone import alone_in, alone_with
 from indexer.assemble import Assembly
 from indexer.engines.local import run_parts, worker_count
 from indexer.identity import embed_identity, read_identity
@@ -41,6 +40,14 @@ class Built(NamedTuple):
     was_live: bool
 
 
+class Prepared(NamedTuple):
+    """Every part of a plan's sources with its vectors, and the encoders that made them."""
+
+    sources: tuple[Source, ...]
+    encoders: dict[str, OpenClipEncoder]
+    parts: Parts
+
+
 class Piece(NamedTuple):
     """One part of one source, on its way through the stages."""
 
@@ -62,18 +69,8 @@ def build(plan: Plan, watcher: Watcher) -> Built:
     must stop: rows that do not add up, too many rejects, too little recall.
     """
     work = WorkFolder(plan.output.work_folder())
-    with _alone_in(work):
-        remove_leftovers(work.root)
-        sources = open_sources(plan)
-        watcher.note(f"{plan.atlas.title}: {plan.path.name} -> {plan.output.bundle}")
-        pieces = [Piece(source, part) for source in sources for part in source.parts()]
-        if not pieces:
-            raise BuildError("read", "the sources hold no rows")
-        read = _read(plan, work, pieces, watcher)
-        encoders = _load_encoders(plan, sources, watcher)
-        embedded = _embed(plan, work, pieces, read, encoders, watcher)
-        source_of = {piece.part.name: piece.source.settings.key for piece in pieces}
-        parts = Parts(source_of=source_of, read=read, embedded=embedded)
+    with alone_in(work.root), alone_with(plan.output.bundle):
+        sources, encoders, parts = prepare(plan, work, watcher)
         identity = identity_of(plan, parts)
         live = live_manifest(plan.output.bundle)
         if live is not None and live.identity == identity:
@@ -83,16 +80,29 @@ def build(plan: Plan, watcher: Watcher) -> Built:
         return Built(manifest=assembly.run(), was_live=False)
 
 
-@contextmanager
-def _alone_in(work: WorkFolder) -> Iterator[None]:
-    """Hold the work folder's lock; two builds in one folder would tread on each other."""
-    work.root.mkdir(parents=True, exist_ok=True)
-    with work.lock.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BuildError("start", f"another build is at work in {work.root}") from error
-        yield
+def prepare(
+    plan: Plan,
+    work: WorkFolder,
+    watcher: Watcher,
+    check: Callable[[Mapping[str, OpenClipEncoder]], None] | None = None,
+) -> Prepared:
+    """Read and embed every part of the plan's sources; parts that are finished are not done again.
+
+    `check` is called with the encoders before they are put to work.
+    """
+    remove_leftovers(work.root)
+    sources = open_sources(plan)
+    watcher.note(f"{plan.atlas.title}: {plan.path.name} -> {plan.output.bundle}")
+    pieces = [Piece(source, part) for source in sources for part in source.parts()]
+    if not pieces:
+        raise BuildError("read", "the sources hold no rows")
+    read = _read(plan, work, pieces, watcher)
+    encoders = _load_encoders(plan, sources, watcher)
+    if check is not None:
+        check(encoders)
+    embedded = _embed(plan, work, pieces, read, encoders, watcher)
+    source_of = {piece.part.name: piece.source.settings.key for piece in pieces}
+    return Prepared(sources, encoders, Parts(source_of=source_of, read=read, embedded=embedded))
 
 
 def _read_job(job: _ReadJob) -> PartReport:

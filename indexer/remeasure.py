@@ -41,7 +41,7 @@ def measure_bundle(
             for segment in bundle.segments
         ]
         sets = [image_queries(segments, queries, seed)]
-        captions = _captions(space, names, queries, seed, watcher)
+        captions = captions_of(space, names, queries, seed, watcher)
         if captions is not None:
             sets.append(captions)
         total = len(settings_of(segments)) * len(sets)
@@ -60,9 +60,10 @@ def _taxon_names(bundle: Bundle) -> pa.Table:
         return names
 
 
-def _captions(
+def captions_of(
     space: SpaceDescription, names: pa.Table, count: int, seed: int, watcher: Watcher
 ) -> QuerySet | None:
+    """Captions of the taxa in `names`, in the space; None where its encoder is not at hand."""
     try:
         encoder = encoder_of(space)
     except (EncoderError, SpaceUnavailable) as error:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,7 +76,25 @@ def live_manifest(root: Path) -> Manifest | None:
 
 
 def begin(plan: Plan, work: WorkFolder, identity: str) -> State:
-    """The state of the assembly that was begun with this identity, or of a fresh one.
+    """The state of the assembly that was begun with this identity, or of a fresh one."""
+    root = plan.output.bundle
+
+    def spaces(number: int) -> tuple[SpaceEntry, ...]:
+        return tuple(
+            SpaceEntry(name=space.name, folder=_free_folder(root / SPACES, space.name, number))
+            for space in plan.spaces
+        )
+
+    return begin_in(root, work, identity, spaces)
+
+
+def begin_in(
+    root: Path,
+    work: WorkFolder,
+    identity: str,
+    spaces: Callable[[int], tuple[SpaceEntry, ...]],
+) -> State:
+    """The same for any bundle; `spaces` gives its spaces from its number.
 
     An assembly of another identity is removed: its files follow from other input.
     """
@@ -85,16 +104,12 @@ def begin(plan: Plan, work: WorkFolder, identity: str) -> State:
             return state
     if work.assembly.exists():
         shutil.rmtree(work.assembly)
-    root = plan.output.bundle
     number = next_number(root)
     state = State(
         identity=identity,
         number=number,
         first_segment=_next_segment(root),
-        spaces=tuple(
-            SpaceEntry(name=space.name, folder=_free_folder(root / SPACES, space.name, number))
-            for space in plan.spaces
-        ),
+        spaces=spaces(number),
         built_at=datetime.fromtimestamp(_built_at_s(), UTC).isoformat(),
     )
     atomic_write(work.state, encode_json(state))

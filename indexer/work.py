@@ -39,11 +39,6 @@ class WorkFolder(msgspec.Struct, frozen=True):
     root: Path
 
     @property
-    def lock(self) -> Path:
-        """Held by the one build that works here."""
-        return self.root / "lock"
-
-    @property
     def read(self) -> Path:
         """Parts as their source gave them."""
         return self.root / "read"

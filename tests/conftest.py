@@ -56,9 +56,11 @@ def twin_bundle(
     plan = write_plan(
         folder / "plan.toml",
         photos=tiny_photos,
-        model=tiny_model,
+        model={
+            "tiny": tiny_model,
+            "wide": make_tiny_model(folder / "wide", seed=2, dim=32),
+        },
         bundle=folder / "bundle",
-        further={"wide": make_tiny_model(folder / "wide", seed=2, dim=32)},
     )
     build(read_plan(plan), Silent())
     return folder / "bundle"

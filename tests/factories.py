@@ -176,14 +176,13 @@ def write_plan(
     path: Path,
     *,
     photos: Path,
-    model: Path,
+    model: Path | Mapping[str, Path],
     bundle: Path,
-    further: Mapping[str, Path] | None = None,
     **settings: str,
 ) -> Path:
     """Write a plan for `make_photos`; `settings` are further TOML sections by name.
 
-    The space of `model` is `tiny`; `further` are models of further spaces by name.
+    `model` is the encoder of the space `tiny`, or the encoders of several spaces by name.
     """
     sections = {
         "index": "exact_below = 100000",
@@ -196,7 +195,7 @@ def write_plan(
     spaces = "\n".join(
         f'[[spaces]]\nname = "{name}"\nencoder = "local-dir:{folder}"\n'
         'device = "cpu"\nbatch_size = 8\n'
-        for name, folder in {"tiny": model, **(further or {})}.items()
+        for name, folder in ({"tiny": model} if isinstance(model, Path) else model).items()
     )
     path.write_text(
         f"""

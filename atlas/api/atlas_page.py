@@ -17,7 +17,6 @@ from atlas.api.schemas import (
     SpaceSummary,
 )
 from atlas.bundle import Bundle, SpaceDescription
-from atlas.bundle.bundle import CURVE_FILE
 from atlas.bundle.manifest import read_struct
 from atlas.catalog import Catalog
 from atlas.species.table_rows import table_rows
@@ -88,6 +87,6 @@ def _space(bundle: Bundle, space: SpaceDescription, *, reads_text: bool) -> Spac
 
 def _curve(bundle: Bundle, space: str) -> dict[str, Any] | None:
     """The measured curve of a space; None where the bundle lists no such file."""
-    path = bundle.space_path(space, CURVE_FILE)
+    path = bundle.curve_path(space)
     listed = {bundle.root / entry.path for entry in bundle.manifest.files}
     return read_struct(path, dict) if path in listed else None

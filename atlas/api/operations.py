@@ -28,9 +28,14 @@ class HealthController(Controller):
         return Health()
 
     @get("/ready", operation_id="getReady", summary="The atlas is open", sync_to_thread=False)
-    def ready(self, serving: NamedDependency[Serving]) -> Health:
-        """The bundle is verified and open: the server listens only after that."""
-        return Health(bundle=serving.bundle_number)
+    def ready(
+        self, serving: NamedDependency[Serving], refused: NamedDependency[str | None]
+    ) -> Health:
+        """The bundle is verified and open: the server listens only after that.
+
+        `refused` names a newer state of the bundle that cannot be served, if there is one.
+        """
+        return Health(bundle=serving.bundle_number, refused=refused)
 
 
 class AtlasController(Controller):

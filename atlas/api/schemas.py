@@ -258,6 +258,7 @@ class SourceSummary(Schema, frozen=True, kw_only=True):
     rows_in: int
     rows_out: int
     rejects: dict[str, int]
+    removed: Annotated[int, Meta(description="of rows_out, those that were removed since")]
 
 
 class LicenceSummary(Schema, frozen=True, kw_only=True):
@@ -303,3 +304,7 @@ class Health(Schema, frozen=True, kw_only=True):
 
     status: Literal["ok"] = "ok"
     bundle: int | None = None
+    refused: Annotated[
+        str | None,
+        Meta(description="manifest of a newer state that cannot be served; the log says why"),
+    ] = None

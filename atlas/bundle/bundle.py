@@ -5,7 +5,7 @@ Immutable once open, so every thread may share it. Knows files and checksums, no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
@@ -83,11 +83,25 @@ class Bundle:
         self.spaces = spaces
 
     @classmethod
-    def open(cls, root: Path, verification: Verification = "full") -> Bundle:
-        """Open the live bundle below `root`; BundleError names the first file at fault."""
+    def open(
+        cls,
+        root: Path,
+        verification: Verification = "full",
+        *,
+        verified: Collection[FileEntry] = (),
+    ) -> Bundle:
+        """Open the live bundle below `root`; BundleError names the first file at fault.
+
+        Of the files in `verified`, whose checksums this program has compared already, only the
+        size is compared again: files of a bundle never change.
+        """
         manifest_path = read_current(root)
         manifest = read_manifest(manifest_path)
-        problems = check_files(root, manifest.files, verification)
+        known = frozenset(verified)
+        problems = [
+            *check_files(root, [e for e in manifest.files if e in known], "sizes"),
+            *check_files(root, [e for e in manifest.files if e not in known], verification),
+        ]
         if problems:
             raise problems[0]
         spaces = {entry.name: read_space(root, entry) for entry in manifest.spaces}
@@ -113,11 +127,16 @@ class Bundle:
         """The DuckDB file."""
         return self.root / self.manifest.catalog
 
-    def space_path(self, space: str, name: str) -> Path:
-        """Path of one file of a space; KeyError when there is no such space."""
+    @property
+    def living_rows(self) -> int:
+        """Rows that were not removed."""
+        return self.manifest.rows - sum(len(segment.tombstones) for segment in self.segments)
+
+    def curve_path(self, space: str) -> Path:
+        """Path of a space's measured recall; KeyError when there is no such space."""
         for entry in self.manifest.spaces:
             if entry.name == space:
-                return self.root / SPACES / entry.folder / name
+                return self.root / SPACES / entry.folder / entry.curve
         raise KeyError(space)
 
     def picture(self, row_id: int) -> tuple[bytes, str] | None:

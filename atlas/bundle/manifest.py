@@ -27,13 +27,20 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     sha256: str
 
 
-class SegmentEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One immutable shard: rows `first_row` to `first_row + rows - 1`."""
+class SegmentEntry(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """One immutable shard: rows `first_row` to `first_row + rows - 1`.
+
+    `tombstones` is the file of its removed rows: a removal writes a file of its own, so that the
+    manifests before it stay true.
+    """
 
     name: str
     first_row: int
     rows: int
     hosts_pictures: bool
+    tombstones: str = "tombstones.roar"
 
 
 class PromptTemplates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,15 +72,26 @@ class SpaceDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     factory: str | None = None
 
 
-class SpaceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A space and its folder below `spaces/` (a later build trains into a folder of its own)."""
+class SpaceEntry(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """A space and its folder below `spaces/` (a later build trains into a folder of its own).
+
+    `curve` is the file of its measured recall: rows that are added are measured into a new one.
+    """
 
     name: str
     folder: str
+    curve: str = "curve.json"
 
 
-class SourceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where rows came from, how to cite it, and its account: rows in = rows out + rejects."""
+class SourceEntry(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Where rows came from, how to cite it, and its account: rows in = rows out + rejects.
+
+    `removed` counts those of `rows_out` that were removed since.
+    """
 
     key: str
     kind: str
@@ -84,6 +102,7 @@ class SourceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     rows_in: int
     rows_out: int
     rejects: dict[str, int]
+    removed: int = 0
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

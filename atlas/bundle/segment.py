@@ -43,6 +43,16 @@ def list_numbers_name(space: str) -> str:
     return f"{space}.list_no"
 
 
+def read_tombstones(path: Path) -> BitMap:
+    """Positions of the removed rows of a segment; BundleError when the file cannot be read."""
+    try:
+        return BitMap.deserialize(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BundleError(path, "this file is missing") from error
+    except (ValueError, IndexError) as error:  # an empty file is an IndexError
+        raise BundleError(path, "this row set cannot be read") from error
+
+
 class Segment:
     """A shard: `rows` rows from `first_row`; position p of its files is row `first_row + p`."""
 
@@ -57,7 +67,7 @@ class Segment:
         self._folder = folder
         self._vectors = {space: self._map_vectors(space, dim) for space, dim in dims.items()}
         self._indexes = {space: self._open_index(space) for space in dims}
-        self.tombstones = self._read_tombstones()
+        self.tombstones = read_tombstones(folder / entry.tombstones)
         self._offsets, self._pictures = self._map_pictures(entry.hosts_pictures)
 
     def vectors(self, space: str) -> npt.NDArray[np.float16]:
@@ -114,15 +124,6 @@ class Segment:
         if index.ntotal != self.rows:
             raise BundleError(path, f"holds {index.ntotal} vectors where {self.rows} belong")
         return index
-
-    def _read_tombstones(self) -> BitMap:
-        path = self._folder / TOMBSTONES
-        try:
-            return BitMap.deserialize(path.read_bytes())
-        except FileNotFoundError as error:
-            raise BundleError(path, "this file is missing") from error
-        except (ValueError, IndexError) as error:  # an empty file is an IndexError
-            raise BundleError(path, "this row set cannot be read") from error
 
     def _map_pictures(self, hosts: bool) -> tuple[npt.NDArray[np.int64], mmap.mmap | None]:
         if not hosts:

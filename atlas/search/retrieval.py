@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from atlas.bundle.bundle import CURVE_FILE, Bundle
+from atlas.bundle.bundle import Bundle
 from atlas.bundle.manifest import read_struct
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
@@ -161,7 +161,7 @@ class Retrieval:
         self._held = HeldLists(_HELD_BYTES)
 
     def _curve_of(self, space: str) -> Curve | None:
-        path = self._bundle.space_path(space, CURVE_FILE)
+        path = self._bundle.curve_path(space)
         return read_struct(path, Curve) if path.exists() else None
 
     def search(self, question: Question) -> Page:

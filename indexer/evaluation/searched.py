@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from atlas.bundle.bundle import CURVE_FILE, Bundle
+from atlas.bundle.bundle import Bundle
 from atlas.bundle.flags import held_back_mask
 from atlas.bundle.manifest import read_struct
 from atlas.search.curve import Curve
@@ -95,7 +95,7 @@ def open_space(
         first, last = np.searchsorted(hidden, [segment.first_row, segment.first_row + segment.rows])
         inside = hidden[first:last] - segment.first_row
         selections.append(Selection.everything(segment.rows).without(inside))
-    path = bundle.space_path(space, CURVE_FILE)
+    path = bundle.curve_path(space)
     index = SpaceIndex(
         space,
         bundle.segments,

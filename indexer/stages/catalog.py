@@ -47,6 +47,8 @@ class CatalogInput(msgspec.Struct, frozen=True, kw_only=True):
 
     `rows` are the segments' row files in order, `finest` is the storage resolution of cells,
     `hosted_licences` are the codes of the photo licences whose pictures the bundle may hold.
+    `living` lists the rows that count, with the taxon ids and flags that hold now; without it
+    every row counts as it was written.
     """
 
     rows: tuple[Path, ...]
@@ -55,6 +57,7 @@ class CatalogInput(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[SourceRow, ...]
     hosted_licences: tuple[str, ...]
     finest: int
+    living: Path | None = None
 
 
 def write_catalog(
@@ -82,7 +85,15 @@ def _fill(
     connection: duckdb.DuckDBPyConnection, given: CatalogInput, progress: Callable[[int], None]
 ) -> None:
     listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in given.rows)
-    connection.execute(f"CREATE TEMP VIEW stored AS SELECT * FROM read_parquet([{listed}])")
+    stored = f"SELECT * FROM read_parquet([{listed}])"
+    if given.living is not None:
+        living = str(given.living).replace("'", "''")
+        stored = (
+            "SELECT written.* REPLACE (living.taxon_id AS taxon_id, living.flags AS flags) "
+            f"FROM read_parquet([{listed}]) AS written "
+            f"JOIN read_parquet('{living}') AS living USING (row_id)"
+        )
+    connection.execute(f"CREATE TEMP VIEW stored AS {stored}")
     _write_small_tables(connection, given.sources, given.hosted_licences)
     progress(1)
     _write_images(connection)

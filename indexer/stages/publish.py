@@ -19,12 +19,17 @@ from atlas.bundle.publish import describe_file, publish
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
-    """What a build has finished, as paths in its work folder."""
+    """What a build has finished, as paths in its work folder.
+
+    Segments and spaces by name; `files` are single ones, by their path in the bundle. `rejects` is
+    None where the bundle's own file still holds.
+    """
 
     segments: dict[str, Path]
     spaces: dict[str, Path]
     catalog: Path
-    rejects: Path
+    rejects: Path | None
+    files: dict[str, Path] = {}
 
 
 def move_into(source: Path, destination: Path) -> None:
@@ -53,27 +58,23 @@ def publish_bundle(
     manifest: Manifest,
     *,
     progress: Callable[[int], None],
+    kept: tuple[FileEntry, ...] = (),
 ) -> Manifest:
     """Move the finished files below `root` and make them live; returns the whole manifest.
 
-    `manifest` comes without files. `progress` is called with 1 for each file described.
+    `manifest` comes without files; `kept` are those that it shares with the bundle before it.
+    `progress` is called with 1 for each file described.
     """
-    places: list[Path] = []
-    for space in manifest.spaces:
-        destination = root / SPACES / space.folder
-        move_into(finished.spaces[space.name], destination)
-        places.append(destination)
-    for segment in manifest.segments:
-        destination = root / SEGMENTS / segment.name
-        move_into(finished.segments[segment.name], destination)
-        places.append(destination)
-    for source, name in (
-        (finished.catalog, manifest.catalog),
-        (finished.rejects, manifest.rejects),
-    ):
+    folders = {space.name: f"{SPACES}/{space.folder}" for space in manifest.spaces}
+    moves = {folders[name]: place for name, place in finished.spaces.items()}
+    moves |= {f"{SEGMENTS}/{name}": place for name, place in finished.segments.items()}
+    moves |= finished.files | {manifest.catalog: finished.catalog}
+    if finished.rejects is not None:
+        moves[manifest.rejects] = finished.rejects
+    for name, source in moves.items():
         move_into(source, root / name)
-        places.append(root / name)
-    entries: list[FileEntry] = []
+    places = [root / name for name in moves]
+    entries: list[FileEntry] = [*kept]
     for place in places:
         for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
             if path.is_file():

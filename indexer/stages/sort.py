@@ -105,8 +105,8 @@ def order_rows(
 ) -> Sorted:
     """Number the taxa, order the rows, and write order, taxa, names and duplicates."""
     with open_parts(parts, scratch) as connection:
-        tree = _number_taxa(connection, ranks)
-        _write_taxa(tree, taxa, names)
+        tree = number_taxa(connection, ranks)
+        write_taxa(tree, taxa, names)
         connection.execute(
             "CREATE TABLE ranked AS SELECT incoming.part, incoming.position, taxon_id, cell, "
             "observed_from, image_id::UUID AS image_id, row_number() OVER (PARTITION BY image_id "
@@ -119,8 +119,11 @@ def order_rows(
     return Sorted(rows=kept, duplicates=refused)
 
 
-def _number_taxa(connection: duckdb.DuckDBPyConnection, ranks: Sequence[str]) -> TaxonTree:
-    """Build the tree and the table `assigned` (lineage, scientific name -> taxon id)."""
+def number_taxa(connection: duckdb.DuckDBPyConnection, ranks: Sequence[str]) -> TaxonTree:
+    """Build the tree and the table `assigned` (lineage, scientific name -> taxon id).
+
+    Reads lineage, scientific_name and common_name of the connection's view `incoming`.
+    """
     found = connection.execute(
         "SELECT lineage, scientific_name, list(common_name ORDER BY uses DESC, common_name) FROM ("
         "  SELECT lineage, scientific_name, common_name, count(*) AS uses FROM incoming"
@@ -147,7 +150,8 @@ def _number_taxa(connection: duckdb.DuckDBPyConnection, ranks: Sequence[str]) ->
     return tree
 
 
-def _write_taxa(tree: TaxonTree, taxa: Path, names: Path) -> None:
+def write_taxa(tree: TaxonTree, taxa: Path, names: Path) -> None:
+    """Write every taxon to `taxa`, and every name to `names`."""
     count = len(tree.scientific_name)
     lineages: list[list[int]] = []
     for taxon_id in range(count):

@@ -21,7 +21,7 @@ Client = TestClient[Litestar]
 def test_health(client: Client) -> None:
     """Orchestrators ask both; ready names the bundle that is served."""
     assert client.get("/health/live").json()["status"] == "ok"
-    assert client.get("/health/ready").json() == {"status": "ok", "bundle": 1}
+    assert client.get("/health/ready").json() == {"status": "ok", "bundle": 1, "refused": None}
 
 
 def test_atlas_describes_itself(client: Client, atlas: Atlas, hits: list[object]) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from atlas.bundle.bundle import COARSE_FILE, SPACE_FILE, Bundle, check_files
+from atlas.bundle.bundle import CURVE_FILE, SPACE_FILE, Bundle, check_files
 from atlas.bundle.manifest import (
     CURRENT,
     FileEntry,
@@ -60,9 +60,7 @@ def test_rows_follow_each_other_through_the_segments(bundle: Bundle) -> None:
 def test_places_of_files(bundle: Bundle) -> None:
     """Would break: the server looks for the index or the catalog elsewhere."""
     assert bundle.catalog_path.is_file()
-    assert bundle.space_path(SPACE, COARSE_FILE) == bundle.root / "spaces" / SPACE / COARSE_FILE
-    with pytest.raises(KeyError):
-        bundle.space_path("nowhere", COARSE_FILE)
+    assert bundle.curve_path(SPACE) == bundle.root / "spaces" / SPACE / CURVE_FILE
     assert bundle.picture(12) is None
     for row in (-1, sum(SIZES)):
         with pytest.raises(IndexError):

@@ -173,9 +173,8 @@ def test_every_space_is_evaluated_and_a_lost_encoder_is_said(
     plan = write_plan(
         tmp_path / "plan.toml",
         photos=tiny_photos,
-        model=first,
+        model={"tiny": first, "second": second},
         bundle=tmp_path / "bundle",
-        further={"second": second},
     )
     build(read_plan(plan), Silent())
     queries = write_queries(tmp_path / "queries.csv", image_ids(tmp_path / "bundle"))

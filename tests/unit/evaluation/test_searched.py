@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atlas.bundle.bundle import CURVE_FILE
 from atlas.bundle.flags import Flag
 from atlas.bundle.manifest import encode_json
 from atlas.catalog import Catalog
@@ -93,7 +92,7 @@ def test_reach_is_the_curves_default(tmp_path: Path) -> None:
         queries="text", path="index", probes=5, fetch=120, recall=0.9, asked=9, default=True
     )
     curve = Curve(space=SPACE, k=10, rows=400, points=(point,))
-    bundle.space_path(SPACE, CURVE_FILE).write_bytes(encode_json(curve))
+    bundle.curve_path(SPACE).write_bytes(encode_json(curve))
     assert open_space(bundle, SPACE, none, exact=False).reach == Reach(5, 400)
 
 

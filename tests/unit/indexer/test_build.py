@@ -16,6 +16,7 @@ from atlas.bundle.bundle import Bundle
 from atlas.errors import BuildError, PlanError
 from indexer import assemble
 from indexer import build as building
+from indexer.alone import alone_in
 from indexer.work import WorkFolder
 from tests.e2e.test_kill_and_resume import catalog_rows, checksums, without_catalog
 from tests.factories import write_plan
@@ -188,7 +189,7 @@ def test_two_builds_do_not_share_a_work_folder(tmp_path: Path) -> None:
     plan = write_ready_plan(tmp_path, "garden")
     work = WorkFolder(tmp_path / "bundle.work")
     with (
-        building._alone_in(work),
+        alone_in(work.root),
         pytest.raises(BuildError, match=r"another build is at work in .*bundle\.work"),
     ):
         built(plan)

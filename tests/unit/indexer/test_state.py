@@ -8,7 +8,7 @@ import duckdb
 import msgspec
 import pytest
 
-from atlas.bundle.bundle import CURVE_FILE, Bundle
+from atlas.bundle.bundle import Bundle
 from atlas.errors import BuildError
 from indexer.account import Parts
 from indexer.parts import PartReport
@@ -126,5 +126,5 @@ def test_a_build_takes_nothing_of_one_that_was_stopped_while_publishing(
         ids = connection.execute("SELECT image_id::VARCHAR FROM image").fetchall()
     assert len(ids) == 390
     assert all(image_id.startswith("00000003-") for (image_id,) in ids)
-    curve = msgspec.json.decode(bundle.space_path("small", CURVE_FILE).read_bytes())
+    curve = msgspec.json.decode(bundle.curve_path("small").read_bytes())
     assert curve["rows"] == 390

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,6 +47,17 @@ lineages = st.tuples(*[st.sampled_from(["", "A", "B", "C"])] * 3)
 scientific = st.sampled_from(["", "A", "C", "D", "C c", "C c c", "D d", "C sp.", "D d (L., 1758)"])
 inputs = st.lists(st.builds(name, lineages, scientific), max_size=25)
 SHORT = ("family", "genus", "species")
+
+
+@given(inputs, inputs)
+@settings(deadline=None)
+def test_more_names_never_change_the_order(names: list[TaxonName], more: list[TaxonName]) -> None:
+    """Segments keep their rows in the order of an earlier tree; only the numbers may move."""
+    few = build_tree(names, SHORT).assignment
+    many = build_tree([*more, *names], SHORT).assignment[len(more) :]
+    for earlier, later in pairwise(np.argsort(few, kind="stable").tolist()):
+        assert (few[earlier] == few[later]) == (many[earlier] == many[later])
+        assert many[earlier] <= many[later]
 
 
 @given(inputs)

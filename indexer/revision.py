@@ -1,0 +1,345 @@
+"""The next state of a bundle that is there already: what add, remove and compact have in common.
+
+Segments never change, so a revision is a new manifest over old and new files. New files are made
+in a work folder that belongs to one identity, as in a build: a revision may be killed at any
+moment and started again, and until `CURRENT` is swapped the old state is live.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import duckdb
+import msgspec
+import numpy as np
+import pyarrow.parquet as pq
+from pyroaring import BitMap
+
+from atlas.bundle.bundle import COARSE_FILE, SEGMENTS, SPACES, read_space
+from atlas.bundle.files import atomic_write, remove_leftovers
+from atlas.bundle.manifest import (
+    FileEntry,
+    Manifest,
+    SegmentEntry,
+    SourceEntry,
+    SpaceDescription,
+    SpaceEntry,
+    encode_json,
+    read_struct,
+)
+from atlas.bundle.segment import ROWS, index_name, read_tombstones, vectors_name
+from atlas.errors import BuildError
+from atlas.search.curve import Curve
+from atlas.search.index import read_index
+from indexer.living import StoredRows, list_living
+from indexer.plan_sections import MeasureSection
+from indexer.progress import Watcher
+from indexer.stages.catalog import STEPS, CatalogInput, SourceRow, write_catalog
+from indexer.stages.encode import encode_rows
+from indexer.stages.measure import (
+    MeasuredSegment,
+    QuerySet,
+    image_queries,
+    measure_space,
+    settings_of,
+)
+from indexer.stages.publish import Finished, publish_bundle
+from indexer.state import State, begin_in, live_manifest
+from indexer.work import WorkFolder
+
+
+def require_live(root: Path) -> Manifest:
+    """The live manifest of the bundle to revise; BuildError where there is no bundle."""
+    base = live_manifest(root)
+    if base is None:
+        raise BuildError("start", f"there is no bundle in {root}: build one first")
+    return base
+
+
+def identity_after(base: Manifest, *what: object) -> str:
+    """SHA-256, in hex, of a revision: what is done, and the state that it is done to."""
+    said = msgspec.json.encode([base.number, base.identity, *what], order="sorted")
+    return hashlib.sha256(said).hexdigest()
+
+
+def work_folder(root: Path, name: str) -> WorkFolder:
+    """Where the revision called `name` makes its files: beside the bundle."""
+    return WorkFolder(root.with_name(f"{root.name}.work") / name)
+
+
+class Revision:
+    """A bundle's next state in the making; `publish` makes it live."""
+
+    def __init__(
+        self, root: Path, base: Manifest, work: WorkFolder, identity: str, watcher: Watcher
+    ) -> None:
+        """Begin the revision of `base` with this identity, or go on with it."""
+        work.root.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(work.root)
+        self.root = root
+        self.base = base
+        self.work = work
+        self.state: State = begin_in(root, work, identity, lambda _number: base.spaces)
+        self.spaces = {entry.name: read_space(root, entry) for entry in base.spaces}
+        self._watcher = watcher
+        self._files: dict[str, Path] = {}
+        self._curves: dict[str, str] = {}
+
+    # -- where things are: in the work folder, or already at their final name
+
+    def folder(self, segment: str) -> Path:
+        """A segment of the bundle, old or new."""
+        final = self.root / SEGMENTS / segment
+        return final if final.exists() else self.work.segment(segment)
+
+    def _file(self, final: str) -> Path:
+        """A new single file of the bundle; where it was moved already it is not made again."""
+        self._files[final] = self.work.assembly / "files" / final.replace("/", "-")
+        moved = self.root / final
+        return moved if moved.exists() else self._files[final]
+
+    def coarse(self, space: str) -> Path:
+        """The trained index of a space, shared by all its segments."""
+        folder = next(entry.folder for entry in self.base.spaces if entry.name == space)
+        return self.root / SPACES / folder / COARSE_FILE
+
+    # -- tombstones
+
+    def removed(self, segment: SegmentEntry) -> BitMap:
+        """The removed positions of a segment."""
+        name = f"{SEGMENTS}/{segment.name}/{segment.tombstones}"
+        new = self._files.get(name)
+        if new is not None and new.exists():
+            return read_tombstones(new)
+        return read_tombstones(self.folder(segment.name) / segment.tombstones)
+
+    def with_tombstones(self, segment: SegmentEntry, positions: BitMap) -> SegmentEntry:
+        """The segment with these positions removed, too, in a file of its own."""
+        name = f"tombstones-{self.state.number:06d}.roar"
+        path = self._file(f"{SEGMENTS}/{segment.name}/{name}")
+        if not path.exists():
+            atomic_write(path, (self.removed(segment) | positions).serialize())
+        return msgspec.structs.replace(segment, tombstones=name)
+
+    # -- what follows from the rows
+
+    def stored(self, segments: Sequence[SegmentEntry]) -> list[StoredRows]:
+        """The row files of segments, with what was removed of them."""
+        return [
+            StoredRows(self.folder(segment.name) / ROWS, segment.first_row, self.removed(segment))
+            for segment in segments
+        ]
+
+    @property
+    def living(self) -> Path:
+        """The rows that count."""
+        return self.work.assembly / "living.parquet"
+
+    def list_living(self, segments: Sequence[SegmentEntry]) -> int:
+        """List the rows that count and number their taxa; returns how many there are."""
+        if not self.living.exists():
+            with self._watcher.stage("rows", 1, "list") as advance:
+                list_living(
+                    self.stored(segments),
+                    self.base.ranks,
+                    scratch=self.work.scratch,
+                    living=self.living,
+                    taxa=self.work.taxa,
+                    names=self.work.taxon_names,
+                )
+                advance(1)
+        return int(pq.read_metadata(self.living).num_rows)
+
+    def write_catalog(
+        self,
+        segments: Sequence[SegmentEntry],
+        sources: Sequence[SourceEntry],
+        *,
+        hosted: Sequence[str] = (),
+        living: Path | None = None,
+    ) -> None:
+        """Write the catalog of these segments; `hosted` are further licences of kept pictures."""
+        path = self.root / self.state.catalog_name
+        with self._watcher.stage("catalog", STEPS, "steps") as advance:
+            given = CatalogInput(
+                rows=tuple(self.folder(segment.name) / ROWS for segment in segments),
+                taxa=self.work.taxa,
+                names=self.work.taxon_names,
+                sources=tuple(
+                    SourceRow(**{name: getattr(s, name) for name in SourceRow.__struct_fields__})
+                    for s in sources
+                ),
+                hosted_licences=(*_hosted(self.root / self.base.catalog), *hosted),
+                finest=self.base.cell_resolution,
+                living=living,
+            )
+            catalog = path if path.exists() else self.work.catalog
+            write_catalog(given, catalog, self.work.scratch, advance)
+
+    # -- vectors
+
+    def encode(self, segments: Sequence[SegmentEntry]) -> None:
+        """Put new segments into the inverted lists of every space that has a trained index."""
+        for space in self.spaces.values():
+            if space.factory is None:
+                continue
+            rows = sum(segment.rows for segment in segments)
+            with self._watcher.stage("encode", rows, "rows") as advance:
+                for segment in segments:
+                    folder, trained = self.folder(segment.name), self.coarse(space.name)
+                    encode_rows(folder, space.name, segment.rows, space.dim, trained)
+                    advance(segment.rows)
+
+    def measure(
+        self,
+        segments: Sequence[SegmentEntry],
+        captions: Mapping[str, QuerySet],
+        settings: MeasureSection,
+        seed: int,
+    ) -> None:
+        """Measure every space over all its vectors; BuildError where recall is too low.
+
+        `captions` are text-like queries by space, where its encoder is at hand.
+        """
+        for entry in self.base.spaces:
+            name = f"curve-{self.state.number:06d}.json"
+            path = self._file(f"{SPACES}/{entry.folder}/{name}")
+            self._curves[entry.name] = name
+            if not path.exists():
+                space = self.spaces[entry.name]
+                curve = self._curve(segments, space, captions.get(space.name), settings, seed)
+                atomic_write(path, encode_json(curve))
+            for point in read_struct(path, Curve).served():
+                said = (
+                    f"recall@{settings.k} of {point.queries} queries in space {entry.name} is "
+                    f"{point.recall:.4f}"
+                )
+                self._watcher.note(f"{said} ({point.path}, {point.asked} asked)")
+                if point.recall < settings.recall_target:
+                    raise BuildError("measure", f"{said}, below {settings.recall_target}")
+
+    def _curve(
+        self,
+        segments: Sequence[SegmentEntry],
+        space: SpaceDescription,
+        captions: QuerySet | None,
+        settings: MeasureSection,
+        seed: int,
+    ) -> Curve:
+        measured = []
+        for segment in segments:
+            folder = self.folder(segment.name)
+            index = folder / index_name(space.name)
+            vectors = np.memmap(
+                folder / vectors_name(space.name),
+                np.float16,
+                mode="r",
+                shape=(segment.rows, space.dim),
+            )
+            measured.append(
+                MeasuredSegment(
+                    segment.first_row, vectors, read_index(index) if index.exists() else None
+                )
+            )
+        sets = [image_queries(measured, settings.queries, seed)]
+        if captions is not None:
+            sets.append(captions)
+        total = len(settings_of(measured)) * len(sets)
+        with self._watcher.stage("measure", total, "settings") as advance:
+            return measure_space(
+                space.name, measured, sets, k=settings.k, seed=seed, progress=advance
+            )
+
+    # -- the end
+
+    def publish(
+        self,
+        segments: Sequence[SegmentEntry],
+        sources: Sequence[SourceEntry],
+        *,
+        identity: str,
+        rejects: Path | None = None,
+    ) -> Manifest:
+        """Make the new state live and return its manifest; `rejects` where there are new ones."""
+        old = {segment.name for segment in self.base.segments}
+        spaces = tuple(
+            SpaceEntry(
+                name=entry.name,
+                folder=entry.folder,
+                curve=self._curves.get(entry.name, entry.curve),
+            )
+            for entry in self.base.spaces
+        )
+        manifest = msgspec.structs.replace(
+            self.base,
+            number=self.state.number,
+            built_at=self.state.built_at,
+            identity=identity,
+            rows=sum(segment.rows for segment in segments),
+            catalog=self.state.catalog_name,
+            rejects=self.base.rejects if rejects is None else self.state.rejects_name,
+            segments=tuple(segments),
+            spaces=spaces,
+            sources=tuple(sources),
+            files=(),
+        )
+        finished = Finished(
+            segments={s.name: self.work.segment(s.name) for s in segments if s.name not in old},
+            spaces={},
+            catalog=self.work.catalog,
+            rejects=rejects,
+            files=self._files,
+        )
+        with self._watcher.stage("publish", 0, "files") as advance:
+            complete = publish_bundle(
+                self.root,
+                finished,
+                manifest,
+                progress=advance,
+                kept=_kept(self.base, manifest),
+            )
+        self.discard()
+        return complete
+
+    def discard(self) -> None:
+        """Remove the work folder; the bundle stays as it is."""
+        shutil.rmtree(self.work.root)
+        with suppress(OSError):  # other work may lie beside it
+            self.work.root.parent.rmdir()
+
+
+def _hosted(catalog: Path) -> list[str]:
+    """Codes of the licences under which the bundle may hold pictures."""
+    with duckdb.connect(str(catalog), read_only=True) as connection:
+        found = connection.execute("SELECT code FROM licence WHERE hosting ORDER BY code")
+        return [code for (code,) in found.fetchall()]
+
+
+def _kept(base: Manifest, manifest: Manifest) -> tuple[FileEntry, ...]:
+    """The files of `base` that the next manifest names, too."""
+    tombstones = {
+        segment.name: f"{SEGMENTS}/{segment.name}/{segment.tombstones}"
+        for segment in manifest.segments
+    }
+    before = {
+        segment.name: f"{SEGMENTS}/{segment.name}/{segment.tombstones}" for segment in base.segments
+    }
+    gone = {base.catalog}
+    gone |= {path for name, path in before.items() if path != tombstones.get(name)}
+    gone |= {
+        f"{SPACES}/{old.folder}/{old.curve}"
+        for old, new in zip(base.spaces, manifest.spaces, strict=True)
+        if old.curve != new.curve
+    }
+    if base.rejects != manifest.rejects:
+        gone.add(base.rejects)
+    dropped = tuple(f"{SEGMENTS}/{name}/" for name in before if name not in tombstones)
+    return tuple(
+        entry
+        for entry in base.files
+        if entry.path not in gone and not (dropped and entry.path.startswith(dropped))
+    )
