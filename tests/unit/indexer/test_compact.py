@@ -20,7 +20,7 @@ from indexer.build import build
 from indexer.commands import indexer
 from indexer.plan import read_plan
 from indexer.progress import Silent
-from indexer.stages.measure import Curve, measure_space
+from indexer.stages.measure import measure_space
 from tests.factories import make_photos, write_plan
 
 REMOVED = ("urn:first:2", "urn:first:9", "urn:second:4")
