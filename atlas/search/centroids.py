@@ -115,8 +115,9 @@ def _moved(vectors: npt.NDArray[np.floating], chosen: Numbers, centroids: Matrix
 
 
 def _unit(vectors: Matrix) -> Matrix:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Matrix = vectors / np.where(norms > 0, norms, np.float32(1))
+    norms: Matrix = np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32)
+    norms[norms == 0] = 1
+    unit: Matrix = vectors / norms
     return unit
 
 

@@ -18,7 +18,7 @@ from benchmarks.lineages import RANKS
 from benchmarks.worlds import LICENCES, SOURCES
 from indexer.darwin_core import with_cells
 from indexer.plan_sections import EmbeddingsSection
-from indexer.records import RejectReason, records_table, rejects_table, schema_with_vectors
+from indexer.records import RECORD_SCHEMA, RejectReason, rejects_table
 from indexer.sources import ReadPart, SourcePart
 from indexer.sources.source import part_name
 
@@ -68,7 +68,8 @@ class WorldSource:
         """One part's records; nothing is refused."""
         rows = self._rows[part.first_row : part.first_row + part.rows]
         records = with_cells(self._records(rows), self._resolution)
-        return ReadPart(records, rejects_table([]), len(rows))
+        vectors = np.asarray(self._data.vectors[rows])
+        return ReadPart(records, rejects_table([]), len(rows), {SPACE: vectors})
 
     def _records(self, rows: npt.NDArray[np.int64]) -> pa.Table:
         data, count = self._data, len(rows)
@@ -85,7 +86,6 @@ class WorldSource:
         ids = [hexadecimal[at : at + 32] for at in range(0, 32 * count, 32)]
         day = pa.array(columns["day"].astype(np.int32), pa.int32()).cast(pa.date32())
         codes = pa.array([code for code, _ in LICENCES]).take(pa.array(columns["licence"]))
-        vectors = pa.array(np.asarray(data.vectors[rows]).ravel(), pa.float16())
         given = {
             "image_id": pa.array(
                 [f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}" for h in ids]
@@ -109,16 +109,13 @@ class WorldSource:
             "flags": pa.array(np.zeros(count, np.int32)),
             "source_key": pa.array([self._settings.key] * count),
             "row": pa.array(rows + 1),
-            "embedding": pa.FixedSizeListArray.from_arrays(vectors, data.dim),
         }
-        schema = schema_with_vectors(data.dim)
-        nothing = records_table([], schema)
         return pa.table(
             [
                 given[field.name] if field.name in given else pa.nulls(count, field.type)
-                for field in nothing.schema
+                for field in RECORD_SCHEMA
             ],
-            schema=schema,
+            schema=RECORD_SCHEMA,
         )
 
     def picture(self, media_ref: str) -> bytes:
