@@ -29,8 +29,10 @@ from indexer.stages.read import read_part
 from indexer.state import begin, identity_of, live_manifest
 from indexer.work import WorkFolder
 
-# Rows below which another worker process costs more than it saves.
-_ROWS_PER_WORKER = 32_768
+# Rows for which one more worker process is worth its start, nine seconds of processor time (it
+# imports torch): a row takes 50 microseconds to read, and 10 to take over with a ready vector.
+_ROWS_PER_READER = 200_000
+_ROWS_PER_TAKER = 1_000_000
 
 
 class Built(NamedTuple):
@@ -118,7 +120,7 @@ def _read(
         for piece in pieces
     ]
     rows = sum(piece.part.rows for piece in pieces)
-    workers = _workers(plan, pieces)
+    workers = _workers(plan, pieces, _ROWS_PER_READER)
     reports: dict[str, PartReport] = {}
     with watcher.stage("read", rows, "rows") as advance:
         for report in run_parts(_read_job, jobs, workers):
@@ -191,7 +193,7 @@ def _embed(
     pictures = [piece for piece in pieces if not _ready_space(piece.source)]
     reports: dict[str, PartReport] = {}
     with watcher.stage("embed", rows, "images") as advance:
-        workers = _workers(plan, ready)
+        workers = _workers(plan, ready, _ROWS_PER_TAKER)
         for report in run_parts(embed_part, (job_of(piece) for piece in ready), workers):
             reports[report.part] = report
             advance(report.rows_in)
@@ -206,7 +208,7 @@ def _ready_space(source: Source) -> str | None:
     return settings.space if isinstance(settings, EmbeddingsSection) else None
 
 
-def _workers(plan: Plan, pieces: list[Piece]) -> int:
-    """Worker processes worth starting, which takes seconds: few rows are done sooner without."""
-    worth = sum(piece.part.rows for piece in pieces) // _ROWS_PER_WORKER
+def _workers(plan: Plan, pieces: list[Piece], rows_each: int) -> int:
+    """Worker processes worth starting: few rows are done sooner in this one."""
+    worth = sum(piece.part.rows for piece in pieces) // rows_each
     return max(1, min(worker_count(plan.workers.count), len(pieces), worth))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import faiss
@@ -125,12 +127,29 @@ def train(sample: npt.NDArray[np.floating], factory: str, *, seed: int = 0) -> f
     few = np.random.default_rng(seed).choice(rows, min(rows, _LEAST_TRAINING_ROWS), replace=False)
     for transform in _transforms(index):
         if not transform.is_trained:
-            transform.train(np.ascontiguousarray(sample[np.sort(few)], np.float32))
+            with _one_thread():
+                transform.train(np.ascontiguousarray(sample[np.sort(few)], np.float32))
         sample = _transformed(transform, sample)
     ivf.quantizer.add(find_centroids(sample, lists, seed))
-    ivf.train(np.ascontiguousarray(sample[np.sort(few)], np.float32))
+    with _one_thread():
+        ivf.train(np.ascontiguousarray(sample[np.sort(few)], np.float32))
     index.is_trained = True
     return index
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Train codebooks on one thread: they meet at a barrier forty thousand times.
+
+    On a machine that does other work too, each barrier waits for a thread that is not running, and
+    seconds become ten minutes.
+    """
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
 
 
 def _has_plain_lists(ivf: faiss.IndexIVF) -> bool:

@@ -18,7 +18,7 @@ from benchmarks.lineages import RANKS
 from benchmarks.worlds import LICENCES, SOURCES
 from indexer.darwin_core import with_cells
 from indexer.plan_sections import EmbeddingsSection
-from indexer.records import RejectReason, records_table, rejects_table
+from indexer.records import RECORD_SCHEMA, RejectReason, rejects_table
 from indexer.sources import ReadPart, SourcePart
 from indexer.sources.source import part_name
 
@@ -110,13 +110,12 @@ class WorldSource:
             "source_key": pa.array([self._settings.key] * count),
             "row": pa.array(rows + 1),
         }
-        schema = records_table([]).schema
         return pa.table(
             [
                 given[field.name] if field.name in given else pa.nulls(count, field.type)
-                for field in schema
+                for field in RECORD_SCHEMA
             ],
-            schema=schema,
+            schema=RECORD_SCHEMA,
         )
 
     def picture(self, media_ref: str) -> bytes:
