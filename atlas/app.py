@@ -137,7 +137,13 @@ def open_atlas(
         catalog=catalog,
         spaces=spaces,
         questions=Questions(
-            Retrieval(bundle, catalog, settings.search),
+            Retrieval(
+                bundle,
+                catalog,
+                settings.search,
+                fusion=settings.fusion,
+                diversity=settings.diversity,
+            ),
             catalog,
             spaces,
             searches=searches,
@@ -200,7 +206,7 @@ def open_spaces(
     readers = {space.name: _open_space(space, settings, load) for space in bundle.spaces.values()}
     if not readers:
         raise BundleError(bundle.root, "this bundle holds no space to search in")
-    return Spaces(readers)
+    return Spaces(readers, max_pixels=settings.pictures.max_pixels)
 
 
 def _spec(space: SpaceDescription, settings: Settings) -> str:
@@ -213,12 +219,11 @@ def _open_space(
     settings: Settings,
     load: Callable[[EncoderChoice, str | None], Encoder],
 ) -> SpaceReader:
-    max_pixels = settings.pictures.max_pixels
     logger = structlog.stdlib.get_logger("atlas.start")
     spec = _spec(space, settings)
     if not spec:
         missing = "its vectors came without an encoder; ask by image_id or vector"
-        return SpaceReader(space, None, missing=missing, max_pixels=max_pixels)
+        return SpaceReader(space, None, missing=missing)
     try:
         encoder = load(_choice(spec, space, settings.spaces), space.fingerprint)
     except EncoderError as error:
@@ -231,11 +236,11 @@ def _open_space(
             ) from error
         logger.warning("space without encoder", space=space.name, problem=error.problem)
         missing = f"its encoder {spec} is not on this server; ask by image_id or vector"
-        return SpaceReader(space, None, missing=missing, max_pixels=max_pixels)
+        return SpaceReader(space, None, missing=missing)
     _check_encoder(space, spec, encoder)
     if space.fingerprint is None:
         logger.warning("weights not compared: the space states none", space=space.name)
-    return SpaceReader(space, encoder, max_pixels=max_pixels)
+    return SpaceReader(space, encoder)
 
 
 def _choice(spec: str, space: SpaceDescription, settings: SpacesSettings) -> EncoderChoice:
@@ -377,6 +382,6 @@ def _count_batch(collected: Metrics, space: str, report: BatchReport) -> None:
 
 
 def _count_search(collected: Metrics, measured: Measured) -> None:
-    if measured.encode_s is not None:
-        collected.encoded(measured.space, measured.kind, measured.encode_s)
+    for space, seconds in measured.encode_s.items():
+        collected.encoded(space, measured.kind, seconds)
     collected.searched(measured.path, measured.rows_scored)

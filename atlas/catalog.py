@@ -251,6 +251,14 @@ class Catalog:
         image_id: uuid.UUID = found[0]["image_id"]
         return image_id
 
+    def image_ids(self, row_ids: Sequence[int]) -> dict[int, uuid.UUID]:
+        """Image ids by row id; rows that do not exist are not in the answer."""
+        if not row_ids:
+            return {}
+        listed = ", ".join(map(str, row_ids))
+        found = self._records(f"SELECT row_id, image_id FROM image WHERE row_id IN ({listed})")
+        return {record["row_id"]: record["image_id"] for record in found}
+
     def taxon(self, taxon_id: int) -> Taxon:
         """One taxon with its lineage and counts; NotFound when there is none by this id."""
         found = self._records("SELECT * FROM taxon WHERE taxon_id = ?", [taxon_id])

@@ -15,6 +15,8 @@ import msgspec
 from msgspec import Meta
 
 from atlas.errors import AtlasError
+from atlas.search.diversity import DiversitySettings
+from atlas.search.fusion import FusionSettings
 from atlas.search.planner import SearchSettings
 
 ENVIRONMENT_PREFIX = "ATLAS_"
@@ -150,6 +152,8 @@ class Settings(_Section, frozen=True, kw_only=True):
     batching: BatchingSettings = BatchingSettings()
     queue: QueueSettings = QueueSettings()
     search: SearchSettings = SearchSettings()
+    fusion: FusionSettings = FusionSettings()
+    diversity: DiversitySettings = DiversitySettings()
     pictures: PicturesSettings = PicturesSettings()
     maps: MapsSettings = MapsSettings()
 

@@ -1,4 +1,4 @@
-"""Command line of the illustrated atlas: sheet, train, evaluate, make."""
+"""Command line of the illustrated atlas: sheet, train, evaluate, make, queries."""
 
 from __future__ import annotations
 
@@ -127,6 +127,28 @@ def make(out: Path, records: int, seed: int, side_px: int) -> None:
             raise click.UsageError(str(error)) from error
     listed = ", ".join(f"{count} {fate}" for fate, count in counts.items())
     click.echo(f"{out}: {records} rows to be {listed}")
+
+
+@main.command()
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--each", default=20, show_default=True, help="Queries of each of four categories.")
+@click.option("--records", default=5000, show_default=True, help="As the atlas was made with.")
+@click.option("--atlas-seed", default=7, show_default=True, help="As the atlas was made with.")
+@click.option("--source-key", default="illustrated", show_default=True, help="As in its plan.")
+@click.option("--seed", default=1, show_default=True)
+def queries(
+    output: Path, each: int, records: int, atlas_seed: int, source_key: str, seed: int
+) -> None:
+    """Write questions with all right answers of the demo atlas, for `indexer evaluate`."""
+    from illustrated.queries import atlas_queries, write_queries
+
+    try:
+        made = atlas_queries(records, atlas_seed, source_key, each, seed)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    write_queries(output, made)
+    relevant = sum(len(query.image_ids) for query in made)
+    click.echo(f"{output}: {len(made)} queries, {relevant} right answers")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from atlas.bundle.manifest import (
 )
 from atlas.bundle.segment import ROWS, index_name, vectors_name
 from atlas.errors import BuildError
+from atlas.search.curve import Curve
 from atlas.search.encoder import OpenClipEncoder
 from atlas.search.index import factory_for, read_index
 from indexer.account import Parts, account_of, check_rejects, write_rejects
@@ -39,7 +40,6 @@ from indexer.sources import Source
 from indexer.stages.catalog import STEPS, CatalogInput, SourceRow, write_catalog
 from indexer.stages.encode import encode_rows
 from indexer.stages.measure import (
-    Curve,
     MeasuredSegment,
     QuerySet,
     image_queries,
@@ -297,7 +297,14 @@ class Assembly:
             )
         total = len(settings_of(segments)) * len(sets)
         with self._watcher.stage("measure", total, "settings") as advance:
-            return measure_space(space, segments, sets, k=settings.k, progress=advance)
+            return measure_space(
+                space,
+                segments,
+                sets,
+                k=settings.k,
+                seed=self._plan.index.seed,
+                progress=advance,
+            )
 
     def _publish(self, sources: tuple[SourceEntry, ...]) -> Manifest:
         state, plan = self._state, self._plan

@@ -313,3 +313,73 @@ def remove(
     )
     if refused:
         sys.exit(1)
+
+
+@indexer.command()
+@BUNDLE
+@click.argument(
+    "queries", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="QUERIES.csv"
+)
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="How QUERIES.csv is written (docs/evaluation.md); configs/inquire.toml for INQUIRE.",
+)
+@click.option("--space", "spaces", multiple=True, help="Only this space; may be given again.")
+@click.option("--exact/--index", help="Score every row; default: as the server searches.")
+@click.option("--with-held-back", is_flag=True, help="Search held back records (duplicates) too.")
+@click.option(
+    "--k",
+    "depths",
+    type=click.IntRange(1, 200),
+    multiple=True,
+    default=(50,),
+    show_default=True,
+    help="Hits that count; may be given again.",
+)
+@click.option("--resamples", type=click.IntRange(1), default=10_000, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Seed of the resamples.")
+@click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE"
+)
+@click.option(
+    "--per-query",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.csv",
+    help="Write the scores of every query.",
+)
+@reporting
+def evaluate(
+    bundle: Path,
+    queries: Path,
+    config: Path | None,
+    *,
+    depths: tuple[int, ...],
+    json_file: Path | None,
+    per_query: Path | None,
+    **options: Any,  # noqa: ANN401 - what click makes of the options of `Options`
+) -> None:
+    """Ask BUNDLE the queries of QUERIES.csv and score its answers as the INQUIRE benchmark does.
+
+    Prints AP, nDCG, MRR and recall of every space, over all queries and by category, and everything
+    that is left out of them. docs/evaluation.md has the definitions and the formats.
+    """
+    from atlas.bundle.files import atomic_write
+    from atlas.bundle.manifest import encode_json
+    from indexer.evaluation.evaluate import Options, evaluate_bundle
+    from indexer.evaluation.report import sentences, tables, write_queries
+    from indexer.evaluation.settings import QuerySetSettings, read_settings
+    from indexer.progress import Terminal
+
+    settings = QuerySetSettings() if config is None else read_settings(config)
+    chosen = Options(depths=tuple(sorted(set(depths))), **options)
+    result, scored = evaluate_bundle(bundle, queries, settings, chosen, Terminal())
+    if json_file is not None:
+        atomic_write(json_file, encode_json(result))
+    if per_query is not None:
+        write_queries(per_query, scored, result.columns)
+    console = Console()
+    for line in sentences(result):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    for table in tables(result):
+        console.print(table)

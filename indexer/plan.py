@@ -130,8 +130,8 @@ def read_plan(path: Path) -> Plan:
     """
     # Not `resolve`: a linked plan speaks of the folder that the link lies in.
     path = path.absolute()
-    text = _read_text(path)
-    values = _parse_toml(path, text)
+    text = read_text(path)
+    values = parse_toml(path, text)
     if "path" in values:
         raise PlanError(path, "unknown section 'path'", line_of(text, "$", "path"))
     try:
@@ -139,12 +139,13 @@ def read_plan(path: Path) -> Plan:
             {**values, "path": path}, Plan, dec_hook=lambda kind, value: _path(kind, value, path)
         )
     except msgspec.ValidationError as error:
-        raise _plan_error(path, text, str(error)) from error
+        raise plan_error(path, text, str(error)) from error
     spaces = tuple(_with_local_encoder(space, path.parent) for space in plan.spaces)
     return msgspec.structs.replace(plan, spaces=spaces)
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a settings file; PlanError where it is not there or not UTF-8."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -153,7 +154,8 @@ def _read_text(path: Path) -> str:
         raise PlanError(path, f"cannot be read: {error.strerror}") from error
 
 
-def _parse_toml(path: Path, text: str) -> dict[str, Any]:
+def parse_toml(path: Path, text: str) -> dict[str, Any]:
+    """The values of TOML text; PlanError names the line at fault."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -182,7 +184,7 @@ def _with_local_encoder(space: SpaceSection, folder: Path) -> SpaceSection:
     return msgspec.structs.replace(space, encoder=f"{LOCAL_ENCODER}{place}")
 
 
-def _plan_error(path: Path, text: str, message: str) -> PlanError:
+def plan_error(path: Path, text: str, message: str) -> PlanError:
     """Give a msgspec error, which names a place such as `$.sources[0].key`, its line."""
     match = _WHERE.match(message)
     problem, where = (match["problem"], match["where"] or "$") if match else (message, "$")

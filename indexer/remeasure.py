@@ -9,12 +9,12 @@ import pyarrow as pa
 
 from atlas.bundle.bundle import Bundle
 from atlas.bundle.manifest import SpaceDescription
-from atlas.errors import EncoderError
-from atlas.search.encoder import EncoderChoice, load_encoder
+from atlas.errors import EncoderError, SpaceUnavailable
+from atlas.search.curve import Curve
 from indexer.captions import caption_queries
 from indexer.progress import Watcher
+from indexer.space_encoder import encoder_of
 from indexer.stages.measure import (
-    Curve,
     MeasuredSegment,
     QuerySet,
     image_queries,
@@ -46,7 +46,9 @@ def measure_bundle(
             sets.append(captions)
         total = len(settings_of(segments)) * len(sets)
         with watcher.stage("measure", total, "settings") as advance:
-            curves.append(measure_space(space.name, segments, sets, k=k, progress=advance))
+            curves.append(
+                measure_space(space.name, segments, sets, k=k, seed=seed, progress=advance)
+            )
     return tuple(curves)
 
 
@@ -62,15 +64,9 @@ def captions_of(
     space: SpaceDescription, names: pa.Table, count: int, seed: int, watcher: Watcher
 ) -> QuerySet | None:
     """Captions of the taxa in `names`, in the space; None where its encoder is not at hand."""
-    if not space.encoder:
-        watcher.note(f"space {space.name} has no encoder: text-like queries are not measured")
-        return None
     try:
-        encoder = load_encoder(EncoderChoice(spec=space.encoder, pretrained=space.pretrained))
-    except EncoderError as error:
+        encoder = encoder_of(space)
+    except (EncoderError, SpaceUnavailable) as error:
         watcher.note(f"text-like queries are not measured: {error}")
-        return None
-    if space.fingerprint is not None and encoder.fingerprint != space.fingerprint:
-        watcher.note(f"text-like queries are not measured: {space.encoder} has other weights")
         return None
     return caption_queries(names, space.prompts, encoder, count, seed)

@@ -33,6 +33,7 @@ from atlas.bundle.manifest import (
 )
 from atlas.bundle.segment import ROWS, index_name, read_tombstones, vectors_name
 from atlas.errors import BuildError
+from atlas.search.curve import Curve
 from atlas.search.index import read_index
 from indexer.living import StoredRows, list_living
 from indexer.plan_sections import MeasureSection
@@ -40,7 +41,6 @@ from indexer.progress import Watcher
 from indexer.stages.catalog import STEPS, CatalogInput, SourceRow, write_catalog
 from indexer.stages.encode import encode_rows
 from indexer.stages.measure import (
-    Curve,
     MeasuredSegment,
     QuerySet,
     image_queries,
@@ -250,7 +250,9 @@ class Revision:
             sets.append(captions)
         total = len(settings_of(measured)) * len(sets)
         with self._watcher.stage("measure", total, "settings") as advance:
-            return measure_space(space.name, measured, sets, k=settings.k, progress=advance)
+            return measure_space(
+                space.name, measured, sets, k=settings.k, seed=seed, progress=advance
+            )
 
     # -- the end
 

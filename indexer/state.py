@@ -122,8 +122,15 @@ def _next_segment(root: Path) -> int:
 
 
 def _free_folder(spaces: Path, name: str, number: int) -> str:
-    """The space's name, or with the number where an earlier bundle's space has that folder."""
-    return f"{name}-{number:06d}" if (spaces / name).exists() else name
+    """The space's name, or with a number from this one up where that folder is taken.
+
+    By an earlier bundle, or by a build that was stopped after it had moved its spaces.
+    """
+    folder = name
+    while (spaces / folder).exists():
+        folder = f"{name}-{number:06d}"
+        number += 1
+    return folder
 
 
 def _built_at_s() -> int:

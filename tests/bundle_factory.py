@@ -23,9 +23,10 @@ from atlas.bundle.manifest import (
 from atlas.bundle.publish import describe_file, publish
 from atlas.bundle.segment import TOMBSTONES, index_name, list_numbers_name, vectors_name
 from atlas.search.index import encode_segment, train, write_index
-from tests.catalog_factory import FINEST, ImageCase, write_catalog
+from tests.catalog_factory import FINEST, TAXA, ImageCase, TaxonCase, write_catalog
 
 SPACE = "small"
+FURTHER = "further"
 
 
 def random_vectors(rows: int, dim: int, seed: int) -> npt.NDArray[np.float16]:
@@ -43,21 +44,26 @@ def write_bundle(
     images: Sequence[ImageCase] | None = None,
     removed: Sequence[int] = (),
     factories: Sequence[str | None] | None = None,
+    further: Sequence[npt.NDArray[np.float16]] | None = None,
+    taxa: Sequence[TaxonCase] = TAXA,
     number: int = 1,
 ) -> Bundle:
     """Write and open a bundle with one segment for each array of `vectors`.
 
     `images` has one record a row of all segments together; `removed` are row ids with a tombstone;
-    `factories` gives each segment an index of that kind, None leaves it without.
+    `factories` gives each segment an index of that kind, None leaves it without. `further` are the
+    vectors of a second space, `FURTHER`.
     """
     total = sum(len(part) for part in vectors)
-    dim = vectors[0].shape[1]
+    spaces = {SPACE: vectors} | ({} if further is None else {FURTHER: further})
     files, entries, first_row = [], [], 0
     for i, part in enumerate(vectors):
         folder = root / "segments" / f"{i:04d}"
         folder.mkdir(parents=True)
         inside = [row - first_row for row in removed if 0 <= row - first_row < len(part)]
-        _write_segment(folder, part, inside, None if factories is None else factories[i])
+        (folder / TOMBSTONES).write_bytes(BitMap(inside).serialize())
+        for space, parts in spaces.items():
+            _write_vectors(folder, space, parts[i], None if factories is None else factories[i])
         files += sorted(folder.iterdir())
         entries.append(
             SegmentEntry(
@@ -65,13 +71,16 @@ def write_bundle(
             )
         )
         first_row += len(part)
-    space = root / "spaces" / SPACE / SPACE_FILE
-    space.parent.mkdir(parents=True)
-    space.write_bytes(encode_json(SpaceDescription(name=SPACE, encoder="", dim=dim)))
+    for space, parts in spaces.items():
+        file = root / "spaces" / space / SPACE_FILE
+        file.parent.mkdir(parents=True)
+        dim = parts[0].shape[1]
+        file.write_bytes(encode_json(SpaceDescription(name=space, encoder="", dim=dim)))
+        files.append(file)
     catalog = write_catalog(
-        root / "catalog.duckdb", [ImageCase()] * total if images is None else images
+        root / "catalog.duckdb", [ImageCase()] * total if images is None else images, taxa
     )
-    files += [space, catalog]
+    files.append(catalog)
     publish(
         root,
         Manifest(
@@ -88,7 +97,7 @@ def write_bundle(
             catalog=catalog.name,
             rejects="",
             segments=tuple(entries),
-            spaces=(SpaceEntry(name=SPACE, folder=SPACE),),
+            spaces=tuple(SpaceEntry(name=space, folder=space) for space in spaces),
             sources=(),
             files=tuple(describe_file(root, file) for file in files),
         ),
@@ -96,12 +105,11 @@ def write_bundle(
     return Bundle.open(root)
 
 
-def _write_segment(
-    folder: Path, vectors: npt.NDArray[np.float16], removed: Sequence[int], factory: str | None
+def _write_vectors(
+    folder: Path, space: str, vectors: npt.NDArray[np.float16], factory: str | None
 ) -> None:
-    vectors.tofile(folder / vectors_name(SPACE))
-    (folder / TOMBSTONES).write_bytes(BitMap(removed).serialize())
+    vectors.tofile(folder / vectors_name(space))
     if factory is not None:
         index, list_numbers = encode_segment(train(vectors, factory), vectors)
-        write_index(index, folder / index_name(SPACE))
-        list_numbers.tofile(folder / list_numbers_name(SPACE))
+        write_index(index, folder / index_name(space))
+        list_numbers.tofile(folder / list_numbers_name(space))

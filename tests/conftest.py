@@ -43,6 +43,23 @@ def tiny_bundle(
 
 
 @pytest.fixture(scope="session")
+def twin_bundle(
+    tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, tiny_photos: Path
+) -> Path:
+    """The same photos in two spaces of different dimensions, `tiny` and `wide`."""
+    folder = tmp_path_factory.mktemp("twin-bundle")
+    plan = write_plan(
+        folder / "plan.toml",
+        photos=tiny_photos,
+        model=tiny_model,
+        bundle=folder / "bundle",
+        further={"wide": make_tiny_model(folder / "wide", seed=2, dim=32)},
+    )
+    build(read_plan(plan), Silent())
+    return folder / "bundle"
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real data beside the checkout; tests that need it are skipped where there is none."""
     stated = os.environ.get("ATLAS_SHARED_DATA")

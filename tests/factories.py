@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +83,14 @@ PLACES = (
 )
 
 
-def make_tiny_model(folder: Path, seed: int = 1) -> Path:
-    """Write a random OpenCLIP model of `TINY_DIM` dimensions that `local-dir:` loads."""
+def make_tiny_model(folder: Path, seed: int = 1, dim: int = TINY_DIM) -> Path:
+    """Write a random OpenCLIP model of `dim` dimensions that `local-dir:` loads."""
+    geometry = TINY_GEOMETRY | {"embed_dim": dim}
     folder.mkdir(parents=True)
     registry = folder.parent / f"{folder.name}-registry"
     registry.mkdir()
     name = f"tiny-{folder.name}"
-    (registry / f"{name}.json").write_text(json.dumps(TINY_GEOMETRY))
+    (registry / f"{name}.json").write_text(json.dumps(geometry))
     open_clip.add_model_config(registry)
     torch.manual_seed(seed)
     weights = open_clip.create_model(name).state_dict()
@@ -96,7 +98,7 @@ def make_tiny_model(folder: Path, seed: int = 1) -> Path:
         {key: tensor.contiguous() for key, tensor in weights.items()},
         folder / "open_clip_model.safetensors",
     )
-    config = {"model_cfg": TINY_GEOMETRY, "preprocess_cfg": _PREPROCESSING}
+    config = {"model_cfg": geometry, "preprocess_cfg": _PREPROCESSING}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     return folder
 
@@ -170,8 +172,19 @@ def make_photos(folder: Path, records: int = 60, seed: int = 5) -> Path:
     return folder / "records.csv"
 
 
-def write_plan(path: Path, *, photos: Path, model: Path, bundle: Path, **settings: str) -> Path:
-    """Write a plan for `make_photos`; `settings` are further TOML sections by name."""
+def write_plan(
+    path: Path,
+    *,
+    photos: Path,
+    model: Path,
+    bundle: Path,
+    further: Mapping[str, Path] | None = None,
+    **settings: str,
+) -> Path:
+    """Write a plan for `make_photos`; `settings` are further TOML sections by name.
+
+    The space of `model` is `tiny`; `further` are models of further spaces by name.
+    """
     sections = {
         "index": "exact_below = 100000",
         "parts": "rows = 16",
@@ -180,6 +193,11 @@ def write_plan(path: Path, *, photos: Path, model: Path, bundle: Path, **setting
         "workers": "count = 1",
     } | settings
     extra = "\n".join(f"[{name}]\n{body}\n" for name, body in sections.items())
+    spaces = "\n".join(
+        f'[[spaces]]\nname = "{name}"\nencoder = "local-dir:{folder}"\n'
+        'device = "cpu"\nbatch_size = 8\n'
+        for name, folder in {"tiny": model, **(further or {})}.items()
+    )
     path.write_text(
         f"""
 [atlas]
@@ -200,12 +218,7 @@ path = "{photos}"
 records = "{photos / "records.csv"}"
 as_of = 2026-01-01
 
-[[spaces]]
-name = "tiny"
-encoder = "local-dir:{model}"
-device = "cpu"
-batch_size = 8
-
+{spaces}
 [media]
 host = ["CC0-1.0", "CC-BY-4.0"]
 max_side_px = 64

@@ -55,7 +55,10 @@ def search_of_query(
     limit: int | None,
     cursor: str | None,
     exact: bool,
+    recall: float | None,
     space: str | None,
+    diversify: str,
+    collapse: bool,
     taxon: int | None,
     bbox: str | None,
     first: str | None,
@@ -81,7 +84,16 @@ def search_of_query(
         "max_uncertainty_m": max_uncertainty_m,
         "flags": flags,
     }
-    asked = {"text": text, "limit": limit, "cursor": cursor, "exact": exact, "space": space}
+    asked = {
+        "text": text,
+        "limit": limit,
+        "cursor": cursor,
+        "exact": exact,
+        "recall": recall,
+        "space": space,
+        "diversify": diversify,
+        "collapse": collapse,
+    }
     try:
         return to_search({**_given(asked), "filter": _given(limits)})
     except InvalidQuery as error:
@@ -90,9 +102,8 @@ def search_of_query(
 
 def search_of_form(form: SearchForm) -> Search:
     """The search that goes with an uploaded photo; `filter` is JSON."""
-    asked = _given(
-        {"limit": form.limit, "cursor": form.cursor, "exact": form.exact, "space": form.space}
-    )
+    named = ("limit", "cursor", "exact", "recall", "space", "diversify", "collapse")
+    asked = _given({name: getattr(form, name) for name in named})
     if form.filter:
         try:
             asked["filter"] = msgspec.json.decode(form.filter)

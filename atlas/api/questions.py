@@ -6,9 +6,10 @@ on the event loop. The command line and the API use the same object.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -18,13 +19,14 @@ from msgspec import Meta
 
 from atlas.api.records import as_hits
 from atlas.api.schemas import Interpretation, Plan, SearchAnswer, SegmentPlan, TookMs
-from atlas.api.spaces import SpaceReader, Spaces, Vector
+from atlas.api.spaces import Encoded, Spaces, Vector, read_photo, read_text
 from atlas.api.workers import BoundedPool
 from atlas.catalog import Catalog, ImageRow
 from atlas.errors import InvalidQuery, NotFound
 from atlas.search import retrieval
+from atlas.search.diversity import Diversify
 from atlas.search.filters import Filter
-from atlas.search.retrieval import MAX_LIMIT, Page, Question, Retrieval
+from atlas.search.retrieval import MAX_LIMIT, BegunSearch, Page, Question, Retrieval
 
 MAX_TEXT = 1_000
 MAX_VECTOR = 16_384
@@ -46,32 +48,43 @@ class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ]
         | None
     ) = None
-    space: Annotated[str | None, Meta(description="vector space; see /v1/atlas")] = None
+    space: Annotated[
+        str | None, Meta(description="one vector space (see /v1/atlas); all that can when left out")
+    ] = None
     filter: Filter = Filter()
     limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="most hits of a page")] = 30
     cursor: (
         Annotated[str, Meta(max_length=500, description="next_cursor of the page before")] | None
     ) = None
     exact: Annotated[bool, Meta(description="score every passing row, whatever it takes")] = False
+    recall: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        Meta(description="recall@10 to aim at: the cheapest setting that reached it is taken"),
+    ] = None
+    diversify: Annotated[
+        Diversify, Meta(description="at most one hit a species, or a place (an H3 cell)")
+    ] = "none"
+    collapse: Annotated[
+        bool, Meta(description="let one photo stand for the photos of its burst that look alike")
+    ] = False
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """What one search took, for telemetry; `encode_s` is None when nothing was encoded."""
+    """What one search took, for telemetry; `encode_s` has each space that encoded something."""
 
-    space: str
     kind: Kind
     path: str
     rows_scored: int
-    encode_s: float | None
+    encode_s: dict[str, float]
 
 
 class _Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """A question whose vector is known."""
+    """A question whose vectors are known, by space."""
 
     kind: Kind
-    vector: Vector
+    vectors: dict[str, Vector]
     made_from: bytes | None
-    encode_s: float | None
+    encode_s: dict[str, float] = {}
 
 
 class Questions:
@@ -102,24 +115,22 @@ class Questions:
     async def ask(self, search: Search) -> SearchAnswer:
         """A page of hits; InvalidQuery names the field at fault, Overloaded when too busy."""
         started = time.perf_counter()
-        reader = self._spaces.get(search.space)
-        asked = await self._vector(search, reader)
-        return await self._answer(search, reader.space.name, asked, started)
+        asked = await self._vectors(search)
+        return await self._answer(search, asked, started, time.perf_counter() - started)
 
     async def ask_photo(self, content: bytes, search: Search) -> SearchAnswer:
         """The same for a photo's bytes; PictureError when they are no usable photo."""
         started = time.perf_counter()
-        reader = self._spaces.get(search.space)
-        vector = await reader.read_photo(content, self._photos)
-        asked = _Asked(
-            kind="photo",
-            vector=vector,
-            made_from=b"photo " + hashlib.sha256(content).digest(),
-            encode_s=time.perf_counter() - started,
+        encoded = await read_photo(
+            content,
+            self._spaces.readers(search.space),
+            self._photos,
+            max_pixels=self._spaces.max_pixels,
         )
-        return await self._answer(search, reader.space.name, asked, started)
+        asked = _encoded("photo", encoded, hashlib.sha256(content).digest())
+        return await self._answer(search, asked, started, time.perf_counter() - started)
 
-    async def _vector(self, search: Search, reader: SpaceReader) -> _Asked:
+    async def _vectors(self, search: Search) -> _Asked:
         given = [
             name for name in ("text", "image_id", "vector") if getattr(search, name) is not None
         ]
@@ -128,39 +139,35 @@ class Questions:
             problem = f"give exactly one of text, image_id and vector; there is {found}"
             raise InvalidQuery(given[1] if given else "text", problem)
         if search.text is not None:
-            return await _read_text(search.text, reader)
+            readers = self._spaces.readers(search.space)
+            if not search.text.strip():
+                raise InvalidQuery("text", "is empty")
+            encoded = await read_text(search.text, readers)
+            return _encoded("text", encoded, search.text.encode("utf-8", "surrogatepass"))
         if search.image_id is not None:
-            image_id = search.image_id
-            vector = await self._searches.run(self._stored, image_id, reader.space.name)
-            made_from = b"image " + image_id.bytes
-            return _Asked(kind="image", vector=vector, made_from=made_from, encode_s=None)
+            names = [reader.space.name for reader in self._spaces.stored(search.space)]
+            vectors = await self._searches.run(self._stored, search.image_id, names)
+            made_from = b"image " + search.image_id.bytes
+            return _Asked(kind="image", vectors=vectors, made_from=made_from)
         with np.errstate(over="ignore"):
             # A number beyond float32 becomes infinite here and is refused as not finite later.
             numbers = np.asarray(search.vector, np.float64).astype(np.float32)
-        return _Asked(kind="vector", vector=numbers, made_from=None, encode_s=None)
+        reader = self._spaces.of_vector(search.space, len(numbers))
+        return _Asked(kind="vector", vectors={reader.space.name: numbers}, made_from=None)
 
-    def _stored(self, image_id: UUID, space: str) -> Vector:
+    def _stored(self, image_id: UUID, spaces: Sequence[str]) -> dict[str, Vector]:
         try:
-            return self._retrieval.vector(image_id, space)
+            return {space: self._retrieval.vector(image_id, space) for space in spaces}
         except NotFound as error:
             raise InvalidQuery("image_id", f"this atlas has no image {image_id}") from error
 
     async def _answer(
-        self, search: Search, space: str, asked: _Asked, started: float
+        self, search: Search, asked: _Asked, started: float, encoding_s: float
     ) -> SearchAnswer:
-        question = Question(
-            space=space,
-            vector=asked.vector,
-            filter=search.filter,
-            limit=search.limit,
-            cursor=search.cursor,
-            exact=search.exact,
-            made_from=asked.made_from,
-        )
-        page, rows, search_s, rows_s = await self._searches.run(self._find, question)
+        found = await self._find(_question(search, asked))
+        page = found.page
         self._observe(
             Measured(
-                space=space,
                 kind=asked.kind,
                 path=page.plan.path,
                 rows_scored=page.plan.rows_scored,
@@ -168,40 +175,80 @@ class Questions:
             )
         )
         return SearchAnswer(
-            hits=as_hits(rows, [hit.score for hit in page.hits]),
+            hits=as_hits(found.rows, page.hits, found.collapsed),
             next_cursor=page.next_cursor,
             matching=page.matching,
             held_back=page.held_back,
-            space=space,
+            spaces=list(asked.vectors),
             plan=_plan(page.plan),
             interpretation=None if search.text is None else Interpretation(text=search.text),
             took_ms=TookMs(
-                encode=_ms(asked.encode_s or 0.0),
-                search=_ms(search_s),
-                rows=_ms(rows_s),
+                encode=_ms(encoding_s if asked.encode_s else 0.0),
+                search=_ms(found.search_s),
+                rows=_ms(found.rows_s),
                 total=_ms(time.perf_counter() - started),
             ),
         )
 
-    def _find(self, question: Question) -> tuple[Page, tuple[ImageRow, ...], float, float]:
-        """Search and read the rows in one visit to the pool; with the time of each."""
+    async def _find(self, question: Question) -> _Found:
+        """Search, each space in a thread of its own where there are several, and read the rows."""
+        if not question.also:
+            return await self._searches.run(self._search, question)
         started = time.perf_counter()
-        page = self._retrieval.search(question)
+        begun = await self._searches.run(self._retrieval.begin, question)
+        await asyncio.gather(*map(self._searches.run, begun.inquiry.jobs()))
+        return await self._searches.run(self._page, begun, started)
+
+    def _search(self, question: Question) -> _Found:
+        started = time.perf_counter()
+        return self._page(self._retrieval.begin(question), started)
+
+    def _page(self, begun: BegunSearch, started: float) -> _Found:
+        page = begun.page()
         searched = time.perf_counter()
         rows = self._catalog.images([hit.row_id for hit in page.hits])
-        return page, rows, searched - started, time.perf_counter() - searched
+        collapsed = sorted({row for hit in page.hits for row in hit.collapsed})
+        return _Found(
+            page=page,
+            rows=rows,
+            collapsed=self._catalog.image_ids(collapsed),
+            search_s=searched - started,
+            rows_s=time.perf_counter() - searched,
+        )
 
 
-async def _read_text(text: str, reader: SpaceReader) -> _Asked:
-    if not text.strip():
-        raise InvalidQuery("text", "is empty")
-    started = time.perf_counter()
-    vector = await reader.read_text(text)
-    return _Asked(
-        kind="text",
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A page, its rows, the image ids of what its hits stand for, and the time of each."""
+
+    page: Page
+    rows: tuple[ImageRow, ...]
+    collapsed: dict[int, UUID]
+    search_s: float
+    rows_s: float
+
+
+def _question(search: Search, asked: _Asked) -> Question:
+    (space, vector), *others = asked.vectors.items()
+    return Question(
+        space=space,
         vector=vector,
-        made_from=b"text " + text.encode("utf-8", "surrogatepass"),
-        encode_s=time.perf_counter() - started,
+        also=dict(others),
+        filter=search.filter,
+        limit=search.limit,
+        cursor=search.cursor,
+        exact=search.exact,
+        diversify=search.diversify,
+        collapse=search.collapse,
+        made_from=asked.made_from,
+    )
+
+
+def _encoded(kind: Kind, encoded: Mapping[str, Encoded], content: bytes) -> _Asked:
+    return _Asked(
+        kind=kind,
+        vectors={space: one.vector for space, one in encoded.items()},
+        made_from=kind.encode() + b" " + content,
+        encode_s={space: one.seconds for space, one in encoded.items()},
     )
 
 
@@ -211,10 +258,14 @@ def _plan(plan: retrieval.Plan) -> Plan:
         rows_scored=plan.rows_scored,
         segments=[
             SegmentPlan(
+                space=segment.space,
                 segment=segment.name,
                 path=segment.path,
                 passing=segment.passing,
                 rows_scored=segment.scored,
+                lists=segment.lists,
+                codes=segment.codes,
+                why=segment.why,
             )
             for segment in plan.segments
         ],

@@ -6,15 +6,16 @@ Reads the catalog and the bundle's hosted pictures; any thread.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from atlas.api.schemas import Hit, Record, TaxonName
+from atlas.api.schemas import Hit, Record, SpaceScore, TaxonName
 from atlas.bundle import Bundle
 from atlas.bundle.flags import flag_names
 from atlas.catalog import Catalog, ImageRow
 from atlas.geo.cells import format_cell
+from atlas.search import inquiry
 
 
 class Records:
@@ -37,11 +38,22 @@ class Records:
         return None if row.media_type is None else self._bundle.picture(row.row_id)
 
 
-def as_hits(rows: Sequence[ImageRow], scores: Sequence[float]) -> list[Hit]:
-    """Rows with their scores, in the order given."""
+def as_hits(
+    rows: Sequence[ImageRow], hits: Sequence[inquiry.Hit], image_ids: Mapping[int, UUID]
+) -> list[Hit]:
+    """Rows with their scores, in the order given; `image_ids` are those of collapsed rows."""
     return [
-        Hit(score=round(float(score), 6), **_fields(row))
-        for row, score in zip(rows, scores, strict=True)
+        Hit(
+            score=round(hit.score, 6),
+            spaces=[
+                SpaceScore(space=place.space, rank=place.rank, score=round(place.score, 6))
+                for place in hit.spaces
+            ],
+            collapsed=len(hit.collapsed),
+            collapsed_images=[image_ids[row_id] for row_id in hit.collapsed],
+            **_fields(row),
+        )
+        for row, hit in zip(rows, hits, strict=True)
     ]
 
 

@@ -60,10 +60,30 @@ class Record(Schema, frozen=True, kw_only=True):
     flags: list[str]
 
 
+class SpaceScore(Schema, frozen=True, kw_only=True):
+    """A hit as one space sees it: its rank there, and its exact cosine with the question.
+
+    `rank` counts from 1. It is null where the space did not rank the hit among those that were
+    fused.
+    """
+
+    space: str
+    rank: int | None
+    score: float
+
+
 class Hit(Record, frozen=True, kw_only=True):
-    """A record that answers a search; `score` is the exact cosine with the question."""
+    """A record that answers a search.
+
+    `score` is the exact cosine with the question where one space was searched, and the sum of
+    1 / (k + rank) over the spaces where several were. `collapsed` photos of the same burst look
+    like this one and are not listed; `collapsed_images` names them.
+    """
 
     score: float
+    spaces: list[SpaceScore]
+    collapsed: int
+    collapsed_images: list[UUID]
 
 
 class Plan(Schema, frozen=True, kw_only=True):
@@ -75,12 +95,16 @@ class Plan(Schema, frozen=True, kw_only=True):
 
 
 class SegmentPlan(Schema, frozen=True, kw_only=True):
-    """How one segment was searched."""
+    """How one segment was searched in one space."""
 
+    space: str
     segment: str
     path: str
     passing: int
     rows_scored: int
+    lists: Annotated[int, Meta(description="inverted lists that were looked into")]
+    codes: Annotated[int, Meta(description="rows that those lists hold")]
+    why: Annotated[str, Meta(description="why this path was taken, for people")]
 
 
 class Interpretation(Schema, frozen=True, kw_only=True):
@@ -103,14 +127,15 @@ class SearchAnswer(Schema, frozen=True, kw_only=True):
     """A page of hits, best first.
 
     `matching` is the exact number of rows that pass the filter, `held_back` how many more the
-    default quality filter hides. `next_cursor` is null on the last page.
+    default quality filter hides. `next_cursor` is null on the last page. `spaces` were searched;
+    where there are several, `score` is the fused one.
     """
 
     hits: list[Hit]
     next_cursor: str | None
     matching: int
     held_back: int
-    space: str
+    spaces: list[str]
     plan: Plan
     interpretation: Interpretation | None
     took_ms: TookMs

@@ -14,6 +14,7 @@ from atlas.api.questions import Questions, Search
 from atlas.api.schemas import SearchAnswer
 from atlas.api.uploads import SearchForm, take_whole
 from atlas.errors import InvalidQuery
+from atlas.search.diversity import Diversify
 
 Words = Annotated[
     list[str] | None, QueryParameter(description="several by repetition or with commas")
@@ -59,7 +60,10 @@ class SearchController(Controller):
         limit: FromQuery[int | None] = None,
         cursor: FromQuery[str | None] = None,
         exact: FromQuery[bool] = False,
+        recall: FromQuery[float | None] = None,
         space: FromQuery[str | None] = None,
+        diversify: FromQuery[Diversify] = "none",
+        collapse: FromQuery[bool] = False,
     ) -> SearchAnswer:
         """The same with query parameters, for links and simple clients."""
         search = search_of_query(
@@ -67,7 +71,10 @@ class SearchController(Controller):
             limit=limit,
             cursor=cursor,
             exact=exact,
+            recall=recall,
             space=space,
+            diversify=diversify,
+            collapse=collapse,
             taxon=taxon,
             bbox=bbox,
             first=first,

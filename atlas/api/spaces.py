@@ -6,7 +6,10 @@ a batcher, photos through a bounded pool: neither runs on the event loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,12 +34,10 @@ class SpaceReader:
         encoder: Encoder | None,
         *,
         missing: str = "",
-        max_pixels: int,
     ) -> None:
         self.space = space
         self.encoder = encoder
         self._missing = missing
-        self._max_pixels = max_pixels
         self._batcher: TextBatcher | None = None
 
     def start(
@@ -70,25 +71,59 @@ class SpaceReader:
             raise SpaceUnavailable(self.space.name, self._missing)
         return await self._batcher.encode(query_prompt(self.space.prompts, text))
 
-    async def read_photo(self, content: bytes, pool: BoundedPool) -> Vector:
-        """The vector of a photo's bytes, float32[dim]; PictureError for what is no photo."""
-        encoder = self.encoder
-        if encoder is None:
+    def photo_encoder(self) -> Encoder:
+        """The encoder; SpaceUnavailable without one."""
+        if self.encoder is None:
             raise SpaceUnavailable(self.space.name, self._missing)
+        return self.encoder
 
-        def encode() -> Vector:
-            picture = read_picture(content, max_pixels=self._max_pixels)
+
+class Encoded(NamedTuple):
+    """A question's vector in one space, float32[dim], and the seconds that it took."""
+
+    vector: Vector
+    seconds: float
+
+
+async def read_text(text: str, readers: Sequence[SpaceReader]) -> dict[str, Encoded]:
+    """The vectors of a text, by space; the encoders' batches run side by side."""
+
+    async def read(reader: SpaceReader) -> Encoded:
+        started = time.perf_counter()
+        vector = await reader.read_text(text)
+        return Encoded(vector, time.perf_counter() - started)
+
+    found = await asyncio.gather(*map(read, readers))
+    return {reader.space.name: one for reader, one in zip(readers, found, strict=True)}
+
+
+async def read_photo(
+    content: bytes, readers: Sequence[SpaceReader], pool: BoundedPool, *, max_pixels: int
+) -> dict[str, Encoded]:
+    """The vectors of a photo's bytes, by space; it is decoded once. PictureError for no photo."""
+    encoders = {reader.space.name: reader.photo_encoder() for reader in readers}
+
+    def encode() -> dict[str, Encoded]:
+        started = time.perf_counter()
+        picture = read_picture(content, max_pixels=max_pixels)
+        found = {}
+        for name, encoder in encoders.items():
             vector: Vector = encoder.encode_pictures([picture])[0]
-            return vector
+            ended = time.perf_counter()
+            found[name] = Encoded(vector, ended - started)
+            started = ended
+        return found
 
-        return await pool.run(encode)
+    return await pool.run(encode)
 
 
 class Spaces:
     """All spaces of the bundle, by name; the first that can read text is the default."""
 
-    def __init__(self, readers: Mapping[str, SpaceReader]) -> None:
+    def __init__(self, readers: Mapping[str, SpaceReader], *, max_pixels: int) -> None:
+        """`max_pixels` is the largest photo taken as a question."""
         self._readers = dict(readers)
+        self.max_pixels = max_pixels
         able = [name for name, reader in self._readers.items() if reader.encoder is not None]
         self.with_encoder = tuple(able)
         self.default = (able or list(self._readers))[0]
@@ -104,3 +139,34 @@ class Spaces:
             known = ", ".join(sorted(self._readers))
             raise InvalidQuery("space", f"no space {wanted!r} in this atlas; it has {known}")
         return self._readers[wanted]
+
+    def readers(self, name: str | None) -> tuple[SpaceReader, ...]:
+        """The spaces to read words or a photo with: the one named, else all with an encoder.
+
+        The default comes first; where no space has an encoder it is the only one.
+        """
+        if name is not None or not self.with_encoder:
+            return (self.get(name),)
+        return tuple(map(self.get, self.with_encoder))
+
+    def stored(self, name: str | None) -> tuple[SpaceReader, ...]:
+        """The spaces to look for a stored photo in: the one named, else all, the default first."""
+        if name is not None:
+            return (self.get(name),)
+        others = [other for other in self._readers if other != self.default]
+        return tuple(map(self.get, (self.default, *others)))
+
+    def of_vector(self, name: str | None, numbers: int) -> SpaceReader:
+        """The space that a vector of so many numbers is of; InvalidQuery where that is unclear."""
+        if name is not None or len(self._readers) == 1:
+            return self.get(name)
+        fitting = [reader for reader in self if reader.space.dim == numbers]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            names = " and ".join(reader.space.name for reader in fitting)
+            raise InvalidQuery(
+                "space", f"{names} have {numbers} dimensions each; say which one the vector is of"
+            )
+        sizes = ", ".join(f"{reader.space.name} {reader.space.dim}" for reader in self)
+        raise InvalidQuery("vector", f"has {numbers} numbers; the spaces have: {sizes}")

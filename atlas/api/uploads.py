@@ -9,6 +9,8 @@ from litestar import Request
 from litestar.datastructures import UploadFile
 from msgspec import Meta
 
+from atlas.search.diversity import Diversify
+
 
 class SearchForm(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Multipart form: the photo, and the rest of a search beside it."""
@@ -18,7 +20,10 @@ class SearchForm(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     limit: int | None = None
     cursor: str | None = None
     exact: bool = False
+    recall: float | None = None
     space: str | None = None
+    diversify: Diversify = "none"
+    collapse: bool = False
 
 
 async def take_whole(request: Request[Any, Any, Any]) -> None:

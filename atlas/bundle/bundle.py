@@ -36,12 +36,14 @@ def check_file(root: Path, entry: FileEntry, verification: Verification) -> Bund
     path = root / entry.path
     try:
         size_bytes = path.stat().st_size
+        if size_bytes != entry.size_bytes:
+            return BundleError(path, f"holds {size_bytes} bytes where {entry.size_bytes} belong")
+        if verification == "full" and sha256_of(path) != entry.sha256:
+            return BundleError(path, "its checksum differs from the manifest's: it was damaged")
     except FileNotFoundError:
         return BundleError(path, "this file is missing")
-    if size_bytes != entry.size_bytes:
-        return BundleError(path, f"holds {size_bytes} bytes where {entry.size_bytes} belong")
-    if verification == "full" and sha256_of(path) != entry.sha256:
-        return BundleError(path, "its checksum differs from the manifest's: it was damaged")
+    except OSError as error:  # most often the rights of another owner
+        return BundleError(path, f"this file cannot be read: {error.strerror}")
     return None
 
 
@@ -129,6 +131,13 @@ class Bundle:
     def living_rows(self) -> int:
         """Rows that were not removed."""
         return self.manifest.rows - sum(len(segment.tombstones) for segment in self.segments)
+
+    def space_path(self, space: str, name: str) -> Path:
+        """Path of one file of a space; KeyError when there is no such space."""
+        for entry in self.manifest.spaces:
+            if entry.name == space:
+                return self.root / SPACES / entry.folder / name
+        raise KeyError(space)
 
     def curve_path(self, space: str) -> Path:
         """Path of a space's measured recall; KeyError when there is no such space."""

@@ -18,15 +18,16 @@ from atlas.bundle.manifest import (
     manifest_name,
 )
 
-_NUMBERED = re.compile(r"(?:manifest|catalog|rejects)-(\d{6})\.\w+")
+_NUMBERED = re.compile(r"(?:manifest|catalog|rejects)-(\d{6,})\.\w+")
 
 
 def next_number(root: Path) -> int:
-    """The number after the highest below `root` (1 in an empty folder).
+    """The number after the highest that a file in `root` has (1 in an empty folder).
 
-    Files that a killed build left without a manifest count too: nobody may take them for his own.
+    A build that was stopped while it published leaves files whose number no manifest has; under
+    that number they would be taken for those of the next build.
     """
-    found = [_NUMBERED.fullmatch(path.name) for path in root.glob("*-*.*")]
+    found = [_NUMBERED.fullmatch(path.name) for path in root.glob("*-*")]
     return 1 + max((int(match[1]) for match in found if match), default=0)
 
 

@@ -49,7 +49,7 @@ def read_tombstones(path: Path) -> BitMap:
         return BitMap.deserialize(path.read_bytes())
     except FileNotFoundError as error:
         raise BundleError(path, "this file is missing") from error
-    except ValueError as error:
+    except (ValueError, IndexError) as error:  # an empty file is an IndexError
         raise BundleError(path, "this row set cannot be read") from error
 
 
@@ -134,8 +134,8 @@ class Segment:
             with path.open("rb") as file:
                 if path.stat().st_size != int(offsets[-1]):
                     raise BundleError(path, "does not end where its offsets end")
-                if int(offsets[-1]) == 0:  # no photo here has a licence to host; cannot be mapped
-                    return np.empty(0, np.int64), None
+                if offsets[-1] == 0:  # no licence here allows a copy; an empty file has no map
+                    return offsets, None
                 return offsets, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError as error:
             raise BundleError(path, "this file is missing") from error

@@ -91,9 +91,19 @@ def serve(bundle: Path | None, config: Path | None, host: str | None, port: int 
 @click.option("--from", "first", help="Not before this day.")
 @click.option("--to", "last", help="Not after this day.")
 @click.option("--months", help="Only in these months, for example 5,6,7.")
-@click.option("--space", help="Vector space to search in.")
+@click.option("--space", help="Search in this vector space alone.  [default: all that can]")
+@click.option(
+    "--diversify",
+    type=click.Choice(["none", "species", "place"]),
+    default="none",
+    show_default=True,
+    help="Show at most one photo of each.",
+)
+@click.option("--collapse", is_flag=True, help="Let one photo stand for its near-duplicates.")
 @click.option("--limit", type=click.IntRange(1, 200), default=10, show_default=True)
 @click.option("--exact", is_flag=True, help="Score every passing row.")
+@click.option("--recall", type=click.FloatRange(0, 1, min_open=True), help="Recall@10 to aim at.")
+@click.option("--explain", is_flag=True, help="Say how each segment was searched, and why.")
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
 @_one_line_errors
 def search(
@@ -105,11 +115,13 @@ def search(
     if (asked["text"] is None) == (asked["image"] is None):
         raise click.UsageError("give either TEXT or --image")
     settings = _settings(config, bundle)
-    from atlas.commands.asking import print_answer, search_once  # noqa: PLC0415 - slow
+    from atlas.commands.asking import print_answer, print_plan, search_once  # noqa: PLC0415 - slow
 
     photo = asked["image"].read_bytes() if asked["image"] else None
     answer, description = asyncio.run(search_once(settings, asked, photo))
     print_answer(answer, description, as_json=asked["as_json"])
+    if asked["explain"] and not asked["as_json"]:
+        print_plan(answer)
 
 
 @main.command()

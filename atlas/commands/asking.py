@@ -30,7 +30,10 @@ async def search_once(
             "observed": _given({"from": asked["first"], "to": asked["last"]}) or None,
             "months": asked["months"].split(",") if asked["months"] else None,
         }
-        plain = {name: asked[name] for name in ("text", "space", "limit", "exact")}
+        plain = {
+            name: asked[name]
+            for name in ("text", "space", "limit", "exact", "recall", "diversify", "collapse")
+        }
         search = to_search({**_given(plain), "filter": _given(limits)})
         if photo is not None:
             return await atlas.questions.ask_photo(photo, search), atlas.description
@@ -60,13 +63,14 @@ def print_answer(answer: SearchAnswer, description: AtlasDescription, *, as_json
     made_up = " (a demonstration: its records are made up)" if description.demonstration else ""
     console.print(f"{description.title}{made_up}", markup=False)
     table = Table(box=box.SIMPLE, pad_edge=False)
-    for name in ("score", "taxon", "place", "day", "photo by"):
-        table.add_column(name, no_wrap=name in {"score", "day"})
+    score = "score" if len(answer.spaces) == 1 else "fused score"
+    for name in (score, "taxon", "place", "day", "photo by"):
+        table.add_column(name, no_wrap=name in {score, "day"})
     for hit in answer.hits:
         names = [hit.taxon.scientific_name, hit.taxon.common_name]
         credit = [hit.rights_holder, hit.licence]
         table.add_row(
-            f"{hit.score:.3f}",
+            f"{hit.score:.3f}" if len(answer.spaces) == 1 else _fused(hit),
             escape("\n".join(name for name in names if name)),
             _place(hit),
             (hit.observed_on or "").replace("/", "\n"),
@@ -79,6 +83,28 @@ def print_answer(answer: SearchAnswer, description: AtlasDescription, *, as_json
         f"Path {answer.plan.path}: {answer.plan.rows_scored} rows scored in "
         f"{answer.took_ms.search:.1f} ms, question read in {answer.took_ms.encode:.1f} ms."
     )
+
+
+def print_plan(answer: SearchAnswer) -> None:
+    """Print what was done in each segment and why; JSON holds the same under `plan`."""
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    table.add_column("segment")
+    table.add_column("path")
+    for name in ("passing", "lists", "codes", "scored"):
+        table.add_column(name, justify="right")
+    table.add_column("why")
+    for segment in answer.plan.segments:
+        counts = (segment.passing, segment.lists, segment.codes, segment.rows_scored)
+        table.add_row(
+            segment.segment, segment.path, *(f"{count:,}" for count in counts), segment.why
+        )
+    Console(highlight=False).print(table)
+
+
+def _fused(hit: Hit) -> str:
+    """The fused score, and below it the hit's rank in each space."""
+    ranks = (f"{place.space} {'-' if place.rank is None else place.rank}" for place in hit.spaces)
+    return "\n".join((f"{hit.score:.4f}", *ranks))
 
 
 def _place(hit: Hit) -> str:

@@ -133,12 +133,14 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
     """A condition on `image`: SQL, its parameters, and a polygon that points must then lie in.
 
-    `sql` is "" when every row meets it.
+    `sql` is "" when every row meets it. `only_taxa` are the first and last taxon id where nothing
+    else is asked for: those rows are known without a query.
     """
 
     sql: str
     parameters: tuple[object, ...]
     polygon: Polygon | None
+    only_taxa: tuple[int, int] | None = None
 
 
 class _Terms:
@@ -179,8 +181,10 @@ def condition_of(asked: Filter, catalog: Catalog, *, finest: int) -> Condition:
     a value makes no sense or names something that this atlas does not hold.
     """
     terms = _Terms()
+    interval = None
     if asked.taxon is not None:
-        terms.add("taxon_id BETWEEN ? AND ?", *_interval(asked.taxon, catalog))
+        interval = _interval(asked.taxon, catalog)
+        terms.add("taxon_id BETWEEN ? AND ?", *interval)
     if asked.cells is not None:
         _add_cells(terms, asked.cells, finest)
     if asked.bbox is not None:
@@ -205,7 +209,10 @@ def condition_of(asked: Filter, catalog: Catalog, *, finest: int) -> Condition:
     if asked.max_uncertainty_m is not None:
         _add_uncertainty(terms, asked.max_uncertainty_m)
     return Condition(
-        sql=" AND ".join(terms.terms), parameters=tuple(terms.parameters), polygon=polygon
+        sql=" AND ".join(terms.terms),
+        parameters=tuple(terms.parameters),
+        polygon=polygon,
+        only_taxa=interval if len(terms.terms) == 1 else None,
     )
 
 

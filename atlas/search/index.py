@@ -1,9 +1,7 @@
-"""The approximate index of a space: its kind, its training, its content, its search.
+"""The approximate index of a space: its kind, its training, its content.
 
-Pure functions on FAISS objects, used by the builder and the server alike. Threads: searching one
-index from many threads is safe because no parameter is ever set on it; training and encoding
-belong to one caller. OpenMP's thread count is kept per calling thread, so every search sets its
-own to one: many requests with one thread each beat the reverse.
+Pure functions on FAISS objects, used by the builder and the server alike. Training and encoding
+belong to one caller; `atlas.search.lists` searches.
 """
 
 from __future__ import annotations
@@ -16,8 +14,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from atlas.search.selection import Selection
-from atlas.search.vectors import Positions, Vectors
+from atlas.search.vectors import Vectors
 
 EXACT = "exact"
 AUTO = "auto"
@@ -165,61 +162,9 @@ def write_index(index: faiss.Index, path: Path) -> None:
 
 def read_index(path: Path) -> faiss.Index:
     """Read an index; inverted lists stay on disk and are mapped. RuntimeError when damaged."""
-    index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
-    stop_prefetch(index)
-    return index
-
-
-def stop_prefetch(index: faiss.Index) -> None:
-    """Keep a mapped index from starting 32 threads for every search; call it once, on opening.
-
-    FAISS starts them to touch the pages of the probed lists. For lists in memory that triples the
-    median (2.6 ms against 0.8 ms, 100,000 x 768) and multiplies p99 by 20.
-    """
-    lists = faiss.downcast_InvertedLists(faiss.extract_index_ivf(index).invlists)
-    if isinstance(lists, faiss.OnDiskInvertedLists):
-        lists.prefetch_nthread = 0
+    return faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
 
 
 def default_probes(lists: int) -> int:
     """Lists to probe where no measured curve says better: a sixteenth, at least 16, at most 256."""
     return min(lists, max(16, min(lists // 16, 256)))
-
-
-def find_candidates(
-    index: faiss.Index,
-    query: npt.NDArray[np.float32],
-    *,
-    fetch: int,
-    probes: int,
-    selection: Selection,
-) -> Positions:
-    """Up to `fetch` passing positions that the codes rank nearest to `query`, (dim,), sorted.
-
-    Only rows of `selection` count, so fewer come back only when the probed lists hold fewer.
-    The scores of the codes are not returned: they are too coarse to show or to order by.
-    """
-    faiss.omp_set_num_threads(1)
-    selector, content = _selector(selection)
-    parameters = faiss.SearchParametersIVF(nprobe=min(probes, list_count(index)), sel=selector)
-    if isinstance(index, faiss.IndexPreTransform):
-        outer = faiss.SearchParametersPreTransform(index_params=parameters)
-    else:
-        outer = parameters
-    _, found = index.search(query[np.newaxis], fetch, params=outer)
-    del selector, content  # FAISS holds bare pointers to both until here
-    positions: Positions = np.sort(found[0][found[0] >= 0])
-    return positions
-
-
-def _selector(
-    selection: Selection,
-) -> tuple[faiss.IDSelector | None, npt.NDArray[np.uint8] | None]:
-    """A selector and the memory it points into."""
-    if selection.all_rows:
-        return None, None
-    if selection.run is not None:
-        # Positions rise within every list, so a run is found by bisection, not by testing each.
-        return faiss.IDSelectorRange(selection.run.start, selection.run.stop, True), None
-    bits = selection.bits()
-    return faiss.IDSelectorBitmap(bits), bits

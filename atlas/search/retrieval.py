@@ -7,6 +7,8 @@ immutable or locked. Knows rows and scores, nothing of HTTP or of how text becom
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -17,25 +19,39 @@ from atlas.bundle.bundle import Bundle
 from atlas.bundle.manifest import read_struct
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
+from atlas.search.bursts import Bursts
+from atlas.search.calibration import set_costs
 from atlas.search.compiler import CompiledFilter, FilterCompiler
 from atlas.search.cursor import digest_of, read_cursor, write_cursor
 from atlas.search.curve import Curve
+from atlas.search.diversity import DiverseRanking, Diversify, DiversitySettings
 from atlas.search.filters import Filter
-from atlas.search.index import stop_prefetch
-from atlas.search.planner import Path, SearchSettings, SegmentPlan
+from atlas.search.fusion import FusionSettings
+from atlas.search.groups import Groups, PlaceGroups, SpeciesGroups
+from atlas.search.held import HeldLists
+from atlas.search.inquiry import Hit, Inquiry
+from atlas.search.listing import Listing
+from atlas.search.planner import Path, SearchSettings, SegmentPlan, open_spaces
 from atlas.search.ranking import Ranking
+from atlas.search.selection import Selection
 from atlas.search.vectors import QueryVector, unit_vectors
 
 MAX_LIMIT = 200
+# Counts of a filter's rows in every list take 128 KB a segment at 16,384 lists.
+_HELD_BYTES = 64 * 1024 * 1024
 Vector = npt.NDArray[np.float32]
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What to find. `vector` is float32, (dim,), of any length above zero.
 
-    `made_from` is what the vector was computed from, for example a text in UTF-8. A cursor is
-    bound to it where it is given and to the vector where not: a text that is encoded again in
-    other company may differ in a vector's last bits.
+    `also` are vectors of the same question in further spaces, whose hits are fused with the
+    first's. `diversify` asks for one hit a species or place, `collapse` for near-duplicates to
+    stand behind one hit.
+    `recall` is the recall@10 to aim at, None for the server's own; 1 takes the most that was
+    measured, `exact` what is certain. `made_from` is what the vector was computed from, for example
+    a text in UTF-8. A cursor is bound to it where it is given and to the vector where not: a text
+    that is encoded again in other company may differ in a vector's last bits.
     """
 
     space: str
@@ -44,14 +60,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 30
     cursor: str | None = None
     exact: bool = False
+    recall: float | None = None
+    also: Mapping[str, Vector] = {}
+    diversify: Diversify = "none"
+    collapse: bool = False
     made_from: bytes | None = None
-
-
-class Hit(msgspec.Struct, frozen=True, kw_only=True):
-    """A row and its cosine with the question."""
-
-    row_id: int
-    score: float
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +76,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """Hits in order (score descending, then row id), and what lies around them.
+    """Hits in order, and what lies around them.
+
+    The order is that of scores, then of row ids, in tiers (see `Ranking`, `FusedRanking`).
 
     `matching` is the exact number of rows that pass the filter, `held_back` that of rows which
     only the default quality filter hides. `next_cursor` is None after the last hit.
@@ -76,66 +91,145 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
 
 
+class BegunSearch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A question that has been read: the hits numbered `start` to `stop` - 1 are its page."""
+
+    inquiry: Inquiry
+    compiled: CompiledFilter
+    digest: bytes
+    start: int
+    stop: int
+
+    def page(self) -> Page:
+        """Find the hits."""
+        hits, more = self.inquiry.cut(self.start, self.stop)
+        return Page(
+            hits=hits,
+            next_cursor=write_cursor(self.stop, self.digest) if more else None,
+            matching=self.compiled.matching,
+            held_back=self.compiled.held_back,
+            plan=_plan(self.inquiry.plans()),
+        )
+
+
 class Retrieval:
     """Search over one open bundle."""
 
-    def __init__(self, bundle: Bundle, catalog: Catalog, settings: SearchSettings) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        catalog: Catalog,
+        settings: SearchSettings,
+        *,
+        fusion: FusionSettings | None = None,
+        diversity: DiversitySettings | None = None,
+    ) -> None:
         """Read what every question needs: quality flags, removed rows, measured curves."""
         self._bundle = bundle
         self._catalog = catalog
         self._settings = settings
+        self._fusion = FusionSettings() if fusion is None else fusion
+        self._diversity = DiversitySettings() if diversity is None else diversity
+        finest = bundle.manifest.cell_resolution
+        self._groups: dict[Diversify, Groups] = {
+            "species": SpeciesGroups(catalog, bundle.segments),
+            "place": PlaceGroups(
+                catalog,
+                bundle.segments,
+                resolution=self._diversity.place_resolution,
+                finest=finest,
+            ),
+        }
+        self._bursts = Bursts(
+            catalog,
+            bundle.segments,
+            near_rows=self._diversity.burst_rows,
+            least_cosine=self._diversity.collapse_cosine,
+        )
         self._compiler = FilterCompiler(
             catalog,
             bundle.segments,
-            finest=bundle.manifest.cell_resolution,
+            finest=finest,
             cache_bytes=settings.filter_cache_bytes,
         )
-        self._probes = {space: self._probes_of(space) for space in bundle.spaces}
-        for segment in bundle.segments:
-            for space in bundle.spaces:
-                index = segment.index(space)
-                if index is not None:
-                    stop_prefetch(index)
+        self._spaces = open_spaces(
+            bundle.segments,
+            {space: self._curve_of(space) for space in bundle.spaces},
+            settings,
+        )
+        set_costs(bundle, self._spaces, calibrate_missing=settings.calibrate)
+        self._held = HeldLists(_HELD_BYTES)
 
-    def _probes_of(self, space: str) -> int | None:
-        if self._settings.probes is not None:
-            return self._settings.probes
+    def _curve_of(self, space: str) -> Curve | None:
         path = self._bundle.curve_path(space)
-        if not path.exists():
-            return None
-        return read_struct(path, Curve).default_probes()
+        return read_struct(path, Curve) if path.exists() else None
 
     def search(self, question: Question) -> Page:
         """One page of hits; InvalidQuery names the field at fault."""
+        return self.begin(question).page()
+
+    def begin(self, question: Question) -> BegunSearch:
+        """Read a question; InvalidQuery names the field at fault.
+
+        Its page may follow at once, or after its inquiry's jobs, which may run side by side.
+        """
         if not 1 <= question.limit <= MAX_LIMIT:
             raise InvalidQuery("limit", f"must be 1 to {MAX_LIMIT}, not {question.limit}")
-        query = QueryVector(self._unit(question))
+        vectors = {question.space: question.vector, **question.also}
+        queries = {
+            space: QueryVector(self._unit(space, vector)) for space, vector in vectors.items()
+        }
         compiled = self.compile(question.filter)
-        digest = self._digest(question, query, compiled)
+        digest = self._digest(question, queries, compiled)
         start = 0
         if question.cursor is not None:
             start = read_cursor(question.cursor, digest, matching=compiled.matching)
-        end = min(start + question.limit, compiled.matching)
-        ranking = Ranking(
+        inquiry = Inquiry(
             self._bundle.segments,
             compiled.selections,
-            question.space,
-            query,
-            settings=self._settings,
-            probes=self._probes[question.space],
-            exact=question.exact,
+            queries,
+            [self._listing(question, space, query, compiled) for space, query in queries.items()],
+            fusion=self._fusion,
+            groups=self._groups.get(question.diversify),
+            bursts=self._bursts if question.collapse else None,
         )
-        scores, row_ids = ranking.first(end)
-        return Page(
-            hits=tuple(
-                Hit(row_id=int(row_id), score=float(score))
-                for row_id, score in zip(row_ids[start:], scores[start:], strict=True)
-            ),
-            next_cursor=write_cursor(end, digest) if end < compiled.matching else None,
-            matching=compiled.matching,
-            held_back=compiled.held_back,
-            plan=_plan(ranking.plans()),
+        return BegunSearch(
+            inquiry=inquiry,
+            compiled=compiled,
+            digest=digest,
+            start=start,
+            stop=min(start + question.limit, compiled.matching),
         )
+
+    def _recall(self, question: Question) -> float:
+        if question.recall is None:
+            return self._settings.recall
+        if not 0.0 < question.recall <= 1.0:
+            raise InvalidQuery("recall", f"must be above 0 and at most 1, not {question.recall}")
+        return question.recall
+
+    def _listing(
+        self, question: Question, space: str, query: QueryVector, compiled: CompiledFilter
+    ) -> Listing:
+        """The hits of a question in one space."""
+        index, recall = self._spaces[space], self._recall(question)
+
+        def ranking(chosen: Sequence[Selection]) -> Ranking:
+            # What was counted for the filter does not hold where groups are left out of it.
+            whole = chosen is compiled.selections
+            return Ranking(
+                index,
+                chosen,
+                query,
+                recall=recall,
+                exact=question.exact,
+                held=partial(self._held.counts, compiled.key, index) if whole else None,
+            )
+
+        groups = self._groups.get(question.diversify)
+        if groups is None:
+            return ranking(compiled.selections)
+        return DiverseRanking(ranking, compiled.selections, groups, self._diversity)
 
     def compile(self, asked: Filter) -> CompiledFilter:
         """The rows that pass a filter; InvalidQuery names the field at fault."""
@@ -158,10 +252,10 @@ class Retrieval:
             offered = ", ".join(sorted(self._bundle.spaces))
             raise InvalidQuery("space", f"this atlas has no space {space!r}; it has: {offered}")
 
-    def _unit(self, question: Question) -> Vector:
-        self._check_space(question.space)
-        vector = np.asarray(question.vector)
-        dim = self._bundle.spaces[question.space].dim
+    def _unit(self, space: str, given_vector: Vector) -> Vector:
+        self._check_space(space)
+        vector = np.asarray(given_vector)
+        dim = self._bundle.spaces[space].dim
         if vector.shape != (dim,):
             given = len(vector) if vector.ndim == 1 else vector.shape
             raise InvalidQuery("vector", f"needs {dim} numbers, not {given}")
@@ -171,16 +265,22 @@ class Retrieval:
             raise InvalidQuery("vector", "is zero or holds a number that is not finite") from error
         return unit
 
-    def _digest(self, question: Question, query: QueryVector, compiled: CompiledFilter) -> bytes:
+    def _digest(
+        self, question: Question, queries: Mapping[str, QueryVector], compiled: CompiledFilter
+    ) -> bytes:
         made_from = question.made_from
+        vectors = b"".join(query.values.tobytes() for query in queries.values())
         return digest_of(
             (
                 self._bundle.manifest.number.to_bytes(8, "little"),
-                question.space.encode(),
+                "\0".join(queries).encode(),
                 b"vector" if made_from is None else b"made from",
-                query.values.tobytes() if made_from is None else made_from,
+                vectors if made_from is None else made_from,
                 compiled.key,
                 b"exact" if question.exact else b"",
+                str(question.recall).encode(),
+                question.diversify.encode(),
+                b"collapse" if question.collapse else b"",
             )
         )
 

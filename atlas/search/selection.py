@@ -16,6 +16,10 @@ Passing = npt.NDArray[np.bool_]
 
 # A position takes 64 bits: from one passing row in 64 up, a bit a row is smaller.
 _BITS_FROM_ONE_IN = 64
+# Rows are read in place, and those that do not pass thrown away, in blocks of this many rows where
+# at least one in four passes: a gathered row costs four times a row of a sequential read.
+_BLOCK_ROWS = 8_192
+_IN_PLACE_FROM_ONE_IN = 4
 
 
 class Selection:
@@ -24,7 +28,7 @@ class Selection:
     `run` is the slice of positions when they are contiguous, else None.
     """
 
-    __slots__ = ("_bits", "_positions", "count", "rows", "run")
+    __slots__ = ("_bits", "_block_counts", "_positions", "count", "rows", "run")
 
     def __init__(
         self,
@@ -41,11 +45,17 @@ class Selection:
         self.run = run
         self._positions = positions
         self._bits = bits
+        self._block_counts = None if bits is None else _counts_by_block(bits)
 
     @classmethod
     def everything(cls, rows: int) -> Selection:
         """All rows of a segment."""
         return cls(rows, rows, run=slice(0, rows))
+
+    @classmethod
+    def of_run(cls, start: int, stop: int, rows: int) -> Selection:
+        """Positions `start` to `stop - 1` of a segment of `rows` rows."""
+        return cls(rows, stop - start, run=slice(start, stop))
 
     @classmethod
     def of_positions(cls, positions: Positions, rows: int) -> Selection:
@@ -71,7 +81,8 @@ class Selection:
     def size_bytes(self) -> int:
         """Memory held by the form."""
         held = (form.nbytes for form in (self._positions, self._bits) if form is not None)
-        return 64 + sum(held)
+        counts = 0 if self._block_counts is None else self._block_counts.nbytes
+        return 64 + counts + sum(held)
 
     def without(self, positions: Positions) -> Selection:
         """The same selection less these positions, (n,) int64, sorted, distinct."""
@@ -82,6 +93,26 @@ class Selection:
             return Selection.of_positions(self._positions[kept], self.rows)
         mask = self._mask(0, self.rows)
         mask[positions] = False
+        return Selection.of_positions(np.flatnonzero(mask), self.rows)
+
+    def without_runs(self, starts: Positions, stops: Positions) -> Selection:
+        """The same selection less the positions from each of `starts` to its `stops` - 1.
+
+        Runs are sorted and apart. On a bit a row this copies bits and looks at no row.
+        """
+        if len(starts) == 0 or self.count == 0:
+            return self
+        if self._positions is not None:
+            run = np.searchsorted(starts, self._positions, side="right") - 1
+            inside = (run >= 0) & (self._positions < stops[run])
+            return Selection.of_positions(self._positions[~inside], self.rows)
+        bits = self.bits().copy()
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            _clear(bits, start, stop)
+        count = int(np.bitwise_count(bits).sum(dtype=np.int64))
+        if count * _BITS_FROM_ONE_IN >= self.rows:
+            return Selection(self.rows, count, bits=bits)
+        mask = np.unpackbits(bits, count=self.rows, bitorder="little")
         return Selection.of_positions(np.flatnonzero(mask), self.rows)
 
     def contains(self, positions: Positions) -> Passing:
@@ -106,6 +137,8 @@ class Selection:
         """One bit a row of the segment, lowest bit first, as FAISS's bitmap selector reads."""
         if self._bits is not None:
             return self._bits
+        if self._positions is not None:
+            return _packed(self._positions, self.rows)
         return np.packbits(self._mask(0, self.rows), bitorder="little")
 
     def blocks(self, rows: int = 65_536) -> Iterator[slice | Positions]:
@@ -117,16 +150,43 @@ class Selection:
             for start in range(0, self.count, rows):
                 yield self._positions[start : start + rows]
         else:
-            yield from self._bit_blocks(rows)
+            for start in range(0, self.rows, rows):
+                stop = min(start + rows, self.rows)
+                found = np.flatnonzero(self._mask(start, stop)) + start
+                if len(found) == stop - start:
+                    yield slice(start, stop)  # nothing is missing here: read the rows in place
+                elif len(found):
+                    yield found
 
-    def _bit_blocks(self, rows: int) -> Iterator[slice | Positions]:
-        for start in range(0, self.rows, rows):
-            stop = min(start + rows, self.rows)
-            found = np.flatnonzero(self._mask(start, stop)) + start
-            if len(found) == stop - start:
-                yield slice(start, stop)  # nothing is missing here: read the rows in place
-            elif len(found):
-                yield found
+    def reads(self) -> Iterator[tuple[slice | Positions, Passing | None]]:
+        """How to read the selection cheaply: rows to gather, or a slice and which of it passes.
+
+        The second of a pair is None where everything read passes.
+        """
+        if self._bits is None or self._block_counts is None:
+            for block in self.blocks():
+                yield block, None
+            return
+        for number, count in enumerate(self._block_counts.tolist()):
+            if count == 0:
+                continue
+            start = number * _BLOCK_ROWS
+            stop = min(start + _BLOCK_ROWS, self.rows)
+            mask = self._mask(start, stop)
+            if count * _IN_PLACE_FROM_ONE_IN >= stop - start:
+                yield slice(start, stop), mask
+            else:
+                yield np.flatnonzero(mask) + start, None
+
+    def reading(self) -> tuple[int, int]:
+        """Rows that `reads` reads in place and rows that it gathers; what exact scoring costs."""
+        if self.run is not None:
+            return self.count, 0
+        if self._block_counts is None:
+            return 0, self.count
+        dense = self._block_counts * _IN_PLACE_FROM_ONE_IN >= _BLOCK_ROWS
+        in_place = int(np.count_nonzero(dense)) * _BLOCK_ROWS
+        return min(in_place, self.rows), int(self._block_counts[~dense].sum())
 
     def _mask(self, start: int, stop: int) -> Passing:
         """Whether each position from `start`, a multiple of 8, to `stop - 1` passes."""
@@ -140,3 +200,38 @@ class Selection:
             first, last = np.searchsorted(self._positions, [start, stop])
             mask[self._positions[first:last] - start] = True
         return mask
+
+
+def _packed(positions: Positions, rows: int) -> npt.NDArray[np.uint8]:
+    """One bit a row from sorted distinct positions; time follows the positions, not the rows."""
+    bits = np.zeros((rows + 7) // 8, np.uint8)
+    if len(positions):
+        byte = positions >> 3
+        starts = np.flatnonzero(np.concatenate([[True], byte[1:] != byte[:-1]]))
+        values = np.left_shift(1, positions & 7).astype(np.uint8)
+        bits[byte[starts]] = np.add.reduceat(values, starts)  # distinct bits: their sum is their or
+    return bits
+
+
+def _counts_by_block(bits: npt.NDArray[np.uint8]) -> Positions:
+    """Passing rows of each block of `_BLOCK_ROWS` rows, (blocks,) int64."""
+    block_bytes = _BLOCK_ROWS // 8
+    padded = np.zeros(-(-len(bits) // block_bytes) * block_bytes, np.uint8)
+    padded[: len(bits)] = bits
+    counts: Positions = (
+        np.bitwise_count(padded).reshape(-1, block_bytes).sum(axis=1, dtype=np.int64)
+    )
+    return counts
+
+
+def _clear(bits: npt.NDArray[np.uint8], start: int, stop: int) -> None:
+    """Clear the bits from `start` to `stop - 1`, at least one."""
+    first, last = start >> 3, (stop - 1) >> 3
+    before = (1 << (start & 7)) - 1
+    after = 0xFF & ~((2 << ((stop - 1) & 7)) - 1)
+    if first == last:
+        bits[first] &= before | after
+        return
+    bits[first] &= before
+    bits[last] &= after
+    bits[first + 1 : last] = 0

@@ -148,16 +148,20 @@ class BestRows:
         return self._scores, self._rows
 
 
-def best_of_blocks(
-    query: QueryVector, vectors: Vectors, blocks: Iterator[slice | Positions], count: int
+def best_of_reads(
+    query: QueryVector,
+    vectors: Vectors,
+    reads: Iterator[tuple[slice | Positions, npt.NDArray[np.bool_] | None]],
+    count: int,
 ) -> tuple[Scores, Positions]:
-    """Score every row of `blocks` and keep the first `count`: (scores, positions), in order."""
+    """Score what `Selection.reads` gives and keep the first `count`: (scores, positions)."""
     kept = BestRows(count)
-    for block in blocks:
+    for rows, passing in reads:
         positions = (
-            np.arange(block.start, block.stop, dtype=np.int64)
-            if isinstance(block, slice)
-            else block
+            np.arange(rows.start, rows.stop, dtype=np.int64) if isinstance(rows, slice) else rows
         )
-        kept.add(query.score_rows(vectors, block), positions)
+        scores = query.score_rows(vectors, rows)
+        if passing is not None:
+            scores, positions = scores[passing], positions[passing]
+        kept.add(scores, positions)
     return kept.result()

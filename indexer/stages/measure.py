@@ -8,7 +8,7 @@ and the same build must give the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import faiss
@@ -16,16 +16,22 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from atlas.search.index import default_probes, find_candidates, list_count
+from atlas.search.curve import Curve, CurvePoint, Need
+from atlas.search.index import list_count
+from atlas.search.lists import Centroids, Lists
 from atlas.search.selection import Selection
 from atlas.search.vectors import QueryVector, best
+from indexer.needs import measure_needs
 
 Vectors = npt.NDArray[np.float16]
 Queries = npt.NDArray[np.float32]
 QueryKind = Literal["image", "text"]
 
-DEFAULT_FETCH = 400
-FETCHES = (50, 100, 200, 400)
+FETCHES = (50, 100, 200, 400, 800)
+# What a server aims at unless it is told otherwise; the points at that setting are marked.
+DEFAULT_RECALL = 0.985
+NEED_QUERIES = 100
+_NOTHING_TO_GAIN = 0.9995
 # The oracle reads the vectors in blocks of this many rows, so memory does not follow the segment.
 _BLOCK_ROWS = 16_384
 
@@ -47,34 +53,6 @@ class MeasuredSegment(msgspec.Struct, frozen=True):
     first_row: int
     vectors: Vectors
     index: faiss.Index | None
-
-
-class CurvePoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Recall at one setting; `default` marks the one that the server uses.
-
-    `path` is `exact` or `index`; `probes` and `fetch` are 0 if exact.
-    """
-
-    queries: QueryKind
-    path: Literal["exact", "index"]
-    probes: int
-    fetch: int
-    recall: float
-    asked: int
-    default: bool
-
-
-class Curve(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of `curve.json`: recall at `k` of one space, by query kind and cost."""
-
-    space: str
-    k: int
-    rows: int
-    points: tuple[CurvePoint, ...]
-
-    def served(self) -> tuple[CurvePoint, ...]:
-        """The points at the setting that the server uses by default, one for each query kind."""
-        return tuple(point for point in self.points if point.default)
 
 
 def image_queries(segments: Sequence[MeasuredSegment], count: int, seed: int) -> QuerySet:
@@ -116,41 +94,64 @@ def exact_hits(
     return rows
 
 
-def served_hits(
-    segments: Sequence[MeasuredSegment], query: Queries, own_row: int, setting: tuple[int, int, int]
-) -> npt.NDArray[np.int64]:
-    """Row ids that the server's own search gives for (probes, fetch, k); best first."""
-    probes, fetch, k = setting
-    prepared = QueryVector(query)
-    found_scores, found_rows = [], []
-    for segment in segments:
-        if segment.index is None or probes == 0:
-            positions = np.arange(len(segment.vectors), dtype=np.int64)
-            scores = prepared.score_rows(segment.vectors, slice(0, len(segment.vectors)))
-        else:
-            positions = find_candidates(
-                segment.index,
-                query,
-                fetch=fetch,
-                probes=probes,
-                selection=Selection.everything(len(segment.vectors)),
-            )
-            scores = prepared.score_rows(segment.vectors, positions)
-        found_scores.append(scores)
-        found_rows.append(positions + segment.first_row)
-    scores, rows = np.concatenate(found_scores), np.concatenate(found_rows)
-    _, hits = best(scores, rows, k + 1)
-    others: npt.NDArray[np.int64] = hits[hits != own_row][:k]
-    return others
+class _Served:
+    """The server's own search over all segments, at any number of probes and candidates."""
+
+    def __init__(self, segments: Sequence[MeasuredSegment]) -> None:
+        self._segments = segments
+        indexes = [segment.index for segment in segments if segment.index is not None]
+        self.centroids = Centroids(indexes[0]) if indexes else None
+        self._lists = [
+            None
+            if segment.index is None or self.centroids is None
+            else Lists(segment.index, self.centroids)
+            for segment in segments
+        ]
+
+    def hits(
+        self, vector: Queries, own_row: int, probes: int, fetches: Sequence[int], k: int
+    ) -> tuple[list[npt.NDArray[np.int64]], int]:
+        """For each number of candidates the first `k` row ids, and the codes that were scored.
+
+        One search gives them all: fewer candidates are the first of more.
+        """
+        query = QueryVector(vector)
+        offered = [self._offer(i, query, probes, max(fetches)) for i in range(len(self._segments))]
+        found = []
+        for fetch in fetches:
+            parts = [(s[:fetch], r[:fetch]) if coded else (s, r) for s, r, coded, _ in offered]
+            scores, rows = (np.concatenate(part) for part in zip(*parts, strict=True))
+            _, hits = best(scores, rows, k + 1)
+            found.append(hits[hits != own_row][:k])
+        return found, sum(codes for *_, codes in offered)
+
+    def _offer(
+        self, number: int, query: QueryVector, probes: int, fetch: int
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], bool, int]:
+        """Exact scores and row ids of one segment's candidates, in the order of their codes."""
+        segment, lists = self._segments[number], self._lists[number]
+        if lists is None or probes == 0:
+            scores = query.score_rows(segment.vectors, slice(0, len(segment.vectors)))
+            rows = np.arange(len(segment.vectors), dtype=np.int64) + segment.first_row
+            return scores, rows, False, 0
+        rotated = lists.centroids.rotated(query.values)
+        chosen = lists.centroids.nearest(rotated, probes)
+        everything = Selection.everything(len(segment.vectors))
+        positions = lists.candidates(rotated, chosen, fetch, everything)
+        scores = query.score_rows(segment.vectors, positions)
+        codes = int(lists.sizes[chosen.numbers].sum())
+        return scores, positions + segment.first_row, True, codes
 
 
-def probe_ladder(segments: Iterable[MeasuredSegment]) -> list[int]:
-    """Numbers of lists to probe: powers of two up to all lists, and the server's default."""
+def settings_of(segments: Iterable[MeasuredSegment]) -> list[int]:
+    """Numbers of lists to probe that a curve measures: powers of two up to all lists; 0 is exact.
+
+    The ladder may end earlier, where nothing is left to gain.
+    """
     lists = max((list_count(s.index) for s in segments if s.index is not None), default=0)
     if lists == 0:
         return [0]
-    steps = {2**i for i in range(2, lists.bit_length()) if 2**i <= lists}
-    return sorted(steps | {default_probes(lists), lists})
+    return sorted({2**i for i in range(2, lists.bit_length()) if 2**i <= lists} | {lists})
 
 
 def measure_space(
@@ -159,49 +160,83 @@ def measure_space(
     queries: Sequence[QuerySet],
     *,
     k: int,
+    seed: int,
     progress: Callable[[int], None],
 ) -> Curve:
     """Recall at `k` for every kind of query, number of probes and number of candidates.
 
-    `progress` is called with 1 after each setting; there are `settings_of(segments)` for each kind.
+    `progress` is called with 1 for each of `settings_of(segments)` and each kind.
     """
-    points = []
-    served = served_setting(segments)
-    for kind, vectors, own_rows in queries:
-        truth = exact_hits(segments, vectors, own_rows, k)
-        for probes, fetch in settings_of(segments):
-            shares = []
-            for i in range(len(vectors)):
-                wanted = truth[i][truth[i] >= 0]
-                hits = served_hits(segments, vectors[i], int(own_rows[i]), (probes, fetch, k))
-                shares.append(np.isin(wanted, hits).mean() if len(wanted) else 1.0)
-            points.append(
-                CurvePoint(
-                    queries=kind,
-                    path="index" if probes else "exact",
-                    probes=probes,
-                    fetch=fetch,
-                    recall=round(float(np.mean(shares)), 6) if shares else 1.0,
-                    asked=len(vectors),
-                    default=(probes, fetch) == served,
-                )
-            )
-            progress(1)
+    served = _Served(segments)
+    truths = [exact_hits(segments, vectors, own_rows, k) for _, vectors, own_rows in queries]
+    points: list[CurvePoint] = []
+    ladder = settings_of(segments)
+    for step, probes in enumerate(ladder):
+        fetches = FETCHES if probes else (0,)
+        added = [
+            point
+            for asked, truth in zip(queries, truths, strict=True)
+            for point in _points(served, asked, truth, probes, fetches, k)
+        ]
+        points += added
+        best_of = min(point.recall for point in added if point.fetch == fetches[-1])
+        if best_of >= _NOTHING_TO_GAIN:
+            progress((len(ladder) - step) * len(queries))
+            break
+        progress(len(queries))
     total = sum(len(segment.vectors) for segment in segments)
-    return Curve(space=space, k=k, rows=total, points=tuple(points))
+    needs = () if served.centroids is None else _needs(segments, served.centroids, queries, k, seed)
+    curve = Curve(space=space, k=k, rows=total, points=tuple(points), needs=needs)
+    chosen = curve.cheapest(DEFAULT_RECALL)
+    setting = (0, 0) if chosen is None else (chosen.probes, chosen.fetch)
+    marked = (
+        msgspec.structs.replace(point, default=(point.probes, point.fetch) == setting)
+        for point in points
+    )
+    return msgspec.structs.replace(curve, points=tuple(marked))
 
 
-def served_setting(segments: Sequence[MeasuredSegment]) -> tuple[int, int]:
-    """The (probes, fetch) that the server uses by default; (0, 0) stands for exact search."""
-    lists = probe_ladder(segments)[-1]
-    return (default_probes(lists), DEFAULT_FETCH) if lists else (0, 0)
+def _needs(
+    segments: Sequence[MeasuredSegment],
+    centroids: Centroids,
+    queries: Sequence[QuerySet],
+    k: int,
+    seed: int,
+) -> tuple[Need, ...]:
+    """Measured on the largest segment that has an index; it stands for all."""
+    largest = max((s for s in segments if s.index is not None), key=lambda s: len(s.vectors))
+    sets = []
+    for kind, vectors, own_rows in queries:
+        own = own_rows[:NEED_QUERIES] - largest.first_row
+        own[(own < 0) | (own >= len(largest.vectors))] = -1
+        sets.append((kind, vectors[:NEED_QUERIES], own))
+    return measure_needs(largest.vectors, largest.index, centroids, sets, k=k, seed=seed)
 
 
-def settings_of(segments: Sequence[MeasuredSegment]) -> list[tuple[int, int]]:
-    """The (probes, fetch) that a curve measures."""
-    probes, fetch = served_setting(segments)
-    if probes == 0:
-        return [(0, 0)]
-    # Fetch is varied at the served number of probes, and probes at the served fetch.
-    ladder = {(step, fetch) for step in probe_ladder(segments)}
-    return sorted(ladder | {(probes, step) for step in FETCHES})
+def _points(
+    served: _Served,
+    asked: QuerySet,
+    truth: npt.NDArray[np.int64],
+    probes: int,
+    fetches: Sequence[int],
+    k: int,
+) -> Iterator[CurvePoint]:
+    shares = np.ones((len(fetches), len(asked.vectors)))
+    codes = 0
+    for i, vector in enumerate(asked.vectors):
+        wanted = truth[i][truth[i] >= 0]
+        found, scanned = served.hits(vector, int(asked.own_rows[i]), probes, fetches, k)
+        codes += scanned
+        if len(wanted):
+            shares[:, i] = [np.isin(wanted, hits).mean() for hits in found]
+    for fetch, share in zip(fetches, shares, strict=True):
+        yield CurvePoint(
+            queries=asked.kind,
+            path="index" if probes else "exact",
+            probes=probes,
+            fetch=fetch,
+            codes=round(codes / max(len(asked.vectors), 1), 1),
+            recall=round(float(share.mean()), 6) if len(share) else 1.0,
+            asked=len(asked.vectors),
+            default=probes == 0,
+        )

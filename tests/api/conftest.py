@@ -39,3 +39,11 @@ def hits(client: TestClient[Litestar]) -> list[dict[str, Any]]:
     body = {"text": "frog", "limit": 200, "filter": {"flags": "all"}}
     found: list[dict[str, Any]] = client.post("/v1/search", json=body).json()["hits"]
     return found
+
+
+@pytest.fixture(scope="session")
+def twin_client(twin_bundle: Path) -> Iterator[TestClient[Litestar]]:
+    """A client of an atlas with two spaces, `tiny` and `wide`."""
+    opened = open_atlas(override(Settings(), "bundle", path=str(twin_bundle)))
+    with TestClient(create_app(opened), raise_server_exceptions=False) as running:
+        yield running

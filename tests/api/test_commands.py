@@ -82,3 +82,17 @@ def test_help_names_every_command() -> None:
     assert result.exit_code == 0
     for command in ("serve", "search", "openapi"):
         assert command in result.stdout
+
+
+def test_spaces_and_diversity(twin_bundle: Path) -> None:
+    """What the API can be asked, the command can be asked."""
+    arguments = ("frog", "--diversify", "species", "--collapse", "--limit", "4", "--json")
+    fused = msgspec.json.decode(run(twin_bundle, *arguments).stdout)
+    assert fused["spaces"] == ["tiny", "wide"]
+    names = [hit["taxon"]["scientific_name"] for hit in fused["hits"]]
+    assert len(names) == len(set(names)) == 4
+    alone = msgspec.json.decode(run(twin_bundle, *arguments, "--space", "wide").stdout)
+    assert alone["spaces"] == ["wide"]
+    assert alone["hits"][0]["score"] > fused["hits"][0]["score"]
+    result = run(twin_bundle, "frog", "--limit", "2")
+    assert "fused" in result.stdout

@@ -23,6 +23,7 @@ HIT_KEYS = {
     "image_id", "score", "taxon", "verbatim_name", "cell", "lat", "lon", "uncertainty_m",
     "observed_on", "observer", "basis_of_record", "media_url", "source_url", "licence",
     "record_licence", "rights_holder", "dataset", "occurrence_id", "flags",
+    "spaces", "collapsed", "collapsed_images",
 }  # fmt: skip
 
 
@@ -38,7 +39,7 @@ def test_answer_has_the_promised_shape(client: Client) -> None:
     """Clients read these names; a missing licence or holder would break the field's rules."""
     answer = search(client, text="a frog", limit=5)
     assert set(answer) == {
-        "hits", "next_cursor", "matching", "held_back", "space", "plan", "interpretation",
+        "hits", "next_cursor", "matching", "held_back", "spaces", "plan", "interpretation",
         "took_ms",
     }  # fmt: skip
     assert all(set(hit) == HIT_KEYS for hit in answer["hits"])

@@ -15,11 +15,12 @@ from click.testing import CliRunner, Result
 
 from atlas.bundle.bundle import Bundle
 from atlas.bundle.segment import PICTURE_OFFSETS, PICTURES, ROWS
+from atlas.search.curve import Curve
 from indexer.build import build
 from indexer.commands import indexer
 from indexer.plan import read_plan
 from indexer.progress import Silent
-from indexer.stages.measure import Curve, measure_space
+from indexer.stages.measure import measure_space
 from tests.factories import make_photos, write_plan
 
 REMOVED = ("urn:first:2", "urn:first:9", "urn:second:4")
@@ -56,6 +57,7 @@ def plan_of(folder: Path, name: str, model: Path, keys: tuple[str, ...], **setti
         photos=folder / "PHOTOS",
         model=model,
         bundle=folder / name,
+        further=None,
         **settings,
     )
     head, rest = plan.read_text().split("[[sources]]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,13 @@ def _make_images() -> list[ImageCase]:
                 flags=int(random.choice([0, 0, Flag.UNCERTAINTY_COARSE, *HELD_BACK])),
             )
         )
-    return images
+    # Rows of a segment lie in the order of their taxa, as in every bundle.
+    bounds = np.cumsum([0, *SIZES])
+    return [
+        image
+        for first, last in pairwise(bounds)
+        for image in sorted(images[first:last], key=lambda image: image.taxon_id)
+    ]
 
 
 IMAGES = _make_images()

@@ -8,19 +8,18 @@ import faiss
 import numpy as np
 import pytest
 
-from atlas.search.curve import Curve, CurvePoint, fewest_probes
 from atlas.search.index import (
     codes_for,
     default_probes,
     encode_segment,
     factory_for,
-    find_candidates,
     list_count,
     lists_for,
     read_index,
     train,
     write_index,
 )
+from atlas.search.lists import Centroids, Lists
 from atlas.search.selection import Selection
 from atlas.search.vectors import unit_vectors
 from tests.bundle_factory import random_vectors
@@ -67,6 +66,23 @@ def test_lists_can_be_trained() -> None:
         assert default_probes(lists) <= lists
 
 
+def _nearest(
+    index: faiss.Index,
+    query: np.ndarray[tuple[int], np.dtype[np.float32]],
+    fetch: int,
+    probes: int,
+    selection: Selection,
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Candidates of the nearest lists."""
+    centroids = Centroids(index)
+    rotated = centroids.rotated(query)
+    chosen = centroids.nearest(rotated, probes)
+    found: np.ndarray[tuple[int], np.dtype[np.int64]] = Lists(index, centroids).candidates(
+        rotated, chosen, fetch, selection
+    )
+    return found
+
+
 def test_training_and_encoding_repeat() -> None:
     """A build that is killed and resumed must give the same bytes."""
     vectors = random_vectors(1_000, 16, seed=1)
@@ -89,10 +105,8 @@ def test_ids_are_positions_and_lists_are_known(tmp_path: Path) -> None:
     everything = Selection.everything(1_000)
     for position in (0, 7, 999):
         query = unit_vectors(vectors[position : position + 1])[0]
-        found = find_candidates(mapped, query, fetch=20, probes=1, selection=everything)
-        assert np.array_equal(
-            found, find_candidates(index, query, fetch=20, probes=1, selection=everything)
-        )
+        found = _nearest(mapped, query, 20, 1, everything)
+        assert np.array_equal(found, _nearest(index, query, 20, 1, everything))
         # With one probe, all candidates come from the list that the query falls in.
         assert set(list_numbers[found]) == {list_numbers[position]}
 
@@ -108,40 +122,11 @@ def test_only_selected_rows_are_found(chosen: np.ndarray[tuple[int], np.dtype[np
     index, _ = encode_segment(train(vectors, FACTORY), vectors)
     query = unit_vectors(vectors[:1])[0]
     selection = Selection.of_positions(chosen, 1_000)
-    found = find_candidates(index, query, fetch=1_000, probes=8, selection=selection)
-    assert found.tolist() == chosen.tolist()
+    found = _nearest(index, query, 1_000, 8, selection)
+    assert sorted(found.tolist()) == chosen.tolist()
 
 
 def test_too_small_a_sample_is_refused() -> None:
     """FAISS would raise from deep inside; the build should say what is wrong."""
     with pytest.raises(ValueError, match="at least 256"):
         train(random_vectors(100, 16, seed=1), FACTORY)
-
-
-def _point(queries: str, probes: int, recall: float, *, default: bool = False) -> CurvePoint:
-    return CurvePoint(
-        queries=queries,
-        path="index",
-        probes=probes,
-        fetch=200,
-        recall=recall,
-        asked=10,
-        default=default,
-    )
-
-
-def test_the_curve_gives_the_cheapest_probes() -> None:
-    """Image-like queries alone must not decide: text lies elsewhere in the space."""
-    points = (
-        _point("image", 8, 0.98),
-        _point("text", 8, 0.90),
-        _point("image", 16, 0.99, default=True),
-        _point("text", 16, 0.96, default=True),
-    )
-    assert fewest_probes(points, fetch=200, target_recall=0.95) == 16
-    assert fewest_probes(points, fetch=200, target_recall=0.90) == 8
-    assert fewest_probes(points, fetch=200, target_recall=0.999) == 16
-    with pytest.raises(ValueError, match="fetch 400"):
-        fewest_probes(points, fetch=400, target_recall=0.9)
-    assert Curve(space="s", k=10, rows=1, points=points).default_probes() == 16
-    assert Curve(space="s", k=10, rows=1, points=()).default_probes() is None

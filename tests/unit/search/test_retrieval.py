@@ -14,27 +14,22 @@ from hypothesis import strategies as st
 
 from atlas.bundle import Bundle
 from atlas.bundle.flags import Flag
+from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
 from atlas.search.filters import Filter
-from atlas.search.planner import SearchSettings, Tier, choose_path
+from atlas.search.planner import Choice, Probe, Reach, SearchSettings, SpaceIndex, Tier
 from atlas.search.retrieval import Page, Question, Retrieval
 from atlas.search.selection import Selection
+from atlas.search.vectors import QueryVector, unit_vectors
 from tests.bundle_factory import SPACE, random_vectors, write_bundle
 from tests.catalog_factory import ImageCase, image_id_of
+from tests.poor_index import POOR, through_the_index
 
 DIM = 16
 SIZES = (500, 1, 700, 90)
 TOTAL = sum(SIZES)
 REMOVED = (3, 4, 600, 1_280)
-# One probed list of sixteen, tiers of a few hits, and no shortcut to exact scoring: what an index
-# does badly, it does here at every step.
-POOR = SearchSettings(
-    exact_scattered_rows=0,
-    exact_contiguous_rows=0,
-    probes=1,
-    tiers=(Tier(depth=7, fetch=9), Tier(depth=40, fetch=60, probe_factor=2)),
-)
 IMAGES = tuple(
     ImageCase(
         taxon_id=row * 9 // TOTAL,
@@ -77,7 +72,7 @@ def catalog(bundle: Bundle) -> Catalog:
 @pytest.fixture(scope="module")
 def poor(bundle: Bundle, catalog: Catalog) -> Retrieval:
     """Retrieval through an index that finds little."""
-    return Retrieval(bundle, catalog, POOR)
+    return through_the_index(Retrieval(bundle, catalog, POOR))
 
 
 @pytest.fixture(scope="module")
@@ -203,13 +198,13 @@ def test_ties_go_to_the_lower_row(usual: Retrieval) -> None:
 
 def test_the_plan_says_what_was_done(bundle: Bundle, catalog: Catalog) -> None:
     """An operator reads from it why a search was slow."""
-    good = Retrieval(bundle, catalog, msgspec.structs.replace(POOR, probes=16))
+    good = through_the_index(Retrieval(bundle, catalog, msgspec.structs.replace(POOR, probes=16)))
     page = good.search(Question(space=SPACE, vector=_query(1), limit=5))
     paths = {plan.name: (plan.path, plan.scored) for plan in page.plan.segments}
     assert paths == {
-        "0000": ("index_filtered", 9),
+        "0000": ("selector", 9),
         "0001": ("exact", 1),
-        "0002": ("index_filtered", 9),
+        "0002": ("selector", 9),
         "0003": ("exact", 87),
     }
     assert page.plan.path == "mixed"
@@ -219,14 +214,30 @@ def test_the_plan_says_what_was_done(bundle: Bundle, catalog: Catalog) -> None:
     assert nothing.plan.segments[0].path == "none"
 
 
-def test_a_short_index_gives_way_to_exact_scoring(poor: Retrieval) -> None:
+def test_only_lists_with_passing_rows_are_probed(poor: Retrieval) -> None:
     """One list in sixteen holds few of a rare taxon's rows; the page must be full all the same."""
     question = Question(space=SPACE, vector=_query(2), filter=Filter(taxon=3), limit=7)
     page = poor.search(question)
-    assert page.hits == poor.search(msgspec.structs.replace(question, exact=True)).hits
-    assert len(page.hits) == 7
-    assert {plan.path for plan in page.plan.segments} == {"exact", "none"}
-    assert page.plan.rows_scored == page.matching
+    passing = _passing(question.filter)
+    assert len(page.hits) == min(7, len(passing))
+    assert {hit.row_id for hit in page.hits} <= set(passing)
+    # "exact" is the segment without an index.
+    assert {plan.path for plan in page.plan.segments} <= {"none", "exact", "lists", "selector"}
+    assert page.plan.rows_scored < page.matching
+
+
+def test_a_short_index_gives_way_to_exact_scoring(poor: Retrieval) -> None:
+    """A list that holds fewer rows than candidates were wanted must not end the page."""
+    index = poor._spaces[SPACE]
+    probe = Probe(index, QueryVector(unit_vectors(_query(2)[np.newaxis])[0]), recall=0.9)
+    segment = index.segments[0]
+    everything = Selection.everything(segment.rows)
+    exact = probe.find(segment, everything, Choice("exact", ""), Reach(400))
+    found = probe.find(segment, everything, Choice("index", ""), Reach(400))
+    assert np.array_equal(found.row_ids, exact.row_ids)
+    assert found.plan.path == "exact"
+    assert "candidates" in found.plan.why
+    assert probe.find(segment, everything, Choice("index", ""), Reach(5)).plan.path == "index"
 
 
 def test_held_back_rows_are_counted(usual: Retrieval) -> None:
@@ -334,22 +345,32 @@ def test_threads_do_not_disturb_each_other(poor: Retrieval) -> None:
     assert together == alone * 5
 
 
-def test_the_path_follows_the_count() -> None:
+def test_the_path_follows_the_costs(bundle: Bundle) -> None:
     """Few passing rows are scored exactly: an index at fixed probes loses them."""
-    options = SearchSettings(exact_scattered_rows=100, exact_contiguous_rows=300)
-    rows = 10_000
+    options = SearchSettings(exact_ms=0.01)
+    index = SpaceIndex(SPACE, bundle.segments, curve=None, settings=options)
+    # A row costs a tenth of a microsecond in place and one out of order.
+    index.costs = msgspec.structs.replace(
+        index.costs, in_place_ns=100.0, gathered_ns=1_000.0, centroid_ns=0.0, query_ns=0.0
+    )
+    indexed, bare = bundle.segments[0], bundle.segments[1]
+    rows = indexed.rows
 
-    def path(selection: Selection, *, has_index: bool = True, exact: bool = False) -> str:
-        return choose_path(selection, has_index=has_index, exact=exact, settings=options)
+    def path(selection: Selection, *, segment: Segment = indexed, exact: bool = False) -> str:
+        choice = index.choose(
+            segment,
+            selection,
+            lambda: np.full(16, selection.count // 16),
+            exact=exact,
+            recall=0.9,
+        )
+        return choice.path
 
-    scattered = Selection.of_positions(np.arange(0, 4 * 101, 4), rows)
-    assert path(Selection.of_positions(np.arange(0, 400, 4), rows)) == "exact"
-    assert path(scattered) == "index_filtered"
-    assert path(Selection.of_positions(np.arange(50, 350), rows)) == "exact"
-    assert path(Selection.of_positions(np.arange(50, 351), rows)) == "index_filtered"
+    assert path(Selection.of_run(50, 150, rows)) == "exact"  # 0.01 ms
+    assert path(Selection.of_positions(np.arange(0, 60, 6), rows)) == "exact"
     assert path(Selection.everything(rows)) == "index"
     assert path(Selection.everything(rows), exact=True) == "exact"
-    assert path(Selection.everything(rows), has_index=False) == "exact"
+    assert path(Selection.everything(bare.rows), segment=bare) == "exact"
     assert path(Selection.of_positions(np.empty(0, np.int64), rows)) == "none"
 
 

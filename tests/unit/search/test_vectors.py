@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from atlas.search.vectors import (
     QueryVector,
     best,
-    best_of_blocks,
+    best_of_reads,
     score_rows,
     unit_vectors,
 )
@@ -86,6 +86,6 @@ def test_best_is_a_prefix_of_the_total_order(values: list[float], count: int, bl
     assert found_scores.tolist() == [float(scores[i]) for i in order]
     # The same in blocks, through a matrix whose products are these scores.
     vectors = np.array(values, np.float16).reshape(-1, 1)
-    blocks = (slice(i, min(i + block, len(values))) for i in range(0, len(values), block))
-    _, positions = best_of_blocks(QueryVector(np.ones(1, np.float32)), vectors, blocks, count)
+    blocks = ((slice(i, min(i + block, len(values))), None) for i in range(0, len(values), block))
+    _, positions = best_of_reads(QueryVector(np.ones(1, np.float32)), vectors, blocks, count)
     assert (positions * 3).tolist() == found_rows.tolist()

@@ -1,0 +1,122 @@
+"""The performance page is computed from records, its bars included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from benchmarks.bars import bars
+from benchmarks.report import main, page, read_records
+
+
+def _record(system: str, **other: Any) -> dict[str, Any]:
+    return {
+        "benchmark": "search",
+        "system": system,
+        "settings": "as it comes",
+        "case": "filtered",
+        "filter": "random",
+        "share": 0.01,
+        "selectivity": 0.0101,
+        "queries": "image",
+        "rows": 1_000_000,
+        "dim": 768,
+        "seed": 0,
+        "world": "1000000 x 768, seed 0, made up",
+        "recall_at_10": 0.99,
+        "full_pages": 1.0,
+        "p50_ms": 2.0,
+        "p99_ms": 9.0,
+        "bytes_per_row": 1700.0,
+        "build_s": 10.0,
+        "processor": "a processor",
+        "processors": 2,
+        "python": "3.11",
+        "versions": {"duckdb": "2.0.0"},
+        "date": "2026-01-01",
+        **other,
+    }
+
+
+def _good() -> list[dict[str, Any]]:
+    plain = {"case": "index", "filter": "none", "share": 1.0}
+    return [
+        _record("atlas", **plain),
+        _record("atlas"),
+        _record("faiss-overfetch", **plain, recall_at_10=0.4, p50_ms=1.0),
+        _record("lancedb", p50_ms=20.0),
+    ]
+
+
+def test_all_bars_pass_on_good_records() -> None:
+    """A page that fails good numbers would be believed."""
+    assert [bar.verdict for bar in bars(_good())] == ["pass"] * 7
+
+
+@pytest.mark.parametrize(
+    ("change", "failing"),
+    [
+        ({"case": "index", "filter": "none", "share": 1.0, "recall_at_10": 0.96}, 0),
+        ({"case": "index", "filter": "none", "share": 1.0, "p50_ms": 3.1}, 1),
+        ({"recall_at_10": 0.97}, 2),
+        ({"full_pages": 0.99}, 3),
+        ({"p50_ms": 8.1}, 4),
+        ({"p99_ms": 30.1}, 5),
+        ({"p50_ms": 4.1}, 6),
+    ],
+)
+def test_one_bad_record_fails_its_bar(change: dict[str, Any], failing: int) -> None:
+    """Every bar is decided by the worst case, not by an average."""
+    worse = _record("atlas", **change)
+    key = (worse["filter"], worse["case"])
+    others = [r for r in _good() if (r["system"], r["filter"], r["case"]) != ("atlas", *key)]
+    assert bars([*others, worse])[failing].verdict == "fail"
+
+
+def test_lancedb_is_not_beaten_by_a_worse_answer() -> None:
+    """Speed at lower recall is no win."""
+    records = [*_good()[:3], _record("lancedb", p50_ms=200.0, recall_at_10=0.999)]
+    assert bars(records)[6].verdict == "fail"
+
+
+def test_bars_without_records_are_not_passed() -> None:
+    """What was not measured must not read as passed; latency counts from a million rows."""
+    assert {bar.verdict for bar in bars([])} == {"not measured"}
+    small = [{**record, "rows": 100_000} for record in _good()]
+    assert [bar.verdict for bar in bars(small)][4:6] == ["not measured"] * 2
+
+
+def test_page_says_what_was_measured_where(tmp_path: Path) -> None:
+    """Machine, versions, date, missing systems and every filter's table are on the page."""
+    missing = {"benchmark": "search", "system": "pgvector", "missing": "pgserver"}
+    memory = {
+        "benchmark": "memory",
+        **dict.fromkeys(("rows", "dim", "asked"), 1_000),
+        **dict.fromkeys(("started_mb", "opened_mb", "asked_mb", "file_mb"), 1.5),
+        "resident_bytes_per_row": 3.25,
+    }
+    cold = _record("atlas", case="cold_filter", p50_ms=5.5)
+    text = page([*_good(), cold, missing, memory], {})
+    for part in (
+        "2026-01-01: a processor, 2 processors, Python 3.11, duckdb 2.0.0",
+        "pgvector was not measured: pgserver is not installed",
+        "## 1,000,000 rows x 768 dimensions (seed 0, made up)",
+        "### Random rows",
+        "| 1.01 %, image | 0.990, 2.00 / 9.00 |  | 0.990, 20.00 / 9.00 | 5.50 / 9.00 |",
+        "atlas in 1",
+        "3.25",
+    ):
+        assert part in text
+    files = []
+    for name, records in (("old", _good()), ("new", [_record("atlas", recall_at_10=0.5)])):
+        files.append(tmp_path / f"{name}.json")
+        files[-1].write_bytes(msgspec.json.encode(records))
+    assert len(read_records(files)) == len(_good())
+    output = tmp_path / "docs" / "performance.md"
+    result = CliRunner().invoke(main, [*map(str, files), "--output", str(output), "--no-drawings"])
+    assert result.exit_code == 0, result.output
+    assert "0.5 (random 1 %, image); 1 of 1 cases fall short" in output.read_text()
