@@ -49,6 +49,7 @@ def plan_for(folder: Path, photos: Path, model: Path, key: str = "more", **setti
         photos=photos,
         model=model,
         bundle=folder / "nowhere",
+        further=None,
         **(TOLERANT | settings),
     )
     text = plan.read_text().replace('key = "tiny"', f'key = "{key}"')
@@ -138,6 +139,7 @@ def test_same_as_one_build(
         photos=tiny_photos,
         model=tiny_model,
         bundle=tmp_path / "both",
+        further=None,
         **TOLERANT,
     )
     source = plan.read_text().split("[[sources]]")[1].split("[[spaces]]")[0]
@@ -257,7 +259,12 @@ def test_the_trained_index_takes_new_rows(more: Path, tiny_model: Path, tmp_path
     make_photos(photos, records=300)
     index = {"index": 'exact_below = 10\nfactory = "IVF2,SQ8"', "measure": "recall_target = 0.5"}
     plan = write_plan(
-        tmp_path / "indexed.toml", photos=photos, model=tiny_model, bundle=root, **index
+        tmp_path / "indexed.toml",
+        photos=photos,
+        model=tiny_model,
+        bundle=root,
+        further=None,
+        **index,
     )
     build(read_plan(plan), Silent())
     coarse = (root / "spaces" / "tiny" / "coarse.faiss").read_bytes()

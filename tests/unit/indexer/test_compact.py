@@ -57,6 +57,7 @@ def plan_of(folder: Path, name: str, model: Path, keys: tuple[str, ...], **setti
         photos=folder / "PHOTOS",
         model=model,
         bundle=folder / name,
+        further=None,
         **settings,
     )
     head, rest = plan.read_text().split("[[sources]]")
