@@ -49,7 +49,6 @@ def plan_for(folder: Path, photos: Path, model: Path, key: str = "more", **setti
         photos=photos,
         model=model,
         bundle=folder / "nowhere",
-        further=None,
         **(TOLERANT | settings),
     )
     text = plan.read_text().replace('key = "tiny"', f'key = "{key}"')
@@ -139,7 +138,6 @@ def test_same_as_one_build(
         photos=tiny_photos,
         model=tiny_model,
         bundle=tmp_path / "both",
-        further=None,
         **TOLERANT,
     )
     source = plan.read_text().split("[[sources]]")[1].split("[[spaces]]")[0]
@@ -263,7 +261,6 @@ def test_the_trained_index_takes_new_rows(more: Path, tiny_model: Path, tmp_path
         photos=photos,
         model=tiny_model,
         bundle=root,
-        further=None,
         **index,
     )
     build(read_plan(plan), Silent())

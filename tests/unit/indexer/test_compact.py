@@ -57,7 +57,6 @@ def plan_of(folder: Path, name: str, model: Path, keys: tuple[str, ...], **setti
         photos=folder / "PHOTOS",
         model=model,
         bundle=folder / name,
-        further=None,
         **settings,
     )
     head, rest = plan.read_text().split("[[sources]]")
