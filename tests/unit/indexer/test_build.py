@@ -231,11 +231,11 @@ def test_a_build_goes_on_after_a_stop_at_any_stage(
     """Would break: a resumed build has lost rows, or has taken half a file for a whole one."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225600")
     plans = {}
+    write_vectors(tmp_path / "garden-1.parquet", 200, seed=1, bad=BAD)
+    write_vectors(tmp_path / "garden-2.parquet", 150, seed=2)
     for name in ("undisturbed", "stopped"):
         folder = tmp_path / name
         folder.mkdir()
-        write_vectors(tmp_path / "garden-1.parquet", 200, seed=1, bad=BAD)
-        write_vectors(tmp_path / "garden-2.parquet", 150, seed=2)
         for path in tmp_path.glob("garden-*.parquet"):
             shutil.copy2(path, folder)
         plans[name] = write_ready_plan(folder, "garden", sections=INDEXED)

@@ -45,8 +45,9 @@ def test_looking_as_far_as_needed_finds_the_share(kind: str) -> None:
             scores = vectors[passing].astype(np.float64) @ query.astype(np.float64)
             truth = passing[np.argsort(-scores)[:K]]
             shares.append(np.isin(list_numbers[truth], chosen.numbers).mean())
-        # Other filters of the same size than were measured, so only nearly the same share.
-        assert np.mean(shares) == pytest.approx(need.covered, abs=0.04)
+        # Other filters of the same size than were measured, so only nearly the same share; and
+        # lists are whole, so a little more than asked for.
+        assert need.covered - 0.04 <= np.mean(shares) <= need.covered + 0.08
 
 
 def test_a_segment_too_small_to_need_it_has_no_needs() -> None:
