@@ -242,7 +242,7 @@ def _write_occupancy(connection: duckdb.DuckDBPyConnection, finest: int) -> None
     connection.register("occupancy_arrow", OCCUPANCY_SCHEMA.empty_table())
     connection.execute("CREATE TABLE occupancy AS SELECT * FROM occupancy_arrow")
     last, rows = _subtrees(connection)
-    # Never in one transaction: beside a temporary table that was replaced in it, DuckDB 2.0 lost all
+    # Never in one transaction: beside a temporary table that was replaced in it, DuckDB 2.0 lost
     # 61 million rows without an error. Therefore they are also counted.
     written = 0
     for first, stop in _runs_of_taxa(rows, _EXPLODED_ROWS):
