@@ -8,7 +8,7 @@ the default quality filter holds back.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,16 @@ import pyarrow as pa
 
 from atlas.bundle.files import atomic_path
 from atlas.bundle.flags import FLAGS, held_back_mask
+from atlas.errors import BuildError
 from indexer.licences import Licence, normalise_licence
 from indexer.occupancy import NEVER, OCCUPANCY_SCHEMA, Sightings, count_occupancy
 from indexer.work import open_database
 
 STEPS = 5
 Numbers = npt.NDArray[np.int64]
-# Rows counted at once, each as often as it has ancestors among the taxa counted: 400 MB.
-_EXPLODED_ROWS = 400_000
+# Rows counted at once, each as often as it has ancestors among the taxa counted. Every one may
+# become a row at each resolution, for all time and for its year: 500 MB while they are sorted.
+_EXPLODED_ROWS = 100_000
 _NO_VISIT = -(2**62)
 
 
@@ -251,14 +253,35 @@ def _write_occupancy(connection: duckdb.DuckDBPyConnection, finest: int) -> None
     connection.register("occupancy_arrow", OCCUPANCY_SCHEMA.empty_table())
     connection.execute("CREATE TABLE occupancy AS SELECT * FROM occupancy_arrow")
     last, rows = _subtrees(connection)
-    # One transaction: DuckDB writes full row groups as they come and keeps their order.
-    connection.execute("BEGIN")
+    # Never in one transaction: beside a temporary table that was replaced in it, DuckDB 2.0 lost
+    # 61 million rows without an error. Therefore they are also counted.
+    written = 0
     for first, stop in _runs_of_taxa(rows, _EXPLODED_ROWS):
-        counted = _count_taxa(connection, first, last[first:stop], finest)
-        connection.register("occupancy_arrow", counted)
-        connection.execute("INSERT INTO occupancy SELECT * FROM occupancy_arrow")
-    connection.execute("COMMIT")
+        pieces = _count_taxa(connection, first, last[first:stop], finest)
+        if rows[first:stop].sum() <= _EXPLODED_ROWS:
+            written += _insert(connection, "occupancy", pieces)
+            continue
+        # A taxon with many rows came in pieces, which DuckDB sorts together, spilling if it must.
+        connection.execute("CREATE OR REPLACE TEMP TABLE piece AS SELECT * FROM occupancy LIMIT 0")
+        written += _insert(connection, "piece", pieces)
+        connection.execute(
+            "INSERT INTO occupancy SELECT * FROM piece ORDER BY taxon_id, resolution, period, cell"
+        )
+    connection.execute("DROP TABLE IF EXISTS piece")
+    found = connection.execute("SELECT count(cell) FROM occupancy").fetchall()[0][0]
+    if found != written:
+        raise BuildError("catalog", f"{written} rows of occupancy were written, {found} are there")
     connection.unregister("occupancy_arrow")
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, pieces: Iterable[pa.Table]) -> int:
+    """Append pieces to a table; returns their rows."""
+    rows = 0
+    for piece in pieces:
+        connection.register("occupancy_arrow", piece)
+        connection.execute(f"INSERT INTO {table} SELECT * FROM occupancy_arrow")
+        rows += piece.num_rows
+    return rows
 
 
 def _subtrees(connection: duckdb.DuckDBPyConnection) -> tuple[Numbers, Numbers]:
@@ -287,19 +310,21 @@ def _runs_of_taxa(rows: Numbers, most: int) -> Iterator[tuple[int, int]]:
 
 def _count_taxa(
     connection: duckdb.DuckDBPyConnection, first: int, last: Numbers, finest: int
-) -> pa.Table:
+) -> Iterator[pa.Table]:
     """Occupancy of the taxa from `first` on, whose last descendants are `last`.
 
-    Rows come by H3 base cell, which no cell of any resolution straddles: the few taxa with most of
-    the rows are counted in pieces.
+    Rows come by H3 base cell, which no cell of any resolution straddles: a taxon with many rows
+    comes in pieces, all others in one.
     """
     inside = "FROM placed WHERE taxon_id BETWEEN ? AND ?"
     bounds = [first, int(last.max())]
     per_base = connection.execute(
         f"SELECT base_cell, count(*) {inside} GROUP BY base_cell ORDER BY base_cell", bounds
     ).fetchall()
-    pieces = []
-    for start, stop in _runs_of_taxa(np.array([n for _, n in per_base], np.int64), _EXPLODED_ROWS):
+    counts = np.array([rows for _, rows in per_base], np.int64)
+    # Taxa that are counted together may together have twice the rows; they stay in one piece.
+    most = _EXPLODED_ROWS if len(last) == 1 else int(counts.sum())
+    for start, stop in _runs_of_taxa(counts, most):
         span = [per_base[start][0], per_base[stop - 1][0]]
         found = connection.execute(
             "SELECT taxon_id, cell, record, observer, visit, period, first, last, uncertainty_m "
@@ -309,13 +334,7 @@ def _count_taxa(
         sightings = _with_ancestors(found, first, last)
         counted = count_occupancy(sightings, finest)
         taxon = pa.array(counted["taxon_id"].to_numpy() + first, pa.int32())
-        pieces.append(counted.set_column(0, OCCUPANCY_SCHEMA.field(0), taxon))
-    if not pieces:
-        return OCCUPANCY_SCHEMA.empty_table()
-    if len(pieces) == 1:
-        return pieces[0]
-    keys = [(name, "ascending") for name in ("taxon_id", "resolution", "period", "cell")]
-    return pa.concat_tables(pieces).sort_by(keys)
+        yield counted.set_column(0, OCCUPANCY_SCHEMA.field(0), taxon)
 
 
 def _with_ancestors(found: dict[str, Any], first: int, last: Numbers) -> Sightings:
