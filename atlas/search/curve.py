@@ -83,20 +83,22 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
             chosen = max(settings, key=lambda s: (min(p.recall for p in settings[s]), s))
         return min(settings[chosen], key=lambda point: point.recall)
 
-    def rows_needed(self, passing: int, target: float) -> int | None:
+    def rows_needed(self, passing: int, target: float, *, even: bool) -> int | None:
         """Passing rows that the probed lists must hold where `passing` rows pass a filter.
 
         Interpolated in logarithms between what was measured, at the nearest `covered` that is at
-        least `target` (the highest where none is); the most demanding kind counts. None where
-        nothing was measured.
+        least `target` (the highest where none is). Where passing rows lie `even` among the lists,
+        what was measured with random rows counts, else the most demanding kind of filter. None
+        where nothing was measured.
         """
         wanted = self._wanted(target)
-        levels = sorted({need.covered for need in self.needs})
+        needs = [need for need in self.needs if not even or need.kind == "random"] or self.needs
+        levels = sorted({need.covered for need in needs})
         if not levels:
             return None
         level = next((covered for covered in levels if covered >= wanted), levels[-1])
         most: dict[int, int] = {}
-        for need in self.needs:
+        for need in needs:
             if need.covered == level:
                 most[need.passing] = max(most.get(need.passing, 0), need.rows)
         return min(passing, _interpolate(most, passing))

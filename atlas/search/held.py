@@ -10,31 +10,31 @@ from threading import Lock
 from cachetools import LRUCache
 
 from atlas.bundle.segment import Segment
-from atlas.search.lists import Counts
+from atlas.search.lists import HeldRows
 from atlas.search.planner import SpaceIndex
 from atlas.search.selection import Selection
 
 
 class HeldLists:
-    """Counts by filter, segment and space, within `cache_bytes`."""
+    """HeldRows by filter, segment and space, within `cache_bytes`."""
 
     def __init__(self, cache_bytes: int) -> None:
-        self._kept: LRUCache[tuple[bytes, str, str], Counts] = LRUCache(
-            cache_bytes, getsizeof=lambda counts: int(counts.nbytes)
+        self._kept: LRUCache[tuple[bytes, str, str], HeldRows] = LRUCache(
+            cache_bytes, getsizeof=lambda held: int(held.counts.nbytes)
         )
         self._lock = Lock()
 
     def counts(
         self, key: bytes, index: SpaceIndex, segment: Segment, selection: Selection
-    ) -> Counts:
-        """Passing rows of each list, (lists,) int64, for the filter whose key is `key`."""
+    ) -> HeldRows:
+        """Passing rows of each list for the filter whose key is `key`."""
         place = (key, segment.name, index.space)
         with self._lock:
-            kept: Counts | None = self._kept.get(place)
+            kept: HeldRows | None = self._kept.get(place)
         if kept is not None:
             return kept
-        counts = index.held(segment, selection)
+        counted = index.held(segment, selection)
         with self._lock:
-            if counts.nbytes <= self._kept.maxsize:
-                self._kept[place] = counts
-        return counts
+            if counted.counts.nbytes <= self._kept.maxsize:
+                self._kept[place] = counted
+        return counted

@@ -30,6 +30,32 @@ class Chosen(NamedTuple):
     scores: Scores
 
 
+class HeldRows(NamedTuple):
+    """A filter's passing rows by list: (lists,) int64 counts, and what they look like.
+
+    `holding` lists hold any. `even` tells whether they hold about as many as rows drawn at random
+    would: then the nearest passing rows lie as near as their number lets expect, and not in some
+    far region of their own.
+    """
+
+    counts: Counts
+    holding: int
+    even: bool
+
+
+# Rows of a taxon or a region fill far fewer lists than as many rows drawn at random.
+_EVEN_FROM = 0.8
+
+
+def held_rows(counts: Counts, sizes: Counts) -> HeldRows:
+    """Describe passing rows by list, `counts`, of lists that hold `sizes` rows."""
+    holding = int(np.count_nonzero(counts))
+    share = float(counts.sum()) / max(float(sizes.sum()), 1.0)
+    # A list of s rows holds none of a share f of all rows with the probability (1 - f)^s.
+    expected = float((1.0 - np.power(1.0 - share, sizes)).sum())
+    return HeldRows(counts, holding, holding >= _EVEN_FROM * expected)
+
+
 class Centroids:
     """What a space's index learnt and all its segments share: rotation and middle of each list.
 
@@ -115,17 +141,17 @@ class Lists:
             [lists.list_size(number) for number in range(centroids.count)], np.int64
         )
 
-    def held(self, selection: Selection, list_numbers: npt.NDArray[np.int32]) -> Counts:
-        """How many of the selection's rows each list holds, (lists,) int64.
+    def held(self, selection: Selection, list_numbers: npt.NDArray[np.int32]) -> HeldRows:
+        """How many of the selection's rows each list holds.
 
         `list_numbers` is the list of each row of the segment. About 10 ns a passing row.
         """
         if selection.all_rows:
-            return self.sizes
+            return held_rows(self.sizes, self.sizes)
         counts = np.zeros(self.centroids.count, np.int64)
         for block in selection.blocks():
             counts += np.bincount(list_numbers[block], minlength=len(counts))
-        return counts
+        return held_rows(counts, self.sizes)
 
     def candidates(
         self, rotated: Vector, chosen: Chosen, fetch: int, selection: Selection

@@ -21,7 +21,7 @@ from atlas.bundle.segment import Segment
 from atlas.search.costs import ASSUMED
 from atlas.search.curve import Curve
 from atlas.search.index import default_probes
-from atlas.search.lists import Centroids, Chosen, Counts, Lists, lists_of_rows
+from atlas.search.lists import Centroids, Chosen, HeldRows, Lists, lists_of_rows
 from atlas.search.selection import Selection
 from atlas.search.vectors import QueryVector, best, best_of_reads
 
@@ -114,7 +114,7 @@ class Choice(NamedTuple):
 
     path: Path
     why: str
-    held: Counts | None = None
+    held: HeldRows | None = None
 
 
 class SpaceIndex:
@@ -134,6 +134,7 @@ class SpaceIndex:
         self.settings = settings
         self.costs = ASSUMED
         self._curve = curve
+        self._probes: dict[float, int | None] = {}
         self.lists: dict[str, Lists] = {}
         centroids: Centroids | None = None
         for segment in segments:
@@ -152,29 +153,32 @@ class SpaceIndex:
         """Lists to look into without a filter."""
         if self.settings.probes is not None:
             return self.settings.probes
-        point = None if self._curve is None else self._curve.cheapest(recall)
-        if point is not None:
-            return point.probes
+        if recall not in self._probes:
+            point = None if self._curve is None else self._curve.cheapest(recall)
+            self._probes[recall] = None if point is None else point.probes
+        probes = self._probes[recall]
+        if probes is not None:
+            return probes
         return default_probes(self.centroids.count) if self.centroids is not None else 1
 
-    def rows_needed(self, passing: int, recall: float) -> int:
+    def rows_needed(self, passing: int, recall: float, *, even: bool) -> int:
         """Passing rows that the lists looked into should hold, where `passing` rows pass."""
         # A row must be in a probed list and survive its code: half of what may be lost, each.
         needed = None
         if self._curve is not None:
-            needed = self._curve.rows_needed(passing, (1.0 + recall) / 2.0)
+            needed = self._curve.rows_needed(passing, (1.0 + recall) / 2.0, even=even)
         # Where nothing was measured: 20 % of 100,000 rows, 6 % of a million.
         return needed if needed is not None else min(passing, math.ceil(60.0 * math.sqrt(passing)))
 
-    def held(self, segment: Segment, selection: Selection) -> Counts:
-        """Passing rows of each list of a segment, (lists,) int64."""
+    def held(self, segment: Segment, selection: Selection) -> HeldRows:
+        """Passing rows of each list of a segment."""
         return self.lists[segment.name].held(selection, segment.list_numbers(self.space))
 
     def choose(
         self,
         segment: Segment,
         selection: Selection,
-        held: Callable[[], Counts],
+        held: Callable[[], HeldRows],
         *,
         exact: bool,
         recall: float,
@@ -195,23 +199,24 @@ class SpaceIndex:
         self,
         segment: Segment,
         selection: Selection,
-        held: Counts,
+        held: HeldRows,
         exact_ms: float,
         recall: float,
     ) -> Choice:
-        holding = int(np.count_nonzero(held))
-        probing_ms = self._probing_ms(self.lists[segment.name], selection, holding, recall)
+        probing_ms = self._probing_ms(self.lists[segment.name], selection, held, recall)
         why = (
-            f"{holding} of {len(held)} lists hold passing rows; probing about {probing_ms:.2f} ms, "
-            f"scoring all about {exact_ms:.2f} ms"
+            f"{held.holding} of {len(held.counts)} lists hold passing rows; probing about "
+            f"{probing_ms:.2f} ms, scoring all about {exact_ms:.2f} ms"
         )
         if exact_ms <= probing_ms:
             return Choice("exact", why)
-        return Choice("lists" if holding < len(held) else "selector", why, held)
+        return Choice("lists" if held.holding < len(held.counts) else "selector", why, held)
 
-    def _probing_ms(self, lists: Lists, selection: Selection, holding: int, recall: float) -> float:
-        rows = self.rows_needed(selection.count, recall)
-        probed = min(float(holding), 1.0 + rows * holding / selection.count)
+    def _probing_ms(
+        self, lists: Lists, selection: Selection, held: HeldRows, recall: float
+    ) -> float:
+        rows = self.rows_needed(selection.count, recall, even=held.even)
+        probed = min(float(held.holding), 1.0 + rows * held.holding / selection.count)
         inside = probed * float(lists.sizes.mean())
         if selection.run is not None:
             inside = rows  # a run is found by bisection inside each list
@@ -292,9 +297,10 @@ class Probe:
         if choice.held is None:
             probes = self._index.probes(self.recall) * reach.probe_factor
             return self._centroids.nearest(self._rotated, probes)
-        rows = self._index.rows_needed(selection.count, self.recall) * reach.probe_factor
+        needed = self._index.rows_needed(selection.count, self.recall, even=choice.held.even)
         # Twice the candidates at least, or the codes would have nothing to choose from.
-        return lists_of_rows(self._list_scores, choice.held, max(rows, 2 * reach.fetch))
+        rows = max(needed * reach.probe_factor, 2 * reach.fetch)
+        return lists_of_rows(self._list_scores, choice.held.counts, rows)
 
 
 def open_spaces(

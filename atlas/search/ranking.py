@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.bundle.segment import Segment
-from atlas.search.lists import Counts
+from atlas.search.lists import HeldRows
 from atlas.search.planner import Choice, Found, Probe, Reach, SegmentPlan, SpaceIndex
 from atlas.search.selection import Selection
 from atlas.search.vectors import QueryVector, best
@@ -23,7 +23,7 @@ from atlas.search.vectors import QueryVector, best
 RowIds = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
 # Passing rows of each list, for a segment and its selection.
-Held = Callable[[Segment, Selection], Counts]
+Held = Callable[[Segment, Selection], HeldRows]
 
 
 class Ranking:

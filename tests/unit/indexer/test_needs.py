@@ -41,7 +41,9 @@ def test_looking_as_far_as_needed_finds_the_share(kind: str) -> None:
             else:
                 passing = np.sort(random.permutation(ROWS)[: need.passing])
             held = lists.held(Selection.of_positions(passing, ROWS), list_numbers)
-            chosen = lists_of_rows(centroids.scores(centroids.rotated(query)), held, need.rows)
+            chosen = lists_of_rows(
+                centroids.scores(centroids.rotated(query)), held.counts, need.rows
+            )
             scores = vectors[passing].astype(np.float64) @ query.astype(np.float64)
             truth = passing[np.argsort(-scores)[:K]]
             shares.append(np.isin(list_numbers[truth], chosen.numbers).mean())

@@ -73,14 +73,15 @@ def test_without_text_more_is_asked_of_images() -> None:
 def test_needs_are_read_at_the_level_and_between_sizes() -> None:
     """Too few rows lose hits under a filter; the most demanding kind of filter counts."""
     curve = Curve(space="s", k=10, rows=10_000, points=POINTS, needs=NEEDS)
-    assert curve.rows_needed(10_000, 0.99) == 4_000
-    assert curve.rows_needed(10_000, 0.9) == 1_000
-    between = curve.rows_needed(100_000, 0.99)
+    assert curve.rows_needed(10_000, 0.99, even=False) == 4_000
+    assert curve.rows_needed(10_000, 0.9, even=False) == 1_000
+    between = curve.rows_needed(100_000, 0.99, even=False)
     assert between is not None
     assert 12_000 < between < 13_000  # halfway between 4,000 and 40,000 in logarithms
-    assert curve.rows_needed(5_000, 0.99) == 4_000
-    assert curve.rows_needed(300, 0.99) == 300
-    assert Curve(space="s", k=10, rows=1, points=POINTS).rows_needed(5, 0.9) is None
+    assert curve.rows_needed(5_000, 0.99, even=False) == 4_000
+    assert curve.rows_needed(10_000, 0.99, even=True) == 3_000
+    assert curve.rows_needed(300, 0.99, even=False) == 300
+    assert Curve(space="s", k=10, rows=1, points=POINTS).rows_needed(5, 0.9, even=False) is None
 
 
 @given(st.integers(1, 10**8), st.integers(1, 10**8), st.floats(0.01, 1.0))
@@ -88,7 +89,10 @@ def test_needs_grow_with_what_passes(one: int, other: int, target: float) -> Non
     """A larger filter that looked at fewer rows than a smaller one would be a trap."""
     curve = Curve(space="s", k=10, rows=10_000, points=POINTS, needs=NEEDS)
     few, many = sorted((one, other))
-    less, more = curve.rows_needed(few, target), curve.rows_needed(many, target)
+    less, more = (
+        curve.rows_needed(few, target, even=False),
+        curve.rows_needed(many, target, even=False),
+    )
     assert less is not None
     assert more is not None
     assert less <= more

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atlas.search.index import encode_segment, train
-from atlas.search.lists import Centroids, Lists, lists_of_rows, nearest_holding
+from atlas.search.lists import Centroids, Lists, held_rows, lists_of_rows, nearest_holding
 from atlas.search.selection import Selection
 from atlas.search.vectors import unit_vectors
 from tests.bundle_factory import random_vectors
@@ -57,8 +57,8 @@ def test_held_rows_and_candidates_agree(factory: str) -> None:
     ):
         selection = Selection.of_positions(chosen, 2_000)
         held = lists.held(selection, list_numbers)
-        assert held.tolist() == np.bincount(list_numbers[chosen], minlength=16).tolist()
-        probed = lists_of_rows(lists.centroids.scores(rotated), held, len(chosen))
+        assert held.counts.tolist() == np.bincount(list_numbers[chosen], minlength=16).tolist()
+        probed = lists_of_rows(lists.centroids.scores(rotated), held.counts, len(chosen))
         found = lists.candidates(rotated, probed, len(chosen), selection)
         assert sorted(found.tolist()) == chosen.tolist()
 
@@ -86,3 +86,16 @@ def test_a_graph_of_centroids_finds_near_lists() -> None:
     best = nearest_holding(centroids.scores(rotated), None, 8)
     assert len(set(through_graph.numbers.tolist()) & set(best.numbers.tolist())) >= 6
     assert (np.diff(through_graph.scores) <= 0).all()
+
+
+def test_random_rows_lie_even_and_a_run_does_not() -> None:
+    """How far to look differs tenfold between the two."""
+    random = np.random.default_rng(1)
+    sizes = random.integers(50, 400, 500)
+    everywhere = random.binomial(sizes, 0.1)
+    assert held_rows(everywhere, sizes).even
+    assert held_rows(sizes, sizes).even
+    somewhere = np.where(np.arange(500) < 60, sizes, 0)
+    described = held_rows(somewhere, sizes)
+    assert not described.even
+    assert described.holding == 60

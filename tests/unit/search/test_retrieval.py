@@ -18,6 +18,7 @@ from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
 from atlas.search.filters import Filter
+from atlas.search.lists import HeldRows
 from atlas.search.planner import Choice, Probe, Reach, SearchSettings, SpaceIndex, Tier
 from atlas.search.retrieval import Page, Question, Retrieval
 from atlas.search.selection import Selection
@@ -360,7 +361,7 @@ def test_the_path_follows_the_costs(bundle: Bundle) -> None:
         choice = index.choose(
             segment,
             selection,
-            lambda: np.full(16, selection.count // 16),
+            lambda: HeldRows(np.full(16, selection.count // 16), 16, even=True),
             exact=exact,
             recall=0.9,
         )
