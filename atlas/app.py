@@ -119,7 +119,9 @@ def open_atlas(
     )
     processors = os.cpu_count() or 1
     workers = settings.queue.workers or processors
-    catalog = Catalog.open(bundle.catalog_path, threads=processors)
+    catalog = Catalog.open(
+        bundle.catalog_path, threads=processors, memory_mb=settings.bundle.catalog_memory_mb
+    )
     spaces = open_spaces(bundle, settings, loader, previous.spaces if previous else ())
     manifest = bundle.manifest
     finest = manifest.cell_resolution

@@ -66,6 +66,9 @@ class BundleSettings(_Section, frozen=True, kw_only=True):
         float,
         Meta(ge=0, le=3600, description="how often a new state is looked for, in s; 0 never"),
     ] = 2.0
+    catalog_memory_mb: Annotated[
+        int, Meta(ge=64, description="memory that the catalog's blocks may take, in megabytes")
+    ] = 768
 
 
 class SpacesSettings(_Section, frozen=True, kw_only=True):
