@@ -7,6 +7,7 @@ whichever is less. Immutable: safe from any thread. Knows nothing of filters or 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ _BITS_FROM_ONE_IN = 64
 # at least one in four passes: a gathered row costs four times a row of a sequential read.
 _BLOCK_ROWS = 8_192
 _IN_PLACE_FROM_ONE_IN = 4
+_GATHERED_BLOCKS = 8
 
 
 class Selection:
@@ -167,16 +169,23 @@ class Selection:
             for block in self.blocks():
                 yield block, None
             return
-        for number, count in enumerate(self._block_counts.tolist()):
-            if count == 0:
-                continue
-            start = number * _BLOCK_ROWS
-            stop = min(start + _BLOCK_ROWS, self.rows)
-            mask = self._mask(start, stop)
-            if count * _IN_PLACE_FROM_ONE_IN >= stop - start:
-                yield slice(start, stop), mask
-            else:
-                yield np.flatnonzero(mask) + start, None
+        dense = self._dense(self._block_counts)
+        for first in range(0, len(dense), _GATHERED_BLOCKS):
+            last = min(first + _GATHERED_BLOCKS, len(dense))
+            # Sparse neighbours are unpacked together: block by block that took longer than scoring.
+            for start, stop, is_dense in _stretches(dense[first:last], first):
+                begin, end = start * _BLOCK_ROWS, min(stop * _BLOCK_ROWS, self.rows)
+                mask = self._mask(begin, end)
+                if is_dense:
+                    yield slice(begin, end), mask
+                elif (found := np.flatnonzero(mask)).size:
+                    yield found + begin, None
+
+    @staticmethod
+    def _dense(counts: Positions) -> Passing:
+        """Blocks that are read in place."""
+        dense: Passing = counts * _IN_PLACE_FROM_ONE_IN >= _BLOCK_ROWS
+        return dense
 
     def reading(self) -> tuple[int, int]:
         """Rows that `reads` reads in place and rows that it gathers; what exact scoring costs."""
@@ -184,7 +193,7 @@ class Selection:
             return self.count, 0
         if self._block_counts is None:
             return 0, self.count
-        dense = self._block_counts * _IN_PLACE_FROM_ONE_IN >= _BLOCK_ROWS
+        dense = self._dense(self._block_counts)
         in_place = int(np.count_nonzero(dense)) * _BLOCK_ROWS
         return min(in_place, self.rows), int(self._block_counts[~dense].sum())
 
@@ -200,6 +209,14 @@ class Selection:
             first, last = np.searchsorted(self._positions, [start, stop])
             mask[self._positions[first:last] - start] = True
         return mask
+
+
+def _stretches(dense: Passing, first: int) -> Iterator[tuple[int, int, bool]]:
+    """Runs of equal blocks as (start, stop, dense), counted from block number `first`."""
+    edges = np.flatnonzero(np.diff(dense)) + 1
+    bounds = [0, *edges.tolist(), len(dense)]
+    for start, stop in pairwise(bounds):
+        yield first + start, first + stop, bool(dense[start])
 
 
 def _packed(positions: Positions, rows: int) -> npt.NDArray[np.uint8]:

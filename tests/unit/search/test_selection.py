@@ -80,3 +80,24 @@ def test_memory_stays_below_a_bit_a_row() -> None:
     most = Selection.everything(rows).without(np.arange(0, rows, 97, dtype=np.int64))
     assert most.size_bytes <= rows // 8 + rows // 500 + 64
     assert Selection.everything(rows).size_bytes <= 64
+
+
+def test_dense_and_sparse_blocks_are_read_each_in_its_way() -> None:
+    """A filter that passes most of one region and little elsewhere must lose no row of either."""
+    random = np.random.default_rng(5)
+    rows = 150_003
+    share = np.where((np.arange(rows) // 8_192) % 5 == 2, 0.8, 0.03)
+    share[100_000:130_000] = 0.0
+    chosen = np.flatnonzero(random.random(rows) < share)
+    selection = Selection.of_positions(chosen, rows)
+    reads = list(selection.reads())
+    found = [
+        np.arange(where.start, where.stop)[mask] if isinstance(where, slice) else where
+        for where, mask in reads
+    ]
+    assert np.concatenate(found).tolist() == chosen.tolist()
+    in_place = sum(where.stop - where.start for where, _ in reads if isinstance(where, slice))
+    gathered = sum(len(where) for where, _ in reads if not isinstance(where, slice))
+    assert in_place > 0
+    assert gathered > 0
+    assert selection.reading() == (in_place, gathered)
