@@ -10,20 +10,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import structlog
 from litestar import Litestar
 from litestar.config.compression import CompressionConfig
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler, Scope
 
 from atlas.api.atlas_page import describe_atlas
+from atlas.api.encoders import EncoderLoader, open_spaces
 from atlas.api.following import SERVED, Following, HoldingRequests
 from atlas.api.images import ImagesController
 from atlas.api.openapi import openapi_config, static_pages
@@ -39,20 +39,17 @@ from atlas.api.taxa import TaxaController
 from atlas.api.taxon_pages import TaxonPages
 from atlas.api.tiles import TilesController
 from atlas.api.workers import BoundedPool
-from atlas.bundle import Bundle, Manifest, SpaceDescription
+from atlas.bundle import Bundle, Manifest
 from atlas.bundle.manifest import encode_json
 from atlas.catalog import Catalog
-from atlas.errors import BundleError, EncoderError
 from atlas.search.batching import BatchReport
-from atlas.search.encoder import Encoder, EncoderChoice, load_encoder
+from atlas.search.encoder import load_encoder
 from atlas.search.retrieval import Retrieval
-from atlas.settings import Settings, SpacesSettings
+from atlas.settings import Settings
 from atlas.species.distribution import Distributions
 from atlas.species.names import TaxonNames
 from atlas.species.tiles import OccurrenceTiles
 from atlas.telemetry import Metrics, RequestLog, log_unhandled, prometheus_config
-
-EncoderLoader = Callable[[EncoderChoice], Encoder]
 
 
 class Atlas(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -181,91 +178,6 @@ def _pools(settings: Settings, workers: int) -> tuple[BoundedPool, BoundedPool]:
         retry_after_s=settings.queue.retry_after_s,
     )
     return searches, photos
-
-
-def open_spaces(
-    bundle: Bundle,
-    settings: Settings,
-    loader: EncoderLoader,
-    previous: Iterable[SpaceReader] = (),
-) -> Spaces:
-    """Load the encoder of every space; EncoderError unless the settings allow to go without.
-
-    The encoders of `previous` are used on where a space wants the same, with the same weights.
-    """
-    held = {
-        _choice(_spec(reader.space, settings), reader.space, settings.spaces): reader.encoder
-        for reader in previous
-        if reader.encoder is not None
-    }
-
-    def load(choice: EncoderChoice, fingerprint: str | None) -> Encoder:
-        encoder = held.get(choice)
-        if encoder is None or fingerprint not in {None, encoder.fingerprint}:
-            return loader(choice)
-        return encoder
-
-    readers = {space.name: _open_space(space, settings, load) for space in bundle.spaces.values()}
-    if not readers:
-        raise BundleError(bundle.root, "this bundle holds no space to search in")
-    return Spaces(readers, max_pixels=settings.pictures.max_pixels)
-
-
-def _spec(space: SpaceDescription, settings: Settings) -> str:
-    """Where a space's encoder is to be loaded from."""
-    return settings.spaces.encoders.get(space.name, space.encoder)
-
-
-def _open_space(
-    space: SpaceDescription,
-    settings: Settings,
-    load: Callable[[EncoderChoice, str | None], Encoder],
-) -> SpaceReader:
-    logger = structlog.stdlib.get_logger("atlas.start")
-    spec = _spec(space, settings)
-    if not spec:
-        missing = "its vectors came without an encoder; ask by image_id or vector"
-        return SpaceReader(space, None, missing=missing)
-    try:
-        encoder = load(_choice(spec, space, settings.spaces), space.fingerprint)
-    except EncoderError as error:
-        if settings.spaces.missing_encoder == "refuse":
-            raise EncoderError(
-                spec,
-                f"{error.problem} (space {space.name}). To serve this space without text and "
-                'photo questions, set spaces.missing_encoder = "serve" '
-                "(ATLAS_SPACES__MISSING_ENCODER=serve)",
-            ) from error
-        logger.warning("space without encoder", space=space.name, problem=error.problem)
-        missing = f"its encoder {spec} is not on this server; ask by image_id or vector"
-        return SpaceReader(space, None, missing=missing)
-    _check_encoder(space, spec, encoder)
-    if space.fingerprint is None:
-        logger.warning("weights not compared: the space states none", space=space.name)
-    return SpaceReader(space, encoder)
-
-
-def _choice(spec: str, space: SpaceDescription, settings: SpacesSettings) -> EncoderChoice:
-    return EncoderChoice(
-        spec=spec,
-        pretrained=space.pretrained if spec == space.encoder else None,
-        device=settings.device,
-        dtype=settings.dtype,
-        compile=settings.compile,
-    )
-
-
-def _check_encoder(space: SpaceDescription, spec: str, encoder: Encoder) -> None:
-    """Vectors of other weights look right and mean nothing: never served, whatever is set."""
-    if encoder.dim != space.dim:
-        problem = f"gives {encoder.dim} dimensions; space {space.name} has {space.dim}"
-        raise EncoderError(spec, problem)
-    if space.fingerprint is not None and encoder.fingerprint != space.fingerprint:
-        raise EncoderError(
-            spec,
-            f"its weights (fingerprint {encoder.fingerprint[:12]}) are not those that made "
-            f"space {space.name} ({space.fingerprint[:12]})",
-        )
 
 
 def _serving(settings: Settings, bundle: Bundle) -> Serving:

@@ -114,7 +114,7 @@ class Plan(Section, frozen=True, kw_only=True):
         """Write a path relative to the plan's folder, with forward slashes."""
         if isinstance(value, Path):
             return Path(os.path.relpath(value, self.path.parent)).as_posix()
-        raise NotImplementedError(f"a plan holds no {type(value).__name__}")
+        raise TypeError(f"a plan holds no {type(value).__name__}")
 
 
 def _check_unique(field: str, names: list[str]) -> None:
@@ -168,7 +168,7 @@ def parse_toml(path: Path, text: str) -> dict[str, Any]:
 def _path(kind: type, value: object, plan: Path) -> Path:
     """Resolve a path of the plan; called by msgspec for every field of type Path."""
     if kind is not Path:
-        raise NotImplementedError(f"a plan holds no {kind}")
+        raise TypeError(f"a plan holds no {kind}")
     if isinstance(value, Path):
         return value
     if not isinstance(value, str) or not value.strip() or "\0" in value:

@@ -303,7 +303,7 @@ class Probe:
         return lists_of_rows(self._list_scores, choice.held.counts, rows)
 
 
-def open_spaces(
+def space_indexes(
     segments: tuple[Segment, ...],
     curves: Mapping[str, Curve | None],
     settings: SearchSettings,

@@ -31,7 +31,7 @@ from atlas.search.groups import Groups, PlaceGroups, SpeciesGroups
 from atlas.search.held import HeldLists
 from atlas.search.inquiry import Hit, Inquiry
 from atlas.search.listing import Listing
-from atlas.search.planner import Path, SearchSettings, SegmentPlan, open_spaces
+from atlas.search.planner import Path, SearchSettings, SegmentPlan, space_indexes
 from atlas.search.ranking import Ranking
 from atlas.search.selection import Selection
 from atlas.search.vectors import QueryVector, unit_vectors
@@ -152,7 +152,7 @@ class Retrieval:
             finest=finest,
             cache_bytes=settings.filter_cache_bytes,
         )
-        self._spaces = open_spaces(
+        self._spaces = space_indexes(
             bundle.segments,
             {space: self._curve_of(space) for space in bundle.spaces},
             settings,

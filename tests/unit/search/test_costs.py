@@ -13,7 +13,7 @@ from atlas.search import costs as costs_module
 from atlas.search.calibration import set_costs
 from atlas.search.costs import ASSUMED, calibrate, costs_path, read_costs, write_costs
 from atlas.search.lists import Centroids, Lists
-from atlas.search.planner import SearchSettings, SpaceIndex, open_spaces
+from atlas.search.planner import SearchSettings, SpaceIndex, space_indexes
 from atlas.search.selection import Selection
 from tests.bundle_factory import SPACE, random_vectors, write_bundle
 
@@ -30,7 +30,7 @@ def bundle(tmp_path: Path) -> Bundle:
 
 def spaces_of(bundle: Bundle) -> dict[str, SpaceIndex]:
     """Its one space."""
-    return open_spaces(bundle.segments, {SPACE: None}, SearchSettings())
+    return space_indexes(bundle.segments, {SPACE: None}, SearchSettings())
 
 
 def test_measured_costs_are_positive_and_kept(bundle: Bundle) -> None:
