@@ -76,6 +76,14 @@ def test_faults_are_one_line(tiny_bundle: Path, arguments: tuple[str, ...], name
     assert "Traceback" not in result.output
 
 
+def test_explain_says_what_was_done(tiny_bundle: Path) -> None:
+    """Somebody whose search is slow reads here why."""
+    result = run(tiny_bundle, "a frog", "--taxon", "Anura", "--recall", "0.9", "--explain")
+    assert result.exit_code == 0, result.output
+    assert "passing" in result.stdout
+    assert "this segment has no index" in result.stdout
+
+
 def test_help_names_every_command() -> None:
     """Somebody who types --help finds the way."""
     result = CliRunner().invoke(main, ["--help"])

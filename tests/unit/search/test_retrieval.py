@@ -17,9 +17,11 @@ from atlas.bundle.flags import Flag
 from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
+from atlas.search.curve import Curve, CurvePoint
 from atlas.search.filters import Filter
 from atlas.search.lists import HeldRows
 from atlas.search.planner import Choice, Probe, Reach, SearchSettings, SpaceIndex, Tier
+from atlas.search.ranking import Ranking
 from atlas.search.retrieval import Page, Question, Retrieval
 from atlas.search.selection import Selection
 from atlas.search.vectors import QueryVector, unit_vectors
@@ -379,3 +381,32 @@ def test_a_tier_must_be_fillable() -> None:
     """Fewer candidates than hits would leave a hole in the list."""
     with pytest.raises(ValueError, match="below depth"):
         Tier(depth=10, fetch=9)
+
+
+def test_a_search_looks_as_far_as_its_recall_needs(bundle: Bundle) -> None:
+    """A page that aims at less must cost less, or nobody can choose between the two."""
+    points = tuple(
+        CurvePoint(
+            queries=kind,
+            path="index",
+            probes=probes,
+            fetch=400,
+            codes=30.0 * probes,
+            recall=recall,
+            asked=9,
+            default=False,
+        )
+        for kind in ("image", "text")
+        for probes, recall in ((1, 0.8), (4, 0.95), (16, 1.0))
+    )
+    curve = Curve(space=SPACE, k=10, rows=TOTAL, points=points)
+    # A bundle whose every row passes: no filter, nothing removed or held back.
+    index = SpaceIndex(SPACE, bundle.segments, curve=curve, settings=SearchSettings(exact_ms=0.0))
+    everything = [Selection.everything(segment.rows) for segment in bundle.segments]
+    looked = {}
+    for recall in (0.5, 0.9, 0.99):
+        query = QueryVector(unit_vectors(_query(4)[np.newaxis])[0])
+        ranking = Ranking(index, everything, query, recall=recall, exact=False)
+        ranking.glance(5, 1)
+        looked[recall] = ranking.plans()[0].lists
+    assert looked == {0.5: 1, 0.9: 4, 0.99: 16}
