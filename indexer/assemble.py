@@ -31,6 +31,7 @@ from atlas.errors import BuildError
 from atlas.search.curve import Curve
 from atlas.search.encoder import OpenClipEncoder
 from atlas.search.index import factory_for, read_index
+from atlas.search.torch_codes import choose_device
 from indexer.account import Parts, account_of, check_rejects, write_rejects
 from indexer.captions import caption_queries
 from indexer.parts import records_path, rejects_path, vectors_path
@@ -195,13 +196,22 @@ class Assembly:
             files = [(self._folder(cut) / vectors_name(space), cut.rows) for cut in self._cuts]
             wanted = None if settings.train_rows == "auto" else settings.train_rows
             try:
-                train_space(files, dim, factory, trained, rows_wanted=wanted, seed=settings.seed)
+                device = choose_device(settings.device)
+                train_space(
+                    files,
+                    dim,
+                    factory,
+                    trained,
+                    rows_wanted=wanted,
+                    seed=settings.seed,
+                    device=device,
+                )
             except ValueError as error:
                 raise BuildError("train", str(error)) from error
             advance(1)
         with self._watcher.stage("encode", self._rows, "rows") as advance:
             for cut in self._cuts:
-                encode_rows(self._folder(cut), space, cut.rows, dim, trained)
+                encode_rows(self._folder(cut), space, cut.rows, dim, trained, device=device)
                 advance(cut.rows)
         return factory
 

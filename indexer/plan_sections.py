@@ -190,6 +190,9 @@ class IndexSection(Section, frozen=True, kw_only=True):
     """Rows that the index is trained on; `auto` follows the number of lists."""
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
     """Seed of every sample that is drawn."""
+    device: Text = "auto"
+    """Where lists are found and rows encoded: `auto` (a CUDA GPU where there is one), `cpu`,
+    `cuda` or `cuda:N`."""
 
 
 class CellsSection(Section, frozen=True, kw_only=True):

@@ -35,6 +35,7 @@ from atlas.bundle.segment import ROWS, index_name, read_tombstones, vectors_name
 from atlas.errors import BuildError
 from atlas.search.curve import Curve
 from atlas.search.index import read_index
+from atlas.search.torch_codes import choose_device
 from indexer.living import StoredRows, list_living
 from indexer.plan_sections import MeasureSection
 from indexer.progress import Watcher
@@ -187,11 +188,11 @@ class Revision:
         for space in self.spaces.values():
             if space.factory is None:
                 continue
-            rows = sum(segment.rows for segment in segments)
+            rows, device = sum(segment.rows for segment in segments), choose_device("auto")
             with self._watcher.stage("encode", rows, "rows") as advance:
                 for segment in segments:
                     folder, trained = self.folder(segment.name), self.coarse(space.name)
-                    encode_rows(folder, space.name, segment.rows, space.dim, trained)
+                    encode_rows(folder, space.name, segment.rows, space.dim, trained, device=device)
                     advance(segment.rows)
 
     def measure(

@@ -14,6 +14,8 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from atlas.search.torch_codes import TorchNearest
+
 Matrix = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 
@@ -72,7 +74,9 @@ class Nearest:
         return found
 
 
-def find_centroids(sample: npt.NDArray[np.floating], lists: int, seed: int) -> Matrix:
+def find_centroids(
+    sample: npt.NDArray[np.floating], lists: int, seed: int, device: str = "cpu"
+) -> Matrix:
     """Unit centroids, (lists, dim), of a sample of vectors, (n, dim), by spherical k-means.
 
     Starts from vectors drawn by `seed`; the same sample and seed give the same centroids. A list
@@ -80,7 +84,7 @@ def find_centroids(sample: npt.NDArray[np.floating], lists: int, seed: int) -> M
     """
     centroids = _random_rows(sample, lists, seed)
     for _ in range(_ROUNDS):
-        nearest = Nearest(centroids, seed)
+        nearest = Nearest(centroids, seed) if device == "cpu" else TorchNearest(centroids, device)
         chosen = np.empty(len(sample), np.int64)
         for start in range(0, len(sample), _BLOCK_ROWS):
             block = np.ascontiguousarray(sample[start : start + _BLOCK_ROWS], np.float32)

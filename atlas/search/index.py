@@ -16,6 +16,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from atlas.search import torch_codes
 from atlas.search.centroids import Nearest, centroids_of, find_centroids
 from atlas.search.vectors import Vectors
 
@@ -101,11 +102,14 @@ def training_rows(factory: str) -> int:
     return max(_LEAST_TRAINING_ROWS, per_lists)
 
 
-def train(sample: npt.NDArray[np.floating], factory: str, *, seed: int = 0) -> faiss.Index:
+def train(
+    sample: npt.NDArray[np.floating], factory: str, *, seed: int = 0, device: str = "cpu"
+) -> faiss.Index:
     """Train an empty inner-product index on `sample`, (n, dim), unit vectors, any float type.
 
     Rotation, lists and codec are learnt once and shared by all segments. The same sample, factory
-    and seed give the same index. Raises ValueError when the sample is too small to train on.
+    and seed give the same index on the same `device` (`cpu` or torch's name of a GPU, which finds
+    the lists). Raises ValueError when the sample is too small to train on.
     """
     rows, dim = sample.shape
     index = _new_index(factory, dim)
@@ -130,7 +134,7 @@ def train(sample: npt.NDArray[np.floating], factory: str, *, seed: int = 0) -> f
             with _one_thread():
                 transform.train(np.ascontiguousarray(sample[np.sort(few)], np.float32))
         sample = _transformed(transform, sample)
-    ivf.quantizer.add(find_centroids(sample, lists, seed))
+    ivf.quantizer.add(find_centroids(sample, lists, seed, device))
     with _one_thread():
         ivf.train(np.ascontiguousarray(sample[np.sort(few)], np.float32))
     index.is_trained = True
@@ -197,13 +201,15 @@ def _prepare(index: faiss.Index, seed: int) -> None:
 
 
 def encode_segment(
-    trained: faiss.Index, vectors: Vectors
+    trained: faiss.Index, vectors: Vectors, *, device: str = "cpu"
 ) -> tuple[faiss.Index, npt.NDArray[np.int32]]:
     """Fill a copy of `trained` with a segment's vectors, (rows, dim) float16.
 
     Returns the index, whose ids are positions in the segment, and for each position the number
-    of its inverted list, (rows,) int32.
+    of its inverted list, (rows,) int32. A GPU as `device` is used where it knows the kind of index.
     """
+    if device != "cpu" and torch_codes.fits(trained):
+        return encode_through_torch(trained, vectors, device)
     index = faiss.clone_index(trained)
     ivf = faiss.downcast_index(faiss.extract_index_ivf(index))
     nearest = Nearest(centroids_of(ivf), 0) if _has_plain_lists(ivf) else None
@@ -227,6 +233,23 @@ def encode_segment(
             held = faiss.rev_swig_ptr(lists.get_ids(number), size)
             list_numbers[held] = number
     return index, list_numbers
+
+
+def encode_through_torch(
+    trained: faiss.Index, vectors: Vectors, device: str
+) -> tuple[faiss.Index, npt.NDArray[np.int32]]:
+    """The same as `encode_segment`, computed by torch on `device`."""
+    rows = torch_codes.TorchCodes(trained, device)
+    index = faiss.clone_index(trained)
+    code_bytes = int(faiss.extract_index_ivf(index).code_size)
+    numbers = np.empty(len(vectors), np.int64)
+    codes = np.empty((len(vectors), code_bytes), np.uint8)
+    step = torch_codes.rows_at_once(device)
+    for start in range(0, len(vectors), step):
+        stop = min(start + step, len(vectors))
+        numbers[start:stop], codes[start:stop] = rows.encode(vectors[start:stop])
+    torch_codes.fill(index, numbers, codes)
+    return index, numbers.astype(np.int32)
 
 
 def write_index(index: faiss.Index, path: Path) -> None:

@@ -13,10 +13,12 @@ from atlas.bundle.segment import index_name, list_numbers_name, vectors_name
 from atlas.search.index import encode_segment, write_index
 
 
-def encode_rows(folder: Path, space: str, rows: int, dim: int, trained: Path) -> None:
+def encode_rows(
+    folder: Path, space: str, rows: int, dim: int, trained: Path, *, device: str
+) -> None:
     """Write `SPACE.ivf` and `SPACE.list_no` of the segment in `folder`.
 
-    Does nothing where both exist.
+    `device` is where the codes are computed. Does nothing where both exist.
     """
     index_path, numbers_path = folder / index_name(space), folder / list_numbers_name(space)
     if index_path.exists() and numbers_path.exists():
@@ -25,7 +27,7 @@ def encode_rows(folder: Path, space: str, rows: int, dim: int, trained: Path) ->
         folder / vectors_name(space), np.float16, mode="r", shape=(rows, dim)
     )
     # Into memory: FAISS cannot copy inverted lists that are mapped from a file.
-    index, list_numbers = encode_segment(faiss.read_index(str(trained)), vectors)
+    index, list_numbers = encode_segment(faiss.read_index(str(trained)), vectors, device=device)
     with atomic_path(index_path) as temporary:
         write_index(index, temporary)
     atomic_write(numbers_path, list_numbers.tobytes())

@@ -23,11 +23,13 @@ def train_space(
     *,
     rows_wanted: int | None,
     seed: int,
+    device: str,
 ) -> None:
     """Train `factory` on a sample of the segments and write it to `path`.
 
     `segments` are (float16 file, rows); `rows_wanted` is the size of the sample, by default what
-    the number of lists makes use of. Does nothing where `path` exists.
+    the number of lists makes use of; `device` is where the lists are found. Does nothing where
+    `path` exists.
     """
     if path.exists():
         return
@@ -46,4 +48,4 @@ def train_space(
         filled += len(inside)
         first_row += rows
     with atomic_path(path) as temporary:
-        write_index(train(sample, factory, seed=seed), temporary)
+        write_index(train(sample, factory, seed=seed, device=device), temporary)

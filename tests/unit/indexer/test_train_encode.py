@@ -42,7 +42,7 @@ def trained(
     folder = root / name
     path = folder / "coarse.faiss"
     files = write_segments(folder, sizes)
-    train_space(files, DIM, FACTORY, path, rows_wanted=wanted, seed=seed)
+    train_space(files, DIM, FACTORY, path, rows_wanted=wanted, seed=seed, device="cpu")
     return path.read_bytes()
 
 
@@ -63,7 +63,7 @@ def test_a_trained_index_is_left_alone(tmp_path: Path) -> None:
     """Would break: a resumed build trains again under segments that are encoded already."""
     path = tmp_path / "coarse.faiss"
     path.write_bytes(b"trained before")
-    train_space([], DIM, FACTORY, path, rows_wanted=None, seed=0)
+    train_space([], DIM, FACTORY, path, rows_wanted=None, seed=0, device="cpu")
     assert path.read_bytes() == b"trained before"
 
 
@@ -79,8 +79,8 @@ def encoded(tmp_path: Path) -> tuple[Path, Path]:
     """An encoded segment's folder and the trained index."""
     path = tmp_path / "coarse.faiss"
     ((file, _),) = write_segments(tmp_path, [ROWS])
-    train_space([(file, ROWS)], DIM, FACTORY, path, rows_wanted=None, seed=1)
-    encode_rows(file.parent, SPACE, ROWS, DIM, path)
+    train_space([(file, ROWS)], DIM, FACTORY, path, rows_wanted=None, seed=1, device="cpu")
+    encode_rows(file.parent, SPACE, ROWS, DIM, path, device="cpu")
     return file.parent, path
 
 
@@ -125,8 +125,8 @@ def test_encoding_repeats_and_is_not_redone(encoded: tuple[Path, Path]) -> None:
     names = (index_name(SPACE), list_numbers_name(SPACE))
     before = [(folder / name).read_bytes() for name in names]
     written = [(folder / name).stat().st_mtime_ns for name in names]
-    encode_rows(folder, SPACE, ROWS, DIM, path)
+    encode_rows(folder, SPACE, ROWS, DIM, path, device="cpu")
     assert [(folder / name).stat().st_mtime_ns for name in names] == written
     (folder / names[1]).unlink()
-    encode_rows(folder, SPACE, ROWS, DIM, path)
+    encode_rows(folder, SPACE, ROWS, DIM, path, device="cpu")
     assert [(folder / name).read_bytes() for name in names] == before
