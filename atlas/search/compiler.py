@@ -18,6 +18,7 @@ from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
 from atlas.search.filters import Condition, Filter, condition_of, key_of
 from atlas.search.selection import Selection
+from atlas.search.taxon_runs import read_runs
 
 RowIds = npt.NDArray[np.int64]
 
@@ -35,29 +36,6 @@ class CompiledFilter(msgspec.Struct, frozen=True, kw_only=True):
     held_back: int
 
 
-class _TaxonRuns:
-    """Where each taxon's rows lie in one segment, which is sorted by taxon: no query is needed."""
-
-    def __init__(self, catalog: Catalog, segment: Segment) -> None:
-        """One pass over the segment's taxon ids; 16 bytes a taxon are kept."""
-        found = catalog.table(
-            "SELECT taxon_id, min(row_id) AS first_row, max(row_id) AS last_row FROM image "
-            "WHERE row_id BETWEEN ? AND ? GROUP BY taxon_id ORDER BY taxon_id",
-            [segment.first_row, segment.first_row + segment.rows - 1],
-        )
-        self._rows = segment.rows
-        self._taxa = np.asarray(found["taxon_id"], np.int32)
-        self._first = np.asarray(found["first_row"], np.int64) - segment.first_row
-        self._end = np.asarray(found["last_row"], np.int64) - segment.first_row + 1
-
-    def between(self, first: int, last: int) -> Selection:
-        """Rows of the taxa with ids from `first` to `last`, which are one run."""
-        low, high = np.searchsorted(self._taxa, [first, last + 1])
-        if low == high:
-            return Selection.of_run(0, 0, self._rows)
-        return Selection.of_run(int(self._first[low]), int(self._end[high - 1]), self._rows)
-
-
 class FilterCompiler:
     """Compiles filters for one bundle, which never changes, so nothing kept goes stale."""
 
@@ -72,7 +50,7 @@ class FilterCompiler:
             np.fromiter(segment.tombstones, np.int64, len(segment.tombstones))
             for segment in self._segments
         )
-        self._taxa = tuple(_TaxonRuns(catalog, segment) for segment in self._segments)
+        self._taxa = read_runs(catalog, self._segments)
         mask = catalog.held_back_flags()
         held_back = catalog.rows("flags & ? <> 0", [mask]) if mask else np.empty(0, np.int64)
         self._held_back = self._by_segment(held_back)

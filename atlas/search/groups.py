@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
@@ -17,9 +16,9 @@ import numpy.typing as npt
 
 from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
-from atlas.errors import BundleError
 from atlas.geo.cells import descendant_range, parent, resolution_of
 from atlas.search.selection import Selection
+from atlas.search.taxon_runs import read_runs
 
 RowIds = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.int64]
@@ -91,19 +90,11 @@ class SpeciesGroups:
             "SELECT taxon_id, last_descendant FROM taxon WHERE rank = 'species' ORDER BY taxon_id"
         )
         starts, stops, keys = [], [], []
-        for segment in self._segments:
-            # An ordered read of runs: a taxon's rows lie side by side within a segment.
-            found = self._catalog.table(
-                "SELECT min(row_id) AS first, max(row_id) + 1 AS stop, taxon_id FROM image "
-                "WHERE row_id BETWEEN ? AND ? GROUP BY taxon_id ORDER BY first",
-                [segment.first_row, segment.first_row + segment.rows - 1],
-            )
-            first, stop = (np.asarray(found[name], np.int64) for name in ("first", "stop"))
-            if (first[1:] < stop[:-1]).any():
-                raise BundleError(Path(segment.name), "the rows of this segment are not by taxon")
-            starts.append(first)
-            stops.append(stop)
-            keys.append(_species_of(np.asarray(found["taxon_id"], np.int64), species))
+        runs_of_all = read_runs(self._catalog, self._segments)
+        for segment, runs in zip(self._segments, runs_of_all, strict=True):
+            starts.append(runs.first + segment.first_row)
+            stops.append(runs.stop + segment.first_row)
+            keys.append(_species_of(runs.taxa, species))
         joined = np.concatenate(keys)
         return (
             np.concatenate(starts),
