@@ -55,11 +55,18 @@ def measure(
 
 
 def _ask(
-    retrieval: Retrieval, space: str, queries: Vectors, **how: Any
+    retrieval: Retrieval,
+    space: str,
+    queries: Vectors,
+    *,
+    exact: bool = False,
+    recall: float | None = None,
 ) -> tuple[list[set[int]], npt.NDArray[np.float64]]:
     hits, times_ms = [], []
     for number in [*range(min(_WARM_UP, len(queries))), *range(len(queries))]:
-        question = Question(space=space, vector=queries[number], limit=_RECALL_AT, **how)
+        question = Question(
+            space=space, vector=queries[number], limit=_RECALL_AT, exact=exact, recall=recall
+        )
         started = time.perf_counter()
         page = retrieval.search(question)
         times_ms.append((time.perf_counter() - started) * 1e3)

@@ -19,7 +19,7 @@ from msgspec import Meta
 
 from atlas.bundle.segment import Segment
 from atlas.search.costs import ASSUMED
-from atlas.search.curve import Curve
+from atlas.search.curve import Curve, CurvePoint
 from atlas.search.index import default_probes
 from atlas.search.lists import Centroids, Chosen, HeldRows, Lists, lists_of_rows
 from atlas.search.selection import Selection
@@ -134,7 +134,7 @@ class SpaceIndex:
         self.settings = settings
         self.costs = ASSUMED
         self._curve = curve
-        self._probes: dict[float, int | None] = {}
+        self._points: dict[float, CurvePoint | None] = {}
         self.lists: dict[str, Lists] = {}
         centroids: Centroids | None = None
         for segment in segments:
@@ -153,13 +153,20 @@ class SpaceIndex:
         """Lists to look into without a filter."""
         if self.settings.probes is not None:
             return self.settings.probes
-        if recall not in self._probes:
-            point = None if self._curve is None else self._curve.cheapest(recall)
-            self._probes[recall] = None if point is None else point.probes
-        probes = self._probes[recall]
-        if probes is not None:
-            return probes
+        point = self._point(recall)
+        if point is not None:
+            return point.probes
         return default_probes(self.centroids.count) if self.centroids is not None else 1
+
+    def fetch(self, recall: float) -> int:
+        """Candidates of a segment that this recall was measured with; 0 where nothing was."""
+        point = self._point(recall)
+        return 0 if point is None else point.fetch
+
+    def _point(self, recall: float) -> CurvePoint | None:
+        if recall not in self._points:
+            self._points[recall] = None if self._curve is None else self._curve.cheapest(recall)
+        return self._points[recall]
 
     def rows_needed(self, passing: int, recall: float, *, even: bool) -> int:
         """Passing rows that the lists looked into should hold, where `passing` rows pass."""

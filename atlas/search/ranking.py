@@ -45,6 +45,7 @@ class Ranking:
         """
         self._index = index
         self._settings = index.settings
+        self._fetch = index.fetch(recall)
         self._parts = tuple(zip(index.segments, selections, strict=True))
         self._probe = Probe(index, query, recall=recall)
         count = held or index.held
@@ -118,7 +119,8 @@ class Ranking:
         else:
             for tier in self._settings.tiers:
                 if len(self._row_ids) < min(count, tier.depth):
-                    self._extend(Reach(tier.fetch, tier.probe_factor), tier.depth)
+                    fetch = max(tier.fetch, self._fetch)
+                    self._extend(Reach(fetch, tier.probe_factor), tier.depth)
             if len(self._row_ids) < min(count, passing):
                 self._extend_exactly(count)
         return self._scores[:count], self._row_ids[:count]

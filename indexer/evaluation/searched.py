@@ -58,7 +58,8 @@ class SearchedSpace(NamedTuple):
         if self.exact or not self.searched.lists:
             return None
         settings = self.searched.settings
-        return Reach(self.searched.probes(settings.recall), settings.tiers[0].fetch)
+        fetch = max(settings.tiers[0].fetch, self.searched.fetch(settings.recall))
+        return Reach(self.searched.probes(settings.recall), fetch)
 
 
 def hidden_rows(bundle: Bundle, *, with_held_back: bool) -> RowIds:
