@@ -32,6 +32,7 @@ FETCHES = (50, 100, 200, 400, 800)
 DEFAULT_RECALL = 0.985
 NEED_QUERIES = 100
 _NOTHING_TO_GAIN = 0.9995
+_NO_GAIN = 0.0005
 # The oracle reads the vectors in blocks of this many rows, so memory does not follow the segment.
 _BLOCK_ROWS = 16_384
 
@@ -201,6 +202,7 @@ def measure_space(
     truths = [exact_hits(segments, vectors, own_rows, k) for _, vectors, own_rows in queries]
     points: list[CurvePoint] = []
     ladder = settings_of(segments)
+    before = (0.0,) * len(queries)
     for step, probes in enumerate(ladder):
         fetches = FETCHES if probes else (0,)
         added = [
@@ -209,8 +211,11 @@ def measure_space(
             for point in _points(served, asked, truth, probes, fetches, k)
         ]
         points += added
-        best_of = min(point.recall for point in added if point.fetch == fetches[-1])
-        if best_of >= _NOTHING_TO_GAIN:
+        # Beyond the knee twice the lists find nothing more, and cost seconds a query at 10 M rows.
+        reached = tuple(point.recall for point in added if point.fetch == fetches[-1])
+        gained = max(now - then for now, then in zip(reached, before, strict=True))
+        before = reached
+        if min(reached) >= _NOTHING_TO_GAIN or gained < _NO_GAIN:
             progress((len(ladder) - step) * len(queries))
             break
         progress(len(queries))
