@@ -18,7 +18,7 @@ from benchmarks.bars import Record, bars, key_of, percent, steady
 from benchmarks.questions import FILTERS
 from benchmarks.systems import SYSTEMS
 
-_QUESTION_FIELDS = ("benchmark", "system", "case", "filter", "share", "queries", "world")
+_QUESTION_FIELDS = ("benchmark", "system", "case", "filter", "share", "queries", "world", "rows")
 _FILTER_TITLES = {
     "none": "No filter",
     "random": "Random rows",
@@ -44,6 +44,8 @@ def page(records: Sequence[Record], drawings: dict[str, list[str]]) -> str:
     lines = [*_head(searches)]
     for world, own in _worlds(searches).items():
         lines += _world(own, drawings.get(world, []))
+    lines += _builds([record for record in records if record["benchmark"] == "build"])
+    lines += _bundles([record for record in records if record["benchmark"] == "bundle"])
     lines += _memory([record for record in records if record["benchmark"] == "memory"])
     return "\n".join(lines).rstrip() + "\n"
 
@@ -165,6 +167,61 @@ def _winners(
     listed += [f"none in {nobody}"] if nobody else []
     yield f"Fastest with recall of at least .98, of {len(keys)} lines: {', '.join(listed)}."
     yield ""
+
+
+def _builds(records: Sequence[Record]) -> Iterator[str]:
+    if not records:
+        return
+    yield "## Building"
+    yield ""
+    yield (
+        "A whole build from ready vectors (`python -m benchmarks.build`): wall and processor time, "
+        "the most memory that its processes held beside the page cache, and disk in vectors of two "
+        "bytes a dimension."
+    )
+    yield ""
+    yield from _table(
+        ("rows", "stage", "seconds", "CPU seconds", "rows a second", "memory, MB", "disk"),
+        [
+            (
+                f"{record['rows']:,} x {record['dim']}",
+                record["case"],
+                f"{record['seconds']:,.0f}",
+                f"{record['cpu_seconds']:,.0f}",
+                f"{record['rows_per_s']:,}",
+                f"{record['peak_rss_bytes'] / 1e6:,.0f}",
+                f"{record['disk_of_vectors']:.2f}",
+            )
+            for record in records
+        ],
+    )
+
+
+def _bundles(records: Sequence[Record]) -> Iterator[str]:
+    if not records:
+        return
+    yield "## Recall aimed at"
+    yield ""
+    yield (
+        "Search without a filter in one bundle, by image-like queries, at several recalls asked "
+        "for (`python -m benchmarks.bundle`); where no text-like queries could be measured the "
+        "server aims half-way higher."
+    )
+    yield ""
+    yield from _table(
+        ("rows", "case", "recall@10", "compared with exact", "p50, ms", "p99, ms"),
+        [
+            (
+                f"{record['rows']:,} x {record['dim']}",
+                record["case"],
+                f"{record['recall_at_10']:.3f}",
+                f"{record['compared']} of {record['asked']}",
+                f"{record['p50_ms']:.2f}",
+                f"{record['p99_ms']:.2f}",
+            )
+            for record in records
+        ],
+    )
 
 
 def _memory(records: Sequence[Record]) -> Iterator[str]:

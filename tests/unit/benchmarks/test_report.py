@@ -120,3 +120,32 @@ def test_page_says_what_was_measured_where(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, [*map(str, files), "--output", str(output), "--no-drawings"])
     assert result.exit_code == 0, result.output
     assert "0.5 (random 1 %, image); 1 of 1 cases fall short" in output.read_text()
+
+
+def test_builds_and_bundles_have_their_tables() -> None:
+    """What a build or a recall costs must stand on the page with its size."""
+    build = {
+        "benchmark": "build",
+        "case": "total",
+        "rows": 10_000,
+        "dim": 8,
+        "seconds": 12.4,
+        "cpu_seconds": 20.6,
+        "rows_per_s": 806,
+        "peak_rss_bytes": 3_000_000,
+        "disk_of_vectors": 2.5,
+    }
+    bundle = {
+        "benchmark": "bundle",
+        "case": "recall 0.9",
+        "rows": 10_000,
+        "dim": 8,
+        "asked": 20,
+        "compared": 5,
+        "recall_at_10": 0.91,
+        "p50_ms": 1.25,
+        "p99_ms": 3.0,
+    }
+    text = page([*_good(), build, bundle], {})
+    assert "| 10,000 x 8 | total | 12 | 21 | 806 | 3 | 2.50 |" in text
+    assert "| 10,000 x 8 | recall 0.9 | 0.910 | 5 of 20 | 1.25 | 3.00 |" in text
