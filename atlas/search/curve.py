@@ -15,6 +15,7 @@ import msgspec
 # Where no text-like queries could be measured they are expected to do worse than image-like ones:
 # half of what is missing to 1 is then asked for in addition.
 _KINDS = 2
+_HARDLY_MORE = 0.0005
 
 
 class CurvePoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,22 +66,17 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
     def cheapest(self, target: float) -> CurvePoint | None:
         """The setting with the fewest codes at which every kind of query reaches `target`.
 
-        The best of all where none does; None where no index was measured. Of the kinds' points at
-        that setting, the one of least recall is given.
+        Where none does, the cheapest of those next to the best of all; None where no index was
+        measured. Of the kinds' points at that setting, the one of least recall is given.
         """
-        wanted = self._wanted(target)
         settings = self._settings()
         if not settings:
             return None
-        reached = {
-            setting: points
-            for setting, points in settings.items()
-            if min(point.recall for point in points) >= wanted
-        }
-        if reached:
-            chosen = min(reached, key=lambda s: (cost_of(reached[s]), s))
-        else:
-            chosen = max(settings, key=lambda s: (min(p.recall for p in settings[s]), s))
+        recalls = {s: min(point.recall for point in points) for s, points in settings.items()}
+        # Beyond the knee all lists together find hardly more than some, at a hundred times the cost.
+        wanted = min(self._wanted(target), max(recalls.values()) - _HARDLY_MORE)
+        reached = [setting for setting, recall in recalls.items() if recall >= wanted]
+        chosen = min(reached, key=lambda s: (cost_of(settings[s]), s))
         return min(settings[chosen], key=lambda point: point.recall)
 
     def rows_needed(self, passing: int, target: float, *, even: bool) -> int | None:

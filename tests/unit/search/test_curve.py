@@ -62,6 +62,18 @@ def test_the_cheapest_setting_that_all_kinds_reach() -> None:
     assert Curve(space="s", k=10, rows=1, points=()).cheapest(0.9) is None
 
 
+def test_what_cannot_be_reached_does_not_cost_everything() -> None:
+    """All lists find hardly more than some: who asks for too much must not wait for all of them."""
+    points = tuple(
+        point(kind, probes, 400, recall, 100.0 * probes)
+        for kind in ("image", "text")
+        for probes, recall in ((8, 0.9), (64, 0.9958), (512, 0.996), (4_096, 0.996))
+    )
+    chosen = Curve(space="s", k=10, rows=10_000, points=points).cheapest(0.999)
+    assert chosen is not None
+    assert chosen.probes == 64
+
+
 def test_without_text_more_is_asked_of_images() -> None:
     """A bundle whose space has no text tower here is still asked in text-like vectors elsewhere."""
     images = tuple(p for p in POINTS if p.queries == "image")
