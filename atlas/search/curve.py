@@ -73,7 +73,7 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
         if not settings:
             return None
         recalls = {s: min(point.recall for point in points) for s, points in settings.items()}
-        # Beyond the knee all lists together find hardly more than some, at a hundred times the cost.
+        # Beyond the knee all lists find hardly more than some, at a hundred times the cost.
         wanted = min(self._wanted(target), max(recalls.values()) - _HARDLY_MORE)
         reached = [setting for setting, recall in recalls.items() if recall >= wanted]
         chosen = min(reached, key=lambda s: (cost_of(settings[s]), s))
