@@ -15,7 +15,7 @@ COPY indexer indexer
 RUN PIP_EXTRA_INDEX_URL="$EXTRA_INDEX" scripts/environment "$KIND"
 
 FROM python:3.11-slim
-# libgomp is OpenMP's run-time, which FAISS and torch share.
+# The CPU wheels bring their own OpenMP run-time; libgomp is for those that look for the system's.
 RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --create-home atlas

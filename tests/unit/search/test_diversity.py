@@ -21,10 +21,11 @@ from atlas.search.filters import Filter
 from atlas.search.fusion import FusionSettings
 from atlas.search.groups import PlaceGroups, SpeciesGroups
 from atlas.search.planner import SearchSettings
-from atlas.search.retrieval import Page, Question, Retrieval
+from atlas.search.retrieval import Question, Retrieval
 from atlas.search.selection import Selection
 from tests.bundle_factory import FURTHER, SPACE, random_vectors, write_bundle
 from tests.catalog_factory import FINEST, ImageCase, TaxonCase
+from tests.pages import walk
 from tests.poor_index import POOR, through_the_index
 
 DIM, FURTHER_DIM = 16, 12
@@ -149,16 +150,6 @@ def _query(dim: int, seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.random.default_rng(seed).standard_normal(dim).astype(np.float32)
 
 
-def _walk(retrieval: Retrieval, question: Question, limits: list[int]) -> list[Page]:
-    pages = [retrieval.search(question)]
-    while (cursor := pages[-1].next_cursor) is not None:
-        limit = limits[len(pages) % len(limits)]
-        pages.append(
-            retrieval.search(msgspec.structs.replace(question, cursor=cursor, limit=limit))
-        )
-    return pages
-
-
 def _passing(asked: Filter) -> list[int]:
     return [
         row
@@ -212,7 +203,7 @@ def test_each_group_is_listed_once(
         exact=exact,
         diversify=diversify,
     )
-    pages = _walk(poor if settings_name == "poor" else usual, question, limits)
+    pages = walk(poor if settings_name == "poor" else usual, question, limits)
     groups = GROUPS[diversify]
     passing = _passing(asked)
     rows = [hit.row_id for page in pages for hit in page.hits]
@@ -236,7 +227,7 @@ def _best_of_each(
 ) -> list[int]:
     """Group by over the exact list of every row."""
     everything = msgspec.structs.replace(question, diversify="none", exact=True, limit=200)
-    rows = [hit.row_id for page in _walk(usual, everything, [200]) for hit in page.hits]
+    rows = [hit.row_id for page in walk(usual, everything, [200]) for hit in page.hits]
     assert sorted(rows) == passing
     best: dict[int, int] = {}
     for row in rows:
@@ -267,7 +258,7 @@ def test_fused_pages_give_every_row_once(
         filter=asked,
         limit=limits[0],
     )
-    pages = _walk(poor if settings_name == "poor" else usual, question, limits)
+    pages = walk(poor if settings_name == "poor" else usual, question, limits)
     rows = [hit.row_id for page in pages for hit in page.hits]
     assert len(rows) == len(set(rows))
     assert sorted(rows) == _passing(asked)

@@ -22,11 +22,12 @@ from atlas.search.filters import Filter
 from atlas.search.lists import HeldRows
 from atlas.search.planner import Choice, Probe, Reach, SearchSettings, SpaceIndex, Tier
 from atlas.search.ranking import Ranking
-from atlas.search.retrieval import Page, Question, Retrieval
+from atlas.search.retrieval import Question, Retrieval
 from atlas.search.selection import Selection
 from atlas.search.vectors import QueryVector, unit_vectors
 from tests.bundle_factory import SPACE, random_vectors, write_bundle
 from tests.catalog_factory import ImageCase, image_id_of
+from tests.pages import walk
 from tests.poor_index import POOR, through_the_index
 
 DIM = 16
@@ -91,16 +92,6 @@ def _query(seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     return vector.astype(np.float32)
 
 
-def _walk(retrieval: Retrieval, question: Question, limits: list[int]) -> list[Page]:
-    pages = [retrieval.search(question)]
-    while (cursor := pages[-1].next_cursor) is not None:
-        limit = limits[len(pages) % len(limits)]
-        pages.append(
-            retrieval.search(msgspec.structs.replace(question, cursor=cursor, limit=limit))
-        )
-    return pages
-
-
 def _passing(asked: Filter) -> list[int]:
     return [
         row
@@ -145,7 +136,7 @@ def test_walking_all_pages_gives_every_row_once(
     question = Question(
         space=SPACE, vector=_query(seed), filter=asked, limit=limits[0], exact=exact
     )
-    pages = _walk(retrieval, question, limits)
+    pages = walk(retrieval, question, limits)
     rows = [hit.row_id for page in pages for hit in page.hits]
     wanted = _passing(asked)
     assert len(rows) == len(wanted)
