@@ -7,6 +7,7 @@ Knows the catalog and the segments' row ranges, nothing of vectors.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from threading import Lock
 
 import msgspec
@@ -16,8 +17,11 @@ from cachetools import LRUCache
 
 from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
-from atlas.search.filters import Condition, Filter, condition_of, key_of
-from atlas.search.selection import Selection
+from atlas.bundle.manifest import LayerEntry
+from atlas.geo.layers import Layers
+from atlas.search.filters import Condition, Filter, condition_of, key_of, without_places
+from atlas.search.place_filters import Statement, judge_all, statements_of, cited
+from atlas.search.selection import Passing, Positions, Selection
 from atlas.search.taxon_runs import read_runs
 
 RowIds = npt.NDArray[np.int64]
@@ -28,24 +32,35 @@ class CompiledFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     `matching` is their exact number. `held_back` counts the rows that meet every condition and
     are hidden by the default quality filter alone (0 when the filter says `flags: all`).
+    `unjudged` counts the rows that meet every other condition, and of which the place layers in
+    `cited` cannot tell: their uncertainty is too great or unknown, or they have no value.
     """
 
     key: bytes
     selections: tuple[Selection, ...]
     matching: int
     held_back: int
+    unjudged: int = 0
+    cited: tuple[LayerEntry, ...] = ()
 
 
 class FilterCompiler:
     """Compiles filters for one bundle, which never changes, so nothing kept goes stale."""
 
     def __init__(
-        self, catalog: Catalog, segments: Sequence[Segment], *, finest: int, cache_bytes: int
+        self,
+        catalog: Catalog,
+        segments: Sequence[Segment],
+        *,
+        finest: int,
+        cache_bytes: int,
+        layers: Layers | None = None,
     ) -> None:
         """`finest` is the resolution cells are stored at; `cache_bytes` bounds what is kept."""
         self._catalog = catalog
         self._segments = tuple(segments)
         self._finest = finest
+        self._layers = Layers() if layers is None else layers
         self._removed = tuple(
             np.fromiter(segment.tombstones, np.int64, len(segment.tombstones))
             for segment in self._segments
@@ -71,6 +86,9 @@ class FilterCompiler:
         return compiled
 
     def _compile(self, asked: Filter, key: bytes) -> CompiledFilter:
+        statements = statements_of(asked, self._layers)
+        if statements:
+            return self._narrow(asked, key, statements)
         condition = condition_of(asked, self._catalog, finest=self._finest)
         present = tuple(
             selection.without(removed)
@@ -89,6 +107,48 @@ class FilterCompiler:
             matching=matching,
             held_back=sum(selection.count for selection in present) - matching,
         )
+
+    def _narrow(
+        self, asked: Filter, key: bytes, statements: Sequence[Statement]
+    ) -> CompiledFilter:
+        """Of the rows that pass the rest of the filter, those that every statement holds for."""
+        rest = self.compile(without_places(asked))
+        passing, possible = self._judged(rest.selections, statements)
+        matching = sum(selection.count for selection in passing)
+        held_back = 0
+        if rest.held_back:
+            every = self.compile(msgspec.structs.replace(without_places(asked), flags="all"))
+            hidden = [
+                Selection.of_positions(positions[selection.contains(positions)], selection.rows)
+                for selection, positions in zip(every.selections, self._held_back, strict=True)
+            ]
+            held_back = sum(one.count for one in self._judged(hidden, statements)[0])
+        return CompiledFilter(
+            key=key,
+            selections=passing,
+            matching=matching,
+            held_back=held_back,
+            unjudged=possible - matching,
+            cited=cited(statements),
+        )
+
+    def _judged(
+        self, selections: Sequence[Selection], statements: Sequence[Statement]
+    ) -> tuple[tuple[Selection, ...], int]:
+        """What is left of each segment's selection, and how many rows may pass in all."""
+        possible = 0
+
+        def judge(segment: int, rows: slice | Positions) -> Passing:
+            nonlocal possible
+            judged = judge_all(statements, segment, rows)
+            possible += int(np.count_nonzero(judged.possible))
+            return judged.passes
+
+        passing = tuple(
+            selection.narrowed(partial(judge, number))
+            for number, selection in enumerate(selections)
+        )
+        return passing, possible
 
     def _met(self, condition: Condition) -> tuple[Selection, ...]:
         """Rows that meet the condition, removed ones included."""

@@ -18,6 +18,7 @@ from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
 from atlas.geo.cells import descendant_range, parent_sql, parse_cell
 from atlas.geo.shapes import BoundingBox, Polygon
+from atlas.search.place_filters import MAX_CONDITIONS, ElevationRange, LayerRange, Near, Values
 
 MAX_LISTED = 1_000
 
@@ -121,6 +122,23 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "uncertainty does not pass.",
         ),
     ] = None
+    near: Annotated[
+        Annotated[tuple[Near, ...], Meta(min_length=1, max_length=MAX_CONDITIONS)] | None,
+        Meta(description="Features that a record must be near, all of them."),
+    ] = None
+    country: Annotated[
+        Values | None,
+        Meta(description="Countries by ISO 3166-1 alpha-2 code or name, territorial waters too."),
+    ] = None
+    region: Annotated[Values | None, Meta(description="First-level regions by name or code.")] = None
+    habitat: Annotated[Values | None, Meta(description="Habitats or biomes by name.")] = None
+    elevation: Annotated[
+        ElevationRange | None, Meta(description="Elevation that the place must have.")
+    ] = None
+    layers: Annotated[
+        Annotated[dict[str, LayerRange], Meta(min_length=1, max_length=MAX_CONDITIONS)] | None,
+        Meta(description="Ranges or values of any place layer, by its name."),
+    ] = None
     flags: Annotated[
         Literal["default", "all"],
         Meta(
@@ -170,12 +188,22 @@ def key_of(asked: Filter) -> bytes:
         months=None if asked.months is None else tuple(sorted(set(asked.months))),
         licences=as_set(asked.licences),
         sources=as_set(asked.sources),
+        country=as_set(asked.country),
+        region=as_set(asked.region),
+        habitat=as_set(asked.habitat),
     )
     return msgspec.json.encode(plain, order="deterministic")
 
 
+def without_places(asked: Filter) -> Filter:
+    """The same filter without what place layers answer."""
+    return msgspec.structs.replace(
+        asked, near=None, country=None, region=None, habitat=None, elevation=None, layers=None
+    )
+
+
 def condition_of(asked: Filter, catalog: Catalog, *, finest: int) -> Condition:
-    """Everything a filter asks for except `flags`, as a condition on `image`.
+    """What a filter asks for except `flags` and place layers, as a condition on `image`.
 
     `finest` is the resolution that cells are stored at. Raises InvalidQuery naming the field when
     a value makes no sense or names something that this atlas does not hold.
