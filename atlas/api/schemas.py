@@ -146,8 +146,8 @@ class SearchAnswer(Schema, frozen=True, kw_only=True):
     `matching` is the exact number of rows that pass the filter, `held_back` how many more the
     default quality filter hides. `unjudged` counts rows that pass the rest of the filter and of
     which a place layer cannot tell, for their uncertainty or for lack of a value; `layers` are the
-    place layers that the answer rests on. `next_cursor` is null on the last page. `spaces` were searched;
-    where there are several, `score` is the fused one.
+    place layers that the answer rests on. `next_cursor` is null on the last page. `spaces` were
+    searched; where there are several, `score` is the fused one.
     """
 
     hits: list[Hit]

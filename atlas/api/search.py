@@ -59,7 +59,9 @@ class SearchController(Controller):
         flags: FromQuery[str | None] = None,
         near: Annotated[
             list[str] | None,
-            QueryParameter(description="feature:metres or feature:metres:order, such as river:5000"),
+            QueryParameter(
+                description="feature:metres or feature:metres:order, such as river:5000"
+            ),
         ] = None,
         country: Words = None,
         region: Words = None,

@@ -77,7 +77,7 @@ def geodesic_m(latitude: Floats, longitude: Floats, foot: Floats) -> Floats:
 def cut_into_pieces(
     longitude: ArrayLike, latitude: ArrayLike, line: ArrayLike, owner: ArrayLike
 ) -> Pieces:
-    """Cut lines into pieces of at most `PIECE_M`.
+    """Cut lines into pieces of at most about `PIECE_M`.
 
     Vertices in degrees (n,), `line` the number of each vertex' line, ascending, `owner` one a line.
     An edge is straight in longitude and latitude, as it is drawn on a map, and goes the short way
@@ -95,15 +95,17 @@ def cut_into_pieces(
     count = np.maximum(1, np.ceil(long_m / PIECE_M)).astype(np.int64)
     of = np.repeat(np.arange(len(begins)), count)
     step = np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count)
-    ends = []
-    for share in (step / count[of], (step + 1) / count[of]):
-        ends.append(to_space(lat[begins[of]] + share * up[of], lon[begins[of]] + share * across[of]))
+    begin = begins[of]
+    start, end = (
+        to_space(lat[begin] + share * up[of], lon[begin] + share * across[of])
+        for share in (step / count[of], (step + 1) / count[of])
+    )
     alone = first[lengths == 1]
     points = to_space(lat[alone], lon[alone])
     return Pieces(
-        np.concatenate([ends[0], points]),
-        np.concatenate([ends[1], points]),
-        owners[np.concatenate([lines[begins[of]], lines[alone]])],
+        np.concatenate([start, points]),
+        np.concatenate([end, points]),
+        owners[np.concatenate([lines[begin], lines[alone]])],
     )
 
 
@@ -117,11 +119,8 @@ class PieceTree:
         self._tree = cKDTree(middle, balanced_tree=False, compact_nodes=False)
         lengths = np.linalg.norm(pieces.end - pieces.start, axis=1)
         self._half_m = float(lengths.max(initial=0.0)) / 2
-        self._least, self._most = (
-            (middle.min(axis=0), middle.max(axis=0))
-            if len(middle)
-            else (np.full(3, np.inf), np.full(3, np.inf))
-        )
+        self._least: Floats = middle.min(axis=0, initial=np.inf)
+        self._most: Floats = middle.max(axis=0, initial=-np.inf)
 
     def nearest(self, points: Floats, within_m: ArrayLike = np.inf) -> Nearest:
         """The nearest piece of each point (n, 3) among those nearer than `within_m` (n,).
@@ -143,9 +142,7 @@ class PieceTree:
             self._search(points, bound, chosen, found)
         return found
 
-    def _search(
-        self, points: Floats, bound: Floats, chosen: Integers, found: Nearest
-    ) -> None:
+    def _search(self, points: Floats, bound: Floats, chosen: Integers, found: Nearest) -> None:
         """Fill `found` for the chosen points, asking for more neighbours where they may matter."""
         neighbours = min(_FIRST_NEIGHBOURS, self._tree.n)
         while len(chosen):
@@ -196,4 +193,5 @@ def _feet(points: Floats, start: Floats, end: Floats) -> Floats:
     along = end - start
     length_2 = np.einsum("...i,...i", along, along)
     share = np.einsum("...i,...i", points - start, along) / np.where(length_2 > 0, length_2, 1.0)
-    return start + np.clip(share, 0.0, 1.0)[..., None] * along
+    feet: Floats = start + np.clip(share, 0.0, 1.0)[..., None] * along
+    return feet

@@ -103,8 +103,9 @@ class Layer:
         """The values of a category, or the names of features."""
         if not self.entry.names:
             return ()
-        return tuple(LayerName(**row) for row in pq.read_table(self._folder / self.entry.names)
-                     .to_pylist())
+        return tuple(
+            LayerName(**row) for row in pq.read_table(self._folder / self.entry.names).to_pylist()
+        )
 
     @cached_property
     def _numbers(self) -> dict[str, set[int]]:
@@ -148,12 +149,11 @@ class Layers:
     def of(cls, bundle: Bundle) -> Layers:
         """The layers that the bundle's manifest lists."""
         manifest = bundle.manifest
-        return cls(
-            [Layer(bundle.root, entry, manifest.segments) for entry in manifest.layers]
-        )
+        return cls([Layer(bundle.root, entry, manifest.segments) for entry in manifest.layers])
 
-    def __iter__(self):
-        return iter(self._layers)
+    def all(self) -> tuple[Layer, ...]:
+        """Every layer, in the manifest's order."""
+        return self._layers
 
     def called(self, word: str) -> tuple[Layer, ...]:
         """The layer of this name; else those that tell of this feature."""

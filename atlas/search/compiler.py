@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from cachetools import LRUCache
 
+from atlas.bundle.manifest import LayerEntry
 from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
-from atlas.bundle.manifest import LayerEntry
 from atlas.geo.layers import Layers
 from atlas.search.filters import Condition, Filter, condition_of, key_of, without_places
-from atlas.search.place_filters import Statement, judge_all, statements_of, cited
+from atlas.search.place_filters import Statement, cited, judge_all, statements_of
 from atlas.search.selection import Passing, Positions, Selection
 from atlas.search.taxon_runs import read_runs
 
@@ -108,9 +108,7 @@ class FilterCompiler:
             held_back=sum(selection.count for selection in present) - matching,
         )
 
-    def _narrow(
-        self, asked: Filter, key: bytes, statements: Sequence[Statement]
-    ) -> CompiledFilter:
+    def _narrow(self, asked: Filter, key: bytes, statements: Sequence[Statement]) -> CompiledFilter:
         """Of the rows that pass the rest of the filter, those that every statement holds for."""
         rest = self.compile(without_places(asked))
         passing, possible = self._judged(rest.selections, statements)

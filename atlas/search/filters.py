@@ -18,7 +18,7 @@ from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
 from atlas.geo.cells import descendant_range, parent_sql, parse_cell
 from atlas.geo.shapes import BoundingBox, Polygon
-from atlas.search.place_filters import MAX_CONDITIONS, ElevationRange, LayerRange, Near, Values
+from atlas.search.place_filters import PlaceFilter
 
 MAX_LISTED = 1_000
 
@@ -68,7 +68,7 @@ class DateRange(
     last: Annotated[date | None, Meta(description="Last day, included, ISO 8601.")] = None
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Filter(PlaceFilter, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Conditions that a row must meet, all of them; what is left out does not limit."""
 
     taxon: Annotated[
@@ -121,23 +121,6 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             description="Greatest uncertainty of the coordinates, in metres. A record of unknown "
             "uncertainty does not pass.",
         ),
-    ] = None
-    near: Annotated[
-        Annotated[tuple[Near, ...], Meta(min_length=1, max_length=MAX_CONDITIONS)] | None,
-        Meta(description="Features that a record must be near, all of them."),
-    ] = None
-    country: Annotated[
-        Values | None,
-        Meta(description="Countries by ISO 3166-1 alpha-2 code or name, territorial waters too."),
-    ] = None
-    region: Annotated[Values | None, Meta(description="First-level regions by name or code.")] = None
-    habitat: Annotated[Values | None, Meta(description="Habitats or biomes by name.")] = None
-    elevation: Annotated[
-        ElevationRange | None, Meta(description="Elevation that the place must have.")
-    ] = None
-    layers: Annotated[
-        Annotated[dict[str, LayerRange], Meta(min_length=1, max_length=MAX_CONDITIONS)] | None,
-        Meta(description="Ranges or values of any place layer, by its name."),
     ] = None
     flags: Annotated[
         Literal["default", "all"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Annotated, NamedTuple, Protocol
+from typing import Annotated, NamedTuple
 
 import msgspec
 import numpy as np
@@ -37,8 +37,8 @@ class Near(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         float,
         Meta(
             gt=0,
-            description="Metres. A record passes when it is within them wherever in its uncertainty "
-            "it was; one of unknown uncertainty cannot be judged.",
+            description="Metres. A record passes when it lies within them wherever in its "
+            "uncertainty it was; one of unknown uncertainty cannot be judged.",
         ),
     ]
     min_order: Annotated[
@@ -64,15 +64,28 @@ class LayerRange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     values: Values | None = None
 
 
-class PlaceFilter(Protocol):
-    """The part of a filter that layers answer."""
+class PlaceFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The part of a filter that place layers answer; what is left out does not limit."""
 
-    near: tuple[Near, ...] | None
-    country: Values | None
-    region: Values | None
-    habitat: Values | None
-    elevation: ElevationRange | None
-    layers: dict[str, LayerRange] | None
+    near: Annotated[
+        Annotated[tuple[Near, ...], Meta(min_length=1, max_length=MAX_CONDITIONS)] | None,
+        Meta(description="Features that a record must be near, all of them."),
+    ] = None
+    country: Annotated[
+        Values | None,
+        Meta(description="Countries by ISO 3166-1 alpha-2 code or name, territorial waters too."),
+    ] = None
+    region: Annotated[Values | None, Meta(description="First-level regions by name or code.")] = (
+        None
+    )
+    habitat: Annotated[Values | None, Meta(description="Habitats or biomes by name.")] = None
+    elevation: Annotated[
+        ElevationRange | None, Meta(description="Elevation that the place must have.")
+    ] = None
+    layers: Annotated[
+        Annotated[dict[str, LayerRange], Meta(min_length=1, max_length=MAX_CONDITIONS)] | None,
+        Meta(description="Ranges or values of any place layer, by its name."),
+    ] = None
 
 
 class Judged(NamedTuple):
@@ -80,15 +93,6 @@ class Judged(NamedTuple):
 
     passes: Passing
     possible: Passing
-
-
-class Statement(Protocol):
-    """A statement about places, bound to a layer."""
-
-    layer: Layer
-
-    def judge(self, segment: int, rows: Rows) -> Judged:
-        """The outcome for rows of a segment, whose values the layer has."""
 
 
 class InRange(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +105,7 @@ class InRange(msgspec.Struct, frozen=True, kw_only=True):
     names: frozenset[int] | None = None
 
     def judge(self, segment: int, rows: Rows) -> Judged:
-        """See `Statement`."""
+        """The outcome for rows of a segment, whose values the layer has."""
         bounds = self.layer.interval(segment, self.order)
         least, most = bounds.low[rows], bounds.high[rows]
         high = _float32(self.high, -np.inf)
@@ -129,7 +133,7 @@ class IsOneOf(msgspec.Struct, frozen=True, kw_only=True):
     values: frozenset[int]
 
     def judge(self, segment: int, rows: Rows) -> Judged:
-        """See `Statement`."""
+        """The outcome for rows of a segment, whose values the layer has."""
         held = self.layer.category(segment)
         value, other = held.value[rows], held.other[rows]
         wanted = np.zeros(len(self.layer.names) + 1, np.bool_)
@@ -138,6 +142,10 @@ class IsOneOf(msgspec.Struct, frozen=True, kw_only=True):
         passes = np.append(wanted, np.False_)[value] & (other == OUTSIDE)
         may = np.append(wanted, np.True_)
         return Judged(passes, may[value] | may[other])
+
+
+# A statement about places, bound to a layer.
+Statement = InRange | IsOneOf
 
 
 def statements_of(asked: PlaceFilter, layers: Layers) -> tuple[Statement, ...]:
@@ -223,7 +231,7 @@ def _layer(layers: Layers, word: str, field: str, kinds: tuple[str, ...]) -> Lay
     if found:
         named = ", ".join(layer.entry.name for layer in found)
         raise InvalidQuery(field, f"{word!r} is told by several layers; name one: {named}")
-    fit = (layer.entry.name for layer in layers if layer.entry.kind in kinds)
+    fit = (layer.entry.name for layer in layers.all() if layer.entry.kind in kinds)
     raise InvalidQuery(
         field, f"this atlas has no layer {word!r}; it has: {', '.join(sorted(fit)) or 'none'}"
     )

@@ -30,7 +30,9 @@ def layer() -> None:
     metavar="BUNDLE",
     help="The bundle that gets the layer.",
 )
-@click.option("--package", help="Instead of FILE: river, lake, coast or country of the whole earth.")
+@click.option(
+    "--package", help="Instead of FILE: river, lake, coast or country of the whole earth."
+)
 @click.option("--kind", help="distance, category or value.", default="distance", show_default=True)
 @click.option("--feature", default="", help="What it tells of, such as river; NAME if left out.")
 @click.option("--layer", help="Which layer of FILE, where it has several.")
@@ -90,7 +92,12 @@ def list_layers(bundle: Path) -> None:
         rows = sum(one.rows for one in manifest.segments if one.name in entry.segments)
         covered = f"{rows:,} of {manifest.rows:,}"
         table.add_row(
-            entry.name, entry.kind, entry.feature, covered, entry.origin, entry.licence or "not stated"
+            entry.name,
+            entry.kind,
+            entry.feature,
+            covered,
+            entry.origin,
+            entry.licence or "not stated",
         )
     Console().print(table)
 

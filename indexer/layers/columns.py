@@ -67,13 +67,16 @@ class Names:
     def numbers(self, names: list[str], codes: list[str]) -> NDArray[np.int32]:
         """The number of each pair of name and code, (n,)."""
         found = [
-            0 if not (name or code)
+            0
+            if not (name or code)
             else self._numbers.setdefault((name, code), len(self._numbers) + 1)
             for name, code in zip(names, codes, strict=True)
         ]
         return np.array(found, np.int32)
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many there are."""
         return len(self._numbers)
 
     def write(self, path: Path) -> None:

@@ -19,7 +19,7 @@ from indexer.layers.features import Features
 def countries() -> Iterator[Features]:
     """One feature a country: its area, its English name, and its ISO 3166-1 alpha-2 code."""
     country_of = {zone: code for code, _, zone in _rows("zone.tab")}
-    names = {code: name for code, name in _rows("iso3166.tab")}
+    names = {code: name for code, name, *_ in _rows("iso3166.tab")}
     zones: dict[str, list[shapely.Geometry]] = {}
     for zone in tzfpy.timezonenames():
         if zone in country_of:  # the zones of the high seas belong to nobody

@@ -41,7 +41,9 @@ class RunningNearest:
             )
             found = tree.nearest(self._points, self._least_m)
             near = np.flatnonzero(found.owner >= 0)
-            self._take(near, found.distance_m[near], found.foot[near], found.owner[near], features, names)
+            self._take(
+                near, found.distance_m[near], found.foot[near], found.owner[near], features, names
+            )
         place, owner = holders(features.geometry, self._latitude, self._longitude)
         zero = np.zeros(len(place))
         self._take(place, zero, self._points[place], owner, features, names)
@@ -64,14 +66,14 @@ class RunningNearest:
         """Geodesic distance to the nearest feature, (n,); infinite where there is none at all."""
         metres = np.full(len(self._points), np.inf)
         found = np.flatnonzero(np.isfinite(self._least_m))
-        metres[found] = geodesic_m(
-            self._latitude[found], self._longitude[found], self._foot[found]
-        )
+        metres[found] = geodesic_m(self._latitude[found], self._longitude[found], self._foot[found])
         metres[self._least_m == 0.0] = 0.0
         return metres
 
 
-def of_order(features: Features, names: NDArray[np.int32], order: Order) -> tuple[Features, NDArray[np.int32]]:
+def of_order(
+    features: Features, names: NDArray[np.int32], order: Order
+) -> tuple[Features, NDArray[np.int32]]:
     """Those features that are of this order or a greater one; all for None."""
     if order is None:
         return features, names

@@ -139,11 +139,11 @@ def make_distances(
         first = False
         _write_rows(folder, places, classes, at_places, names)
     _write_cells(folder / cells_name, cells, classes, at_cells, names)
-    if len(names):
+    if names.count:
         names.write(folder / NAMES)
     return Made(
         orders=tuple(order for order in classes if order is not None),
-        named=len(names) > 0,
+        named=names.count > 0,
         features=seen,
         without_geometry=empty,
     )
@@ -192,7 +192,7 @@ def _write_rows(
             uncertainty_m = rows.uncertainty_m.astype(np.float64)
             low = np.maximum(at - uncertainty_m, 0.0)
             write_interval(folder, rows, low, at + uncertainty_m, order)
-            if order is None and len(names):
+            if order is None and names.count:
                 write_column(folder / rows.name / NAME, _of_rows(found.name, rows.place))
 
 
@@ -215,7 +215,7 @@ def _write_cells(
         suffix = "" if order is None else f"_order_{order:g}"
         columns[f"distance_m{suffix}"] = _finite(found.distance_m())
     columns["order"] = nearest[0].order.astype(np.float32)
-    if len(names):
+    if names.count:
         columns["name"] = nearest[0].name
     write_cells(path, cells, columns)
 

@@ -58,8 +58,11 @@ def packaged(feature: str) -> Packaged:
 
 
 def _rivers() -> Iterator[Features]:
-    shapes = [shapely.LineString(points) for _, points in lines("rivers", FINEST_DETAIL)
-              if len(points) > 1]
+    shapes = [
+        shapely.LineString(points)
+        for _, points in lines("rivers", FINEST_DETAIL)
+        if len(points) > 1
+    ]
     return _batches(shapes)
 
 

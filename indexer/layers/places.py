@@ -85,7 +85,7 @@ def _places(segments: Sequence[tuple[str, Path]]) -> Places:
 
 
 def occupied_cells(segments: Sequence[tuple[str, Path]]) -> Cells:
-    """Every cell that a row is stored in, and their ancestors from `COARSEST_CELL` on, ascending."""
+    """Every cell that a row is stored in, and all above it from `COARSEST_CELL` on, ascending."""
     found = np.empty(0, np.uint64)
     for _, folder in segments:
         for batch in pq.ParquetFile(folder / ROWS).iter_batches(1_000_000, columns=["cell"]):
@@ -93,8 +93,9 @@ def occupied_cells(segments: Sequence[tuple[str, Path]]) -> Cells:
             found = np.union1d(found, stored.astype(np.uint64))
     finest = int(resolution_of(found).max(initial=-1))
     levels = [parent(found, level) for level in range(COARSEST_CELL, finest)]
-    every: Cells = np.unique(np.concatenate([found, *levels]))
-    return every[every != NO_CELL]
+    every = np.unique(np.concatenate([found, *levels]))
+    cells: Cells = every[every != NO_CELL]
+    return cells
 
 
 def centres(cells: Cells) -> tuple[Floats, Floats]:

@@ -13,9 +13,7 @@ from atlas.geo.outlines import Floats, Geometries, Integers, short_way
 _CHUNK = 65_536
 
 
-def holders(
-    geometry: Geometries, latitude: Floats, longitude: Floats
-) -> tuple[Integers, Integers]:
+def holders(geometry: Geometries, latitude: Floats, longitude: Floats) -> tuple[Integers, Integers]:
     """Pairs of a place and an area that holds it: numbers of places and of geometries.
 
     A place on an edge belongs to the area. A place may have several areas, or none.
@@ -54,14 +52,17 @@ def continuous(area: shapely.Polygon) -> shapely.Polygon:
     jumps = np.abs(np.diff(points[:, 0])) > 180.0
     if not jumps.any():
         return area
-    shell, *holes = (_continuous_ring(shapely.get_coordinates(r)) for r in shapely.get_rings(area))
+    shell, *holes = (_continuous(shapely.get_coordinates(ring)) for ring in shapely.get_rings(area))
     middle = (shell[:, 0].min() + shell[:, 0].max()) / 2
-    placed = [hole + [[360.0 * round((middle - hole[:, 0].mean()) / 360.0), 0.0]] for hole in holes]
+    placed = []
+    for hole in holes:
+        turns = round((middle - hole[:, 0].mean()) / 360.0)
+        placed.append(np.add(hole, [360.0 * turns, 0.0]))
     polygon = shapely.Polygon(shell, placed)
     return polygon if polygon.is_valid else shapely.make_valid(polygon)
 
 
-def _continuous_ring(ring: Floats) -> Floats:
+def _continuous(ring: Floats) -> Floats:
     longitude = np.concatenate([[0.0], np.cumsum(short_way(np.diff(ring[:, 0])))]) + ring[0, 0]
     latitude = ring[:, 1]
     turned = longitude[-1] - longitude[0]

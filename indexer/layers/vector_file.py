@@ -188,24 +188,22 @@ class _Degrees:
     """Moves geometries of any coordinate system to WGS84 degrees."""
 
     def __init__(self, crs: pyproj.CRS) -> None:
-        same = crs.is_geographic and crs.equals(_WGS84, ignore_axis_order=True)
-        self._transformer = (
-            None if same else pyproj.Transformer.from_crs(crs, _WGS84, always_xy=True)
-        )
+        self._same = crs.is_geographic and crs.equals(_WGS84, ignore_axis_order=True)
+        self._transformer = pyproj.Transformer.from_crs(crs, _WGS84, always_xy=True)
         # An edge is straight in the file's own system: it is cut there, before it bends.
         self._longest = None
         if crs.is_projected:
             self._longest = PIECE_M / (crs.axis_info[0].unit_conversion_factor or 1.0)
 
     def __call__(self, geometry: Geometries) -> Geometries:
-        if self._transformer is None:
+        if self._same:
             return geometry
         if self._longest is not None:
             geometry = shapely.segmentize(geometry, self._longest)
-        return shapely.transform(geometry, self._moved)
+        moved: Geometries = shapely.transform(geometry, self._moved)
+        return moved
 
     def _moved(self, points: Floats) -> Floats:
-        assert self._transformer is not None
         longitude, latitude = self._transformer.transform(points[:, 0], points[:, 1])
         return np.stack([longitude, latitude], axis=1)
 
@@ -213,5 +211,7 @@ class _Degrees:
 def _texts(batch: pa.RecordBatch, column: str | None) -> list[str]:
     if column is None:
         return [""] * batch.num_rows
-    return [str(value) for value in pc.fill_null(pc.cast(batch.column(column), pa.string()), "")
-            .to_pylist()]
+    return [
+        str(value)
+        for value in pc.fill_null(pc.cast(batch.column(column), pa.string()), "").to_pylist()
+    ]

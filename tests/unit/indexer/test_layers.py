@@ -93,9 +93,7 @@ def passing_rows(compiler: FilterCompiler, asked: Filter) -> set[int]:
     return {int(row) for selection in selections for row in selection.positions()}
 
 
-def test_rows_near_a_river_are_near_it_by_a_check_of_its_own(
-    bundle: Path, tmp_path: Path
-) -> None:
+def test_rows_near_a_river_are_near_it_by_a_check_of_its_own(bundle: Path, tmp_path: Path) -> None:
     """A row passes where its distance and uncertainty together are within the limit."""
     known = records(bundle)
     middle_lat, middle_lon = np.nanmedian(known["latitude"]), np.nanmedian(known["longitude"])
