@@ -34,9 +34,9 @@ class QualitySection(Section, frozen=True, kw_only=True):
     `capital` or `institution`), `name`, `latitude`, `longitude` and `radius_m`; they stand beside
     the centroids and capitals of countries that the indexer knows."""
     centroid_m: Metres = 1_000.0
-    """A record this near the centroid of a country is flagged; 0 looks at the file's points only."""
+    """A record this near the centroid of a country is flagged; 0: only points of the file."""
     capital_m: Metres = 1_000.0
-    """A record this near the centre of a capital is flagged; 0 looks at the file's points only."""
+    """A record this near the centre of a capital is flagged; 0: only points of the file."""
     land_taxa: tuple[Text, ...] = LAND_TAXA
     """Taxa of any rank whose records out at sea (no land within 0.1 degrees) are flagged."""
     region: tuple[float, float, float, float] | None = None

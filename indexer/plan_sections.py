@@ -12,15 +12,29 @@ from typing import Annotated, Literal
 import msgspec
 
 from atlas.bundle.manifest import PromptTemplates
-from indexer.curation_sections import QualitySection as QualitySection
-from indexer.curation_sections import SensitiveSection as SensitiveSection
+from indexer.curation_sections import QualitySection, SensitiveSection
 from indexer.section import Count, Section, Share, Text, check_key
-from indexer.source_sections import EmbeddingsSection as EmbeddingsSection
-from indexer.source_sections import FolderSection as FolderSection
-from indexer.source_sections import RecordsSection as RecordsSection
-from indexer.source_sections import SourceSection as SourceSection
-from indexer.source_sections import SourceSettings as SourceSettings
+from indexer.source_sections import (
+    EmbeddingsSection,
+    FolderSection,
+    RecordsSection,
+    SourceSection,
+    SourceSettings,
+    TextTableSection,
+)
 
+# Sections that stand in files of their own belong here as much as those below.
+__all__ = [
+    "EmbeddingsSection",
+    "FolderSection",
+    "QualitySection",
+    "RecordsSection",
+    "Section",
+    "SensitiveSection",
+    "SourceSection",
+    "SourceSettings",
+    "TextTableSection",
+]
 DEFAULT_RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 
 
@@ -154,7 +168,8 @@ class PartsSection(Section, frozen=True, kw_only=True):
 
     rows: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 2_000
     """Rows of one part, the most work that a killed build loses a worker. Parts of ready vectors
-    follow the row groups of their files instead."""
+    follow the row groups of their files instead, and parts of records without pictures have 65,536
+    rows or more."""
 
 
 class MeasureSection(Section, frozen=True, kw_only=True):

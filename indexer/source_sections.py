@@ -31,7 +31,7 @@ class SourceSection(Section, tag_field="kind", frozen=True, kw_only=True):
     """Web page of the data set."""
     media_licence: str = ""
     """Licence of the photos of which the rows state none; never taken from the records' licence."""
-    columns: dict[str, str] = {}
+    columns: dict[str, str] = msgspec.field(default_factory=dict)
     """The file's own names for columns, by the name the atlas expects, where they differ."""
 
     def __post_init__(self) -> None:
@@ -54,6 +54,11 @@ class TextTableSection(SourceSection, frozen=True, kw_only=True):
     """Observations after this day are flagged as implausible; default: the day on which the table
     was last written (never today, or a resumed build would differ)."""
 
+    @property
+    def table(self) -> Path:
+        """The file of the table."""
+        return self.path
+
 
 class FolderSection(TextTableSection, tag="folder", frozen=True, kw_only=True):
     """`kind = "folder"`: a folder of images with a table of Darwin Core columns.
@@ -68,6 +73,11 @@ class FolderSection(TextTableSection, tag="folder", frozen=True, kw_only=True):
     media_licence_column: Text = "mediaLicense"
     """Column with the licence of the photo, which is not the licence of the record."""
 
+    @property
+    def table(self) -> Path:
+        """The file of the table."""
+        return self.records
+
 
 class RecordsSection(TextTableSection, tag="records", frozen=True, kw_only=True):
     """`kind = "records"`: a table of Darwin Core records without pictures, for maps.
@@ -77,7 +87,7 @@ class RecordsSection(TextTableSection, tag="records", frozen=True, kw_only=True)
     `[[spaces]]`.
     """
 
-    constant: dict[str, str] = {}
+    constant: dict[str, str] = msgspec.field(default_factory=dict)
     """Value of a term, or of a rank, for every row that leaves it empty."""
     genus_from_name: bool = True
     """Take a genus that the row leaves empty from its scientific name, where that is a binomial."""

@@ -38,6 +38,10 @@ class Flag(IntFlag):
     LOCATION_WITHHELD = 1 << 21
 
 
+# A record with one of these is of a sensitive taxon; its exact place is nowhere in the bundle.
+HIDDEN_PLACE = Flag.LOCATION_GENERALISED | Flag.LOCATION_WITHHELD
+
+
 class FlagMeaning(msgspec.Struct, frozen=True, kw_only=True):
     """One flag for people: `name` as the API writes it, and whether the default filter hides it."""
 
