@@ -37,7 +37,8 @@ class Record(Schema, frozen=True, kw_only=True):
     """One photo with the record it belongs to.
 
     `licence` is the photo's, `record_licence` the record's; they may differ. `lat` and `lon` are
-    as published, which may be generalised; `cell` is never finer than `uncertainty_m` allows.
+    as published, which may be generalised; places of sensitive taxa are generalised here, too, as
+    `data_generalizations` says. `cell` is never finer than `uncertainty_m` allows.
     """
 
     image_id: UUID
@@ -57,6 +58,9 @@ class Record(Schema, frozen=True, kw_only=True):
     rights_holder: str | None
     dataset: str
     occurrence_id: str | None
+    data_generalizations: Annotated[
+        str | None, Meta(description="how the place was made less exact, and why")
+    ]
     flags: list[str]
 
 
@@ -140,14 +144,23 @@ class LayerSummary(Schema, frozen=True, kw_only=True):
     made_at: str
 
 
+class HeldBackRows(Schema, frozen=True, kw_only=True):
+    """Rows that the default quality filter hides for one reason."""
+
+    flag: str
+    meaning: str
+    rows: int
+
+
 class SearchAnswer(Schema, frozen=True, kw_only=True):
     """A page of hits, best first.
 
     `matching` is the exact number of rows that pass the filter, `held_back` how many more the
-    default quality filter hides. `unjudged` counts rows that pass the rest of the filter and of
-    which a place layer cannot tell, for their uncertainty or for lack of a value; `layers` are the
-    place layers that the answer rests on. `next_cursor` is null on the last page. `spaces` were
-    searched; where there are several, `score` is the fused one.
+    default quality filter hides, and `held_back_for` why: a row may be hidden for several reasons.
+    `unjudged` counts rows that pass the rest of the filter and of which a place layer cannot tell,
+    for their uncertainty or for lack of a value; `layers` are the place layers that the answer
+    rests on. `next_cursor` is null on the last page. `spaces` were searched; where there are
+    several, `score` is the fused one.
     """
 
     hits: list[Hit]
@@ -156,6 +169,7 @@ class SearchAnswer(Schema, frozen=True, kw_only=True):
     held_back: int
     unjudged: int
     layers: list[LayerSummary]
+    held_back_for: list[HeldBackRows]
     spaces: list[str]
     plan: Plan
     interpretation: Interpretation | None
@@ -252,6 +266,7 @@ class AtlasCounts(Schema, frozen=True, kw_only=True):
     taxa: int
     species: int
     cells: int
+    held_back: Annotated[int, Meta(description="images that the default quality filter hides")]
     rejects: int
 
 
@@ -312,7 +327,9 @@ class AtlasDescription(Schema, frozen=True, kw_only=True):
     counts: AtlasCounts
     ranks: list[str]
     cell_resolution: int
-    default_space: str
+    default_space: Annotated[
+        str | None, Meta(description="null where the atlas holds records without pictures")
+    ]
     spaces: list[SpaceSummary]
     sources: list[SourceSummary]
     layers: list[LayerSummary]

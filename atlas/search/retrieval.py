@@ -22,7 +22,7 @@ from atlas.errors import InvalidQuery, NotFound
 from atlas.geo.layers import Layers
 from atlas.search.bursts import Bursts
 from atlas.search.calibration import set_costs
-from atlas.search.compiler import CompiledFilter, FilterCompiler
+from atlas.search.compiler import CompiledFilter, FilterCompiler, HeldBackFor
 from atlas.search.cursor import digest_of, read_cursor, write_cursor
 from atlas.search.curve import Curve
 from atlas.search.diversity import DiverseRanking, Diversify, DiversitySettings
@@ -82,8 +82,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     The order is that of scores, then of row ids, in tiers (see `Ranking`, `FusedRanking`).
 
     `matching` is the exact number of rows that pass the filter, `held_back` that of rows which
-    only the default quality filter hides, `unjudged` that of rows of which the place layers in
-    `cited` cannot tell. `next_cursor` is None after the last hit.
+    only the default quality filter hides, `held_back_for` by reason, `unjudged` that of rows of
+    which the place layers in `cited` cannot tell. `next_cursor` is None after the last hit.
     """
 
     hits: tuple[Hit, ...]
@@ -92,6 +92,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     held_back: int
     unjudged: int
     cited: tuple[LayerEntry, ...]
+    held_back_for: tuple[HeldBackFor, ...]
     plan: Plan
 
 
@@ -114,6 +115,7 @@ class BegunSearch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             held_back=self.compiled.held_back,
             unjudged=self.compiled.unjudged,
             cited=self.compiled.cited,
+            held_back_for=self.compiled.held_back_for,
             plan=_plan(self.inquiry.plans()),
         )
 
