@@ -25,6 +25,8 @@ from litestar.types import ControllerRouterHandler, Scope
 from atlas.api.atlas_page import describe_atlas
 from atlas.api.encoders import EncoderLoader, open_spaces
 from atlas.api.following import SERVED, Following, HoldingRequests
+from atlas.api.gap_questions import GapQuestions
+from atlas.api.gaps import GapsController
 from atlas.api.images import ImagesController
 from atlas.api.openapi import openapi_config, static_pages
 from atlas.api.operations import AtlasController, HealthController, home, metrics
@@ -64,6 +66,7 @@ class Atlas(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     taxon_pages: TaxonPages
     distributions: Distributions
     occurrence_tiles: OccurrenceTiles
+    gap_questions: GapQuestions
     records: Records
     description: AtlasDescription
     serving: Serving
@@ -246,6 +249,7 @@ def _route_handlers() -> list[ControllerRouterHandler]:
         ImagesController,
         TaxaController,
         TilesController,
+        GapsController,
         AtlasController,
         HealthController,
         metrics,
@@ -260,6 +264,7 @@ _COLLABORATORS = (
     "taxon_pages",
     "distributions",
     "occurrence_tiles",
+    "gap_questions",
     "records",
     "description",
     "serving",

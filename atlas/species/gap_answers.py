@@ -116,3 +116,90 @@ class GapRanking(msgspec.Struct, frozen=True, kw_only=True):
     coarse_records: int
     held_back: list[HeldBack]
     gaps: list[Gap]
+
+
+class RecordedSpecies(msgspec.Struct, frozen=True, kw_only=True):
+    """A species recorded in a cell: its records, and the visits in which it was met."""
+
+    taxon_id: int
+    scientific_name: str
+    common_name: str | None
+    records: int
+    visits: int
+    last_day: dt.date | None
+
+
+class NeighbourCell(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell where a species was recorded, `steps` cells away."""
+
+    cell: str
+    steps: int
+    records: int
+    visits: int
+
+
+class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+    """A record by its row; `distance_km` from the centre of the cell that is explained."""
+
+    row_id: int
+    distance_km: float
+    observed_on: dt.date | None
+
+
+class ExpectedSpecies(msgspec.Struct, frozen=True, kw_only=True):
+    """A species that the neighbourhood leads one to expect, not recorded in the cell.
+
+    `probability` that it would be recorded at a standard effort. `frequency`: the weighted share of
+    the neighbourhood's cells where it was recorded; they are `cells`, the nearest `neighbours` of
+    them listed. `sightings`: the nearest records, one a record, nearest first.
+    """
+
+    taxon_id: int
+    scientific_name: str
+    common_name: str | None
+    probability: float
+    frequency: float
+    cells: int
+    neighbours: list[NeighbourCell]
+    sightings: list[Sighting]
+
+
+class Unrecorded(msgspec.Struct, frozen=True, kw_only=True):
+    """Species expected in a cell and not recorded there, most probable first (Frescalo, Hill 2012).
+
+    Not `reliable` where the neighbourhood is too thin; `why` says so in words, and then no species
+    is listed. `cells` neighbours were searched; by their weights they count as `effective_cells`.
+    `phi`: frequency-weighted mean frequency in the neighbourhood; `alpha`: what its effort must be
+    multiplied by to reach the standard, above 1 where under-recorded. `expected_richness`: species
+    of the cell at that effort. `more` species are above the least probability and not listed.
+    """
+
+    reliable: bool
+    why: str
+    cells: int
+    effective_cells: float
+    phi: float | None
+    alpha: float | None
+    expected_richness: float | None
+    species: list[ExpectedSpecies]
+    more: int
+
+
+class GapDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything behind one cell's numbers.
+
+    `thresholds` are the settings that its state and score follow from. `recorded` lists the species
+    met in most visits. `coarse_records` lie somewhere in a coarser cell that holds this one.
+    """
+
+    taxon: GapTaxon
+    target_group: TargetGroup
+    resolution: int
+    lives: Lives
+    as_of: dt.date
+    gap: Gap
+    thresholds: dict[str, float]
+    recorded: list[RecordedSpecies]
+    unrecorded: Unrecorded
+    coarse_records: int
+    held_back: list[HeldBack]

@@ -79,7 +79,7 @@ class GapSurvey:
         self._target_group = target_group
         self._land_share = land_share
         self._settings = settings
-        self._as_of = as_of
+        self.as_of = as_of
         self._areas = Areas(land_share, rings=settings.rings, max_cells=settings.max_cells)
         self._lock = threading.Lock()
         self._habitats: LRUCache[tuple[int, tuple[tuple[int, float], ...]], _Habitat] = LRUCache(
@@ -106,7 +106,7 @@ class GapSurvey:
             target_group=group,
             resolution=question.resolution,
             lives=lives,
-            as_of=self._as_of,
+            as_of=self.as_of,
             cells=_counted(assessed.assessment.state[there]),
             matching=int(keep.sum()),
             coarse_records=sum(
@@ -133,7 +133,7 @@ class GapSurvey:
             self._occupancy, group.taxon_id, weights, resolution, cells=area.cells, ranges=ranges
         )
         assessment = assess(
-            counted.counts, self._settings, today=(self._as_of - _EPOCH).days
+            counted.counts, self._settings, today=(self.as_of - _EPOCH).days
         )
         habitat = self._habitat(group.taxon_id, weights)
         scores = score(
@@ -194,10 +194,11 @@ class GapSurvey:
             found[held.flag] = msgspec.structs.replace(held, records=before + held.records)
         return list(found.values())
 
-    def check_resolution(self, resolution: int) -> None:
-        """InvalidQuery where the atlas has no cells so fine."""
-        if not 0 <= resolution <= self._occupancy.finest:
-            raise InvalidQuery("resolution", f"must be from 0 to {self._occupancy.finest}")
+    def check_resolution(self, resolution: int, field: str = "resolution") -> None:
+        """InvalidQuery naming the field where the atlas has no cells so fine."""
+        finest = self._occupancy.finest
+        if not 0 <= resolution <= finest:
+            raise InvalidQuery(field, f"resolution must be from 0 to {finest}, not {resolution}")
 
     def _habitable(self, land_share: Shares, on: Habitat) -> npt.NDArray[np.bool_]:
         """Which cells without data may hold a group that lives there."""
