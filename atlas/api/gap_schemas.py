@@ -77,8 +77,9 @@ class NearRecord(Schema, frozen=True, kw_only=True):
 class ExpectedHere(Schema, frozen=True, kw_only=True):
     """A species expected in the cell and not recorded there, with the evidence.
 
-    `probability` that it would be recorded at a standard effort; `frequency`, the weighted share of
-    the neighbourhood's cells where it was; `neighbours`, the nearest of those `cells`; `records`,
+    `probability` that it would be recorded at a standard effort; `by_now`, at the effort that the
+    cell has had: where that is high the species was looked for. `frequency`, the weighted share of
+    the neighbourhood's cells where it was recorded; `neighbours`, the nearest of those `cells`; `records`,
     the nearest, with their photos.
     """
 
@@ -86,6 +87,7 @@ class ExpectedHere(Schema, frozen=True, kw_only=True):
     scientific_name: str
     common_name: str | None
     probability: float
+    by_now: float
     frequency: float
     cells: int
     neighbours: list[NeighbourCell]

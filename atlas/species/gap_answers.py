@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from atlas.species.distribution import TargetGroup
-from atlas.species.gap_words import Nearby
+from atlas.species.gap_words import BorrowedFrom, Nearby
 from atlas.species.gaps import SamplingState
 from atlas.species.occupancy import HeldBack
 
@@ -36,14 +36,15 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     """A cell's score and its parts; docs/gaps.md has the formula.
 
     `expected_new_species` of the next visit. `first_visit_species`: what a visit nearby meets, from
-    cells around this one or, where these were not visited, from the whole atlas (`borrowed_from`).
+    cells around this one or, where these were not visited, from its region (a cell of resolution 1
+    or 0) or the whole atlas (`borrowed_from`).
     `ignorance` and `recency` run from 0 to 1: 1 where nobody ever was.
     """
 
     score: float
     expected_new_species: float
     first_visit_species: float
-    borrowed_from: Literal["cells around", "the whole atlas"]
+    borrowed_from: BorrowedFrom
     ignorance: float
     recency: float
 
@@ -149,7 +150,8 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
 class ExpectedSpecies(msgspec.Struct, frozen=True, kw_only=True):
     """A species that the neighbourhood leads one to expect, not recorded in the cell.
 
-    `probability` that it would be recorded at a standard effort. `frequency`: the weighted share of
+    `probability` that it would be recorded at a standard effort; `by_now`, at the effort that the
+    cell has had: where that is high the species was looked for. `frequency`: the weighted share of
     the neighbourhood's cells where it was recorded; they are `cells`, the nearest `neighbours` of
     them listed. `sightings`: the nearest records, one a record, nearest first.
     """
@@ -158,6 +160,7 @@ class ExpectedSpecies(msgspec.Struct, frozen=True, kw_only=True):
     scientific_name: str
     common_name: str | None
     probability: float
+    by_now: float
     frequency: float
     cells: int
     neighbours: list[NeighbourCell]

@@ -26,7 +26,7 @@ class Scores(NamedTuple):
 
     `expected_new`: species that the next visit is expected to add, from the cell's own visits and
     from `first_visit`, what a visit in the neighbourhood meets. `near` tells where neighbours were
-    visited; elsewhere `first_visit` is the atlas's mean. `recency`: 0 for a record of today, to 1
+    visited; elsewhere `first_visit` is that of a wider region. `recency`: 0 for a record of today, to 1
     for one long ago or none. `score` = expected_new · ((1 - w) · ignorance + w · recency).
     """
 
@@ -44,13 +44,13 @@ def score(
     incidences: Floats,
     singles: Floats,
     neighbours: Table,
-    typical: float,
+    typical: Floats,
     settings: GapSettings,
 ) -> Scores:
     """Score n cells, whose neighbours are positions among them (`neighbour_table`).
 
-    `incidences` U and `singles` Q1 may be weighted sums over taxa. `typical` is the mean number of
-    species in a visit where no neighbour was visited.
+    `incidences` U and `singles` Q1 may be weighted sums over taxa. `typical` (n,) is the
+    number of species in a visit where no neighbour was visited.
 
     The next visit of a cell with T visits is expected to add (Q1 + v · b) / (T + v) species: Q1 / T
     (Good 1953, Biometrika 40:237) drawn towards b, the species that a visit in the neighbourhood
@@ -76,7 +76,7 @@ def recency_of(days_since: Floats, half_life_years: float) -> Floats:
 
 
 def neighbourhood_mean(
-    total: Floats, effort: Floats, neighbours: Table, rings: int, otherwise: float
+    total: Floats, effort: Floats, neighbours: Table, rings: int, otherwise: Floats
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return `total` per `effort` over each cell's neighbours, (n,), and whether they had effort.
 
@@ -88,7 +88,7 @@ def neighbourhood_mean(
     smooth_effort = np.maximum(_spread(effort, neighbours, rings) - own * effort, 0.0)
     smooth_total = np.maximum(_spread(total, neighbours, rings) - own * total, 0.0)
     near = smooth_effort > 0.5
-    mean = np.full(len(total), otherwise)
+    mean = otherwise.copy()
     np.divide(smooth_total, smooth_effort, out=mean, where=near)
     return mean, near
 

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import h3.api.basic_int as h3
 import numpy as np
+import numpy.typing as npt
 
 from atlas.geo.cells import area_km2, format_cell
-from atlas.species.gap_answers import Gap, Lives, Sampling, Score
+from atlas.species.gap_answers import BorrowedFrom, Gap, Lives, Sampling, Score
 from atlas.species.gap_area import Area
 from atlas.species.gap_counts import GroupCounts
 from atlas.species.gap_ranking import Scores
@@ -26,12 +27,17 @@ _EPOCH = dt.date(1970, 1, 1)
 
 
 class Assessed(NamedTuple):
-    """All that is known of the cells of an area."""
+    """All that is known of the cells of an area.
+
+    `level` is the resolution of the region whose mean a cell borrows where no neighbour was
+    visited, -1 for the whole atlas.
+    """
 
     area: Area
     counted: GroupCounts
     assessment: Assessment
     scores: Scores
+    level: npt.NDArray[np.int8]
     lives: Lives
     rings: int
 
@@ -66,6 +72,7 @@ def gap_of(assessed: Assessed, position: int, *, what: str, group: str) -> Gap:
                 slope=sampling.slope,
                 days_since=sampling.days_since,
                 first_visit=parts.first_visit_species,
+                borrowed_from=parts.borrowed_from,
                 expected_new=parts.expected_new_species,
                 nearby=near,
             )
@@ -105,10 +112,16 @@ def _score(assessed: Assessed, position: int) -> Score:
         score=_rounded(scores.score[position]) or 0.0,
         expected_new_species=_rounded(scores.expected_new[position]) or 0.0,
         first_visit_species=_rounded(scores.first_visit[position]) or 0.0,
-        borrowed_from="cells around" if scores.near[position] else "the whole atlas",
+        borrowed_from=_borrowed_from(assessed, position),
         ignorance=_rounded(assessed.assessment.ignorance[position]) or 0.0,
         recency=_rounded(scores.recency[position]) or 0.0,
     )
+
+
+def _borrowed_from(assessed: Assessed, position: int) -> BorrowedFrom:
+    if assessed.scores.near[position]:
+        return "cells around"
+    return "the region" if assessed.level[position] >= 0 else "the whole atlas"
 
 
 def _sampling(assessed: Assessed, position: int) -> Sampling:

@@ -7,33 +7,28 @@ between questions (areas, where a group lives) is behind locks.
 from __future__ import annotations
 
 import datetime as dt
-import threading
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from cachetools import LRUCache
 
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
 from atlas.geo import cells as geo_cells
 from atlas.geo.outlines import Cells
 from atlas.species.distribution import TargetGroup
-from atlas.species.gap_answers import Counted, Gap, GapRanking, GapTaxon, Habitat, Lives
+from atlas.species.gap_answers import Counted, Gap, GapRanking, GapTaxon
 from atlas.species.gap_area import Area, Areas, Shape, Shares
-from atlas.species.gap_counts import GroupCounts, count_group
+from atlas.species.gap_counts import count_group
+from atlas.species.gap_habitat import Habitats
 from atlas.species.gap_rows import Assessed, gap_of
 from atlas.species.gap_ranking import best, score
 from atlas.species.gaps import NO_DATA, STATES, GapSettings, SamplingState, assess
 from atlas.species.neighbours import runs
 from atlas.species.occupancy import HeldBack, Occupancy
 
-# Where a group lives is measured at this resolution, over the whole atlas.
-_HABITAT_RESOLUTION = 4
 _MOST_RANGES = 64
-_KEPT_HABITATS = 1_000
 _EPOCH = dt.date(1970, 1, 1)
 _LINEAGE = """
     SELECT taxon_id FROM taxon WHERE taxon_id <= ? AND last_descendant >= ?
@@ -54,13 +49,6 @@ class GapQuestion(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 50
 
 
-class _Habitat(NamedTuple):
-    """Where taxa live, and the weighted number of their species in a visit, over the atlas."""
-
-    lives: Lives
-    typical: float
-
-
 class GapSurvey:
     """Gaps of one atlas, whose records are as of the day `as_of`."""
 
@@ -77,14 +65,10 @@ class GapSurvey:
         self._catalog = catalog
         self._occupancy = occupancy
         self._target_group = target_group
-        self._land_share = land_share
         self._settings = settings
         self.as_of = as_of
         self._areas = Areas(land_share, rings=settings.rings, max_cells=settings.max_cells)
-        self._lock = threading.Lock()
-        self._habitats: LRUCache[tuple[int, tuple[tuple[int, float], ...]], _Habitat] = LRUCache(
-            _KEPT_HABITATS
-        )
+        self._habitats = Habitats(occupancy, land_share, settings)
 
     def rank(self, question: GapQuestion) -> GapRanking:
         """The cells most worth a visit; InvalidQuery names the field at fault, NotFound a taxon."""
@@ -96,7 +80,7 @@ class GapSurvey:
         assessed = self.assess(group, question.taxa, area, question.resolution, ranges)
         lives = assessed.lives
         there = area.inside & (
-            (assessed.assessment.state != NO_DATA) | self._habitable(area.land_share, lives.on)
+            (assessed.assessment.state != NO_DATA) | self._habitats.habitable(area.land_share, lives.on)
         )
         wanted = [STATES.index(state) for state in question.states or STATES]
         keep = there & np.isin(assessed.assessment.state, wanted)
@@ -135,14 +119,15 @@ class GapSurvey:
         assessment = assess(
             counted.counts, self._settings, today=(self.as_of - _EPOCH).days
         )
-        habitat = self._habitat(group.taxon_id, weights)
+        home = self._habitats.of(group.taxon_id, weights)
+        typical, level = home.means.at(area.cells, resolution)
         scores = score(
             assessment,
             visits=counted.counts.visits,
             incidences=counted.incidences,
             singles=counted.singles,
             neighbours=area.neighbours,
-            typical=habitat.typical,
+            typical=typical,
             settings=self._settings,
         )
         return Assessed(
@@ -150,7 +135,8 @@ class GapSurvey:
             counted=counted,
             assessment=assessment,
             scores=scores,
-            lives=habitat.lives,
+            level=level,
+            lives=home.lives,
             rings=self._settings.rings,
         )
 
@@ -199,42 +185,6 @@ class GapSurvey:
         finest = self._occupancy.finest
         if not 0 <= resolution <= finest:
             raise InvalidQuery(field, f"resolution must be from 0 to {finest}, not {resolution}")
-
-    def _habitable(self, land_share: Shares, on: Habitat) -> npt.NDArray[np.bool_]:
-        """Which cells without data may hold a group that lives there."""
-        least = self._settings.least_habitat
-        if on == "land":
-            return land_share >= least
-        if on == "sea":
-            return land_share <= 1.0 - least
-        return np.ones(len(land_share), np.bool_)
-
-    def _habitat(self, group_id: int, weights: Mapping[int, float]) -> _Habitat:
-        key = (group_id, tuple(sorted(weights.items())))
-        with self._lock:
-            found = self._habitats.get(key)
-        if found is None:
-            found = self._measured_habitat(group_id, weights)
-            with self._lock:
-                self._habitats[key] = found
-        return found
-
-    def _measured_habitat(self, group_id: int, weights: Mapping[int, float]) -> _Habitat:
-        resolution = min(_HABITAT_RESOLUTION, self._occupancy.finest)
-        counted = count_group(self._occupancy, group_id, weights, resolution)
-        recorded = counted.own_n > 0
-        visits = int(counted.counts.visits.sum())
-        typical = float(counted.incidences.sum()) / visits if visits else 0.0
-        if not recorded.any():
-            return _Habitat(Lives(on="land and sea", land_share=None), typical)
-        shares = self._land_share(counted.counts.cell[recorded]).astype(np.float64)
-        share = float(np.average(shares, weights=counted.own_n[recorded]))
-        on: Habitat = "land and sea"
-        if share >= self._settings.habitat_share:
-            on = "land"
-        elif share <= 1.0 - self._settings.habitat_share:
-            on = "sea"
-        return _Habitat(Lives(on=on, land_share=round(share, 4)), typical)
 
 
 def _names(taxa: list[GapTaxon]) -> str:

@@ -5,10 +5,18 @@ Says "recorded", "searched, not recorded" and "not searched"; every richness is 
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from atlas.species.gap_ranking import DAYS_A_YEAR
 from atlas.species.gaps import SamplingState
+
+BorrowedFrom = Literal["cells around", "the region", "the whole atlas"]
+_ELSEWHERE: dict[BorrowedFrom, str] = {
+    "the region": "in the wider region",
+    "the whole atlas": "elsewhere",
+}
 
 
 class Nearby(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +50,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     slope: float | None
     days_since: float | None
     first_visit: float
+    borrowed_from: BorrowedFrom
     expected_new: float
     nearby: Nearby
 
@@ -74,7 +83,8 @@ def _borrowed(facts: Facts) -> str:
     near = facts.nearby
     if near.species_a_visit is None:
         return (
-            f"No cell within {near.rings} rings was searched either; elsewhere a visit meets "
+            f"No cell within {near.rings} rings was searched either; "
+            f"{_ELSEWHERE[facts.borrowed_from]} a visit meets "
             f"{_number(facts.first_visit)} species."
         )
     return (

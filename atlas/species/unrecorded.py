@@ -17,12 +17,16 @@ from pyproj import Geod
 from atlas.catalog import Catalog
 from atlas.geo.cells import descendant_range, format_cell, resolution_of
 from atlas.geo.outlines import Cells
-from atlas.species.gap_answers import NeighbourCell, Sighting
+from atlas.species.expected import ExpectedSpecies as Estimate
+from atlas.species.expected import expected_species
+from atlas.species.gap_answers import ExpectedSpecies, NeighbourCell, Sighting, Unrecorded
+from atlas.species.gaps import GapSettings
+from atlas.species.distribution import TargetGroup
 from atlas.species.neighbours import around
 from atlas.species.occupancy import UNKNOWN_DAY, Occupancy, SpeciesInCells
 
-# Hill's neighbourhood is the 200 nearest cells; disks of H3 come in whole rings: 217 cells.
-RINGS = 8
+# Cells beyond the 400 nearest have no weight; disks of H3 come in whole rings, this one has 397.
+RINGS = 11
 _MOST_NEIGHBOURS_LISTED = 6
 _MOST_SIGHTINGS = 3
 _EPOCH = dt.date(1970, 1, 1)
@@ -118,3 +122,83 @@ class Evidence:
 
 def _day(days: int) -> dt.date | None:
     return None if days == UNKNOWN_DAY else _EPOCH + dt.timedelta(days=days)
+
+
+class UnrecordedSpecies:
+    """Lists what is expected in a cell and not recorded there."""
+
+    def __init__(self, catalog: Catalog, occupancy: Occupancy, settings: GapSettings) -> None:
+        self._catalog = catalog
+        self._occupancy = occupancy
+        self._settings = settings
+        self._evidence = Evidence(catalog, occupancy)
+
+    def expected(self, cell: int, taxon_id: int, group: TargetGroup) -> Unrecorded:
+        """Species of a taxon expected in a cell, from the fauna of its whole group."""
+        near = neighbourhood(self._occupancy, cell, group.taxon_id)
+        searched = int(near.presence[1:].any(axis=1).sum())
+        estimate = expected_species(near.presence, near.steps)
+        if estimate is None:
+            return _nothing(searched, f"no species of {group.scientific_name} is recorded nearby")
+        if estimate.doubt is not None:
+            return _answer(estimate, searched, f"not reliable: {estimate.doubt}", [], 0)
+        first, last = self._catalog.taxon_interval(taxon_id)
+        wanted = (
+            ~near.presence[0]
+            & (near.species >= first)
+            & (near.species <= last)
+            & (estimate.probabilities >= self._settings.least_probability)
+        )
+        columns = np.flatnonzero(wanted)
+        columns = columns[np.lexsort((columns, -estimate.probabilities[columns]))]
+        listed = columns[: self._settings.most_expected].tolist()
+        why = (
+            f"from the {group.scientific_name} of {searched} cells within {RINGS} steps, "
+            f"weighed as {estimate.effective_cells:.0f} cells"
+        )
+        species = [self._species(near, estimate, column) for column in listed]
+        return _answer(estimate, searched, why, species, len(columns) - len(listed))
+
+    def _species(self, near: Neighbourhood, estimate: Estimate, column: int) -> ExpectedSpecies:
+        (label,) = self._catalog.taxon_labels([int(near.species[column])])
+        return ExpectedSpecies(
+            taxon_id=label.taxon_id,
+            scientific_name=label.scientific_name,
+            common_name=label.common_name,
+            probability=round(float(estimate.probabilities[column]), 4),
+            by_now=round(float(estimate.own_effort[column]), 4),
+            frequency=round(float(estimate.frequencies[column]), 4),
+            cells=int(near.presence[:, column].sum()),
+            neighbours=self._evidence.cells(near, column),
+            sightings=self._evidence.sightings(near, column),
+        )
+
+
+def _answer(
+    estimate: Estimate, searched: int, why: str, species: list[ExpectedSpecies], more: int
+) -> Unrecorded:
+    return Unrecorded(
+        reliable=estimate.doubt is None,
+        why=why,
+        cells=searched,
+        effective_cells=round(estimate.effective_cells, 1),
+        phi=round(estimate.phi_in, 4),
+        alpha=round(estimate.alpha, 4),
+        expected_richness=round(estimate.expected_richness, 1),
+        species=species,
+        more=more,
+    )
+
+
+def _nothing(searched: int, why: str) -> Unrecorded:
+    return Unrecorded(
+        reliable=False,
+        why=f"not reliable: {why}",
+        cells=searched,
+        effective_cells=0.0,
+        phi=None,
+        alpha=None,
+        expected_richness=None,
+        species=[],
+        more=0,
+    )

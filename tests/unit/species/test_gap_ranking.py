@@ -31,7 +31,7 @@ def scored(cells: dict[int, Visited], typical: float = 1.0, **settings: Any) -> 
         incidences=counts.incidences.astype(float),
         singles=counts.q1.astype(float),
         neighbours=neighbour_table(disk),
-        typical=typical,
+        typical=np.full(len(disk), typical),
         settings=chosen,
     )
     return {cell: place for place, cell in enumerate(disk.tolist())}, found
@@ -109,7 +109,7 @@ def test_pentagons_and_the_edge_keep_means_true() -> None:
     pentagon = h3.get_pentagons(4)[3]
     cells = np.sort(around(pentagon, 5)[0])
     effort = np.full(len(cells), 3.0)
-    mean, near = neighbourhood_mean(2.0 * effort, effort, neighbour_table(cells), 3, 0.0)
+    mean, near = neighbourhood_mean(2.0 * effort, effort, neighbour_table(cells), 3, np.zeros(len(cells)))
     assert near.all()
     assert mean == pytest.approx(np.full(len(cells), 2.0))
 
