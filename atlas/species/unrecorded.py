@@ -153,8 +153,8 @@ class UnrecordedSpecies:
         columns = columns[np.lexsort((columns, -estimate.probabilities[columns]))]
         listed = columns[: self._settings.most_expected].tolist()
         why = (
-            f"from the {group.scientific_name} of {searched} cells within {RINGS} steps, "
-            f"weighed as {estimate.effective_cells:.0f} cells"
+            f"from the species of {group.scientific_name} in {searched} cells within {RINGS} "
+            f"steps, weighed as {estimate.effective_cells:.0f} cells"
         )
         species = [self._species(near, estimate, column) for column in listed]
         return _answer(estimate, searched, why, species, len(columns) - len(listed))
