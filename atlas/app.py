@@ -8,6 +8,7 @@ here, before anything is served.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -44,14 +45,18 @@ from atlas.api.workers import BoundedPool
 from atlas.bundle import Bundle, Manifest
 from atlas.bundle.manifest import encode_json
 from atlas.catalog import Catalog
+from atlas.geo.land import land_share
 from atlas.search.batching import BatchReport
 from atlas.search.encoder import load_encoder
 from atlas.search.retrieval import Retrieval
 from atlas.settings import Settings
-from atlas.species.distribution import Distributions
+from atlas.species.distribution import Distributions, TargetGroup
+from atlas.species.gap_detail import GapDetails
+from atlas.species.gap_survey import GapSurvey
 from atlas.species.names import TaxonNames
 from atlas.species.occupancy import Occupancy
 from atlas.species.tiles import OccurrenceTiles
+from atlas.species.unrecorded import UnrecordedSpecies
 from atlas.telemetry import Metrics, RequestLog, log_unhandled, prometheus_config
 
 
@@ -134,29 +139,33 @@ def open_atlas(
         "photos": lambda: photos.depth,
     }
     queues |= {f"texts {reader.space.name}": partial(_waiting, reader) for reader in spaces}
+    questions = Questions(
+        Retrieval(
+            bundle,
+            catalog,
+            settings.search,
+            fusion=settings.fusion,
+            diversity=settings.diversity,
+        ),
+        catalog,
+        spaces,
+        searches=searches,
+        photos=photos,
+        observe=partial(_count_search, collected),
+    )
     return Atlas(
         settings=settings,
         bundle=bundle,
         catalog=catalog,
         spaces=spaces,
-        questions=Questions(
-            Retrieval(
-                bundle,
-                catalog,
-                settings.search,
-                fusion=settings.fusion,
-                diversity=settings.diversity,
-            ),
-            catalog,
-            spaces,
-            searches=searches,
-            photos=photos,
-            observe=partial(_count_search, collected),
-        ),
+        questions=questions,
         names=TaxonNames(catalog),
         taxon_pages=TaxonPages(catalog, manifest.ranks),
         distributions=distributions,
         occurrence_tiles=OccurrenceTiles(occupancy, distributions),
+        gap_questions=_gap_questions(
+            settings, manifest, catalog, occupancy, distributions.target_group, questions
+        ),
         records=Records(bundle, catalog),
         description=describe_atlas(
             bundle, catalog, default_space=spaces.default, with_encoder=spaces.with_encoder
@@ -165,6 +174,28 @@ def open_atlas(
         metrics=collected,
         queues=queues,
     )
+
+
+def _gap_questions(
+    settings: Settings,
+    manifest: Manifest,
+    catalog: Catalog,
+    occupancy: Occupancy,
+    target_group: Callable[[int], TargetGroup],
+    questions: Questions,
+) -> GapQuestions:
+    survey = GapSurvey(
+        catalog,
+        occupancy,
+        target_group=target_group,
+        land_share=land_share,
+        settings=settings.gaps,
+        # Data end when the bundle is built: ages count from there.
+        as_of=dt.datetime.fromisoformat(manifest.built_at).date(),
+    )
+    unrecorded = UnrecordedSpecies(catalog, occupancy, settings.gaps)
+    details = GapDetails(survey, catalog, occupancy, unrecorded, settings.gaps)
+    return GapQuestions(survey, details, questions, catalog, settings.gaps)
 
 
 def _pools(settings: Settings, workers: int) -> tuple[BoundedPool, BoundedPool]:

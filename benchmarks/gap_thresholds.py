@@ -9,6 +9,7 @@ states of cells are read from this table.
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def _bins(
     name: str, edges: tuple[float, ...], cells: dict[str, Floats], among: npt.NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
     records = []
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         here = among & (cells[name] >= low) & (cells[name] < high)
         error = (cells["estimate"] - cells["truth"])[here]
         said = here & (cells["estimate"] >= SAID_MORE_THAN)

@@ -42,10 +42,10 @@ def csv_of(lines: list[dict[str, Any]], columns: list[str]) -> bytes:
 
 def flat(gap: Gap) -> dict[str, Any]:
     """A gap without nesting: parts of `score` and `sampling` by name, `nearby_` before those."""
-    plain = msgspec.to_builtins(gap)
+    plain: dict[str, Any] = msgspec.to_builtins(gap)
+    parts: dict[str, Any] = plain.pop("score") | plain.pop("sampling")
     nearby = {f"nearby_{name}": value for name, value in plain.pop("nearby").items()}
-    reason = {"reason": plain.pop("reason")}
-    return plain | plain.pop("score") | plain.pop("sampling") | nearby | reason
+    return plain | parts | nearby
 
 
 COLUMNS = (

@@ -30,6 +30,13 @@ from atlas.species.gaps import STATES, GapSettings, SamplingState
 from atlas.species.taxa import ROOT
 
 MAX_GAPS = 10_000
+_GROUPS = """
+    SELECT t.taxon_id, coalesce(a.taxon_id, t.taxon_id) AS grp,
+        coalesce(a.last_descendant, t.last_descendant) AS last
+    FROM taxon t LEFT JOIN (SELECT * FROM taxon WHERE rank = ?) a
+        ON a.taxon_id <= t.taxon_id AND a.last_descendant >= t.taxon_id
+    WHERE t.taxon_id IN (SELECT unnest(?::INTEGER[])) ORDER BY t.taxon_id
+"""
 
 
 class AskedGaps(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,8 +127,8 @@ class GapQuestions:
             raise InvalidQuery("text", "the search finds no photo, so no taxon to rank gaps for")
         groups = await asyncio.to_thread(self._groups, list(found))
         shares: Counter[int] = Counter()
-        for taxon_id, photos in found.items():
-            shares[groups[taxon_id]] += photos
+        for taxon_id, group in groups.items():
+            shares[group] += found[taxon_id]
         chosen = shares.most_common(self._settings.text_taxa)
         most = chosen[0][1]
         return _Taxa(
@@ -133,27 +140,14 @@ class GapQuestions:
     def _groups(self, taxon_ids: Sequence[int]) -> dict[int, int]:
         """For each taxon its ancestor-or-self of the rank that texts are read at.
 
-        A taxon that has none stands for itself, unless it lies in or holds one that does not.
+        A taxon that has none stands for itself. One that holds another's group is left out: its
+        photos are known too coarsely to say what is meant, and no species may count twice.
         """
-        groups: dict[int, int] = {}
-        intervals: dict[int, int] = {}
-        for taxon_id in taxon_ids:
-            taxon = self._catalog.taxon(taxon_id)
-            ranked = [
-                label.taxon_id for label in taxon.lineage if label.rank == self._settings.text_rank
-            ]
-            group = ranked[0] if ranked else taxon_id
-            groups[taxon_id] = group
-            intervals[group] = self._catalog.taxon_interval(group)[1]
-        # Taxa without the rank may hold others: the widest takes them in, so that none counts twice.
-        widest: dict[int, int] = {}
-        for group in sorted(intervals):
-            holder = next((w for w, last in widest.items() if w <= group <= last), None)
-            if holder is None:
-                widest[group] = intervals[group]
-                holder = group
-            groups = {t: holder if g == group else g for t, g in groups.items()}
-        return groups
+        found = self._catalog.table(_GROUPS, [self._settings.text_rank, list(taxon_ids)])
+        last = dict(zip(found["grp"].tolist(), found["last"].tolist(), strict=True))
+        wide = {group for group, end in last.items() if any(group < other <= end for other in last)}
+        pairs = zip(found["taxon_id"].tolist(), found["grp"].tolist(), strict=True)
+        return {taxon_id: group for taxon_id, group in pairs if group not in wide}
 
 
 def _shape(asked: AskedGaps) -> Shape:
@@ -198,7 +192,5 @@ def _words(asked: AskedGaps, taxa: _Taxa, ranking: GapRanking, rank: str) -> str
 
 def _named(taxon: GapTaxon, *, several: bool) -> str:
     return (
-        f"{taxon.scientific_name} (weight {taxon.weight:.2f})"
-        if several
-        else taxon.scientific_name
+        f"{taxon.scientific_name} (weight {taxon.weight:.2f})" if several else taxon.scientific_name
     )

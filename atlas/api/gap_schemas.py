@@ -79,8 +79,8 @@ class ExpectedHere(Schema, frozen=True, kw_only=True):
 
     `probability` that it would be recorded at a standard effort; `by_now`, at the effort that the
     cell has had: where that is high the species was looked for. `frequency`, the weighted share of
-    the neighbourhood's cells where it was recorded; `neighbours`, the nearest of those `cells`; `records`,
-    the nearest, with their photos.
+    the neighbourhood's cells where it was recorded; `neighbours`, the nearest of those `cells`;
+    `records`, the nearest, with their photos.
     """
 
     taxon_id: int

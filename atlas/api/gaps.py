@@ -49,11 +49,12 @@ class GapsController(Controller):
         resolution: Annotated[
             int, QueryParameter(ge=0, le=15, description="H3 resolution of the cells")
         ] = 4,
-        state: Annotated[
+        states: Annotated[
             list[str] | None,
             QueryParameter(
+                name="state",
                 description="no_data, insufficient, under_sampled or well_sampled; several by "
-                "repetition or with commas; all by default"
+                "repetition or with commas; all by default",
             ),
         ] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_GAPS, description="most cells")] = 50,
@@ -72,7 +73,7 @@ class GapsController(Controller):
                 bbox=bbox,
                 polygon=polygon,
                 resolution=resolution,
-                states=tuple(words(state) or ()),
+                states=tuple(words(states) or ()),
                 limit=limit,
             )
         )

@@ -17,9 +17,9 @@ from cachetools import LRUCache
 
 from atlas.errors import InvalidQuery
 from atlas.geo import cells as geo_cells
-from atlas.species.neighbours import grown, neighbour_table
 from atlas.geo.outlines import Cells
 from atlas.geo.shapes import BoundingBox, Polygon
+from atlas.species.neighbours import grown, neighbour_table
 
 Shape = BoundingBox | Polygon | None
 Shares = npt.NDArray[np.float32]
@@ -91,7 +91,7 @@ class Areas:
             fits = h3.get_num_cells(resolution) <= self._max_cells
         else:
             allowed = geo_cells.cover_resolution(shape, resolution, self._max_cells)
-            fits = resolution == 0 or allowed == resolution
+            fits = resolution in {0, allowed}
         if not fits:
             raise InvalidQuery(
                 "resolution",

@@ -7,7 +7,7 @@ for were not met, that is known too. Reads `Occupancy`; any thread.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -54,8 +54,8 @@ def count_group(
     own_n, species, q1, q2, incidences = np.zeros((5, n), np.int64)
     weighted, singles = np.zeros((2, n))
     for taxon_id, weight in weights.items():
-        found = group if taxon_id == group_id else occupancy.cells(
-            taxon_id, resolution, ranges=ranges
+        found = (
+            group if taxon_id == group_id else occupancy.cells(taxon_id, resolution, ranges=ranges)
         )
         part = on_cells(found, effort.cell)
         own_n += part.n
@@ -77,8 +77,9 @@ def on_cells(counts: CellCounts, cells: Cells) -> CellCounts:
     there = position < len(cells)
     there[there] = cells[position[there]] == counts.cell[there]
     position = position[there]
-    laid = {"cell": cells}
-    for name, values in zip(counts._fields[1:], counts[1:], strict=True):
-        laid[name] = np.full(len(cells), _UNKNOWN.get(name, 0), values.dtype)
-        laid[name][position] = values[there]
+    laid: dict[str, npt.NDArray[Any]] = {"cell": cells}
+    for name, values in counts._asdict().items():
+        if name != "cell":
+            laid[name] = np.full(len(cells), _UNKNOWN.get(name, 0), values.dtype)
+            laid[name][position] = values[there]
     return CellCounts(**laid)

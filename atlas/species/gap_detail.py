@@ -85,7 +85,7 @@ class GapDetails:
     def _recorded(self, cell: int, taxon_id: int) -> list[RecordedSpecies]:
         found = self._occupancy.species_in(np.array([cell], np.uint64), taxon_id)
         order = np.lexsort((found.taxon_id, -found.n, -found.visits))[:_MOST_RECORDED]
-        labels = self._catalog.taxon_labels(found.taxon_id[order])
+        labels = self._catalog.taxon_labels(found.taxon_id[order].tolist())
         return [
             RecordedSpecies(
                 taxon_id=label.taxon_id,

@@ -13,8 +13,8 @@ import h3.api.basic_int as h3
 import numpy as np
 import numpy.typing as npt
 
-from atlas.species.neighbours import around, neighbour_table
 from atlas.species.gaps import Assessment, GapSettings
+from atlas.species.neighbours import around, neighbour_table
 
 Floats = npt.NDArray[np.float64]
 Table = npt.NDArray[np.int32]
@@ -26,8 +26,8 @@ class Scores(NamedTuple):
 
     `expected_new`: species that the next visit is expected to add, from the cell's own visits and
     from `first_visit`, what a visit in the neighbourhood meets. `near` tells where neighbours were
-    visited; elsewhere `first_visit` is that of a wider region. `recency`: 0 for a record of today, to 1
-    for one long ago or none. `score` = expected_new · ((1 - w) · ignorance + w · recency).
+    visited; elsewhere `first_visit` is that of a wider region. `recency`: 0 for a record of today,
+    to 1 for one long ago or none. `score` = expected_new · ((1 - w) · ignorance + w · recency).
     """
 
     expected_new: Floats
@@ -128,4 +128,3 @@ def _own_weight(rings: int) -> float:
     cells = np.sort(around(centre, rings)[0])
     alone = (cells == np.uint64(centre)).astype(np.float64)
     return float(_spread(alone, neighbour_table(cells), rings)[alone > 0][0])
-

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.geo.cells import area_km2, format_cell
-from atlas.species.gap_answers import BorrowedFrom, Gap, Lives, Sampling, Score
+from atlas.species.gap_answers import Gap, Lives, Sampling, Score
 from atlas.species.gap_area import Area
 from atlas.species.gap_counts import GroupCounts
 from atlas.species.gap_ranking import Scores
-from atlas.species.gap_words import Facts, Nearby, reason
+from atlas.species.gap_words import BorrowedFrom, Facts, Nearby, reason
 from atlas.species.gaps import STATES, UNDER_SAMPLED, Assessment
 from atlas.species.neighbours import around
 from atlas.species.occupancy import UNKNOWN_DAY
@@ -66,9 +66,7 @@ def gap_of(assessed: Assessed, position: int, *, what: str, group: str) -> Gap:
                 visits=sampling.visits,
                 species=sampling.species,
                 coverage=sampling.coverage,
-                unseen=None
-                if sampling.richness is None
-                else sampling.richness - sampling.species,
+                unseen=None if sampling.richness is None else sampling.richness - sampling.species,
                 slope=sampling.slope,
                 days_since=sampling.days_since,
                 first_visit=parts.first_visit_species,

@@ -15,15 +15,14 @@ import numpy.typing as npt
 
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
-from atlas.geo import cells as geo_cells
 from atlas.geo.outlines import Cells
 from atlas.species.distribution import TargetGroup
-from atlas.species.gap_answers import Counted, Gap, GapRanking, GapTaxon
+from atlas.species.gap_answers import Counted, GapRanking, GapTaxon
 from atlas.species.gap_area import Area, Areas, Shape, Shares
 from atlas.species.gap_counts import count_group
 from atlas.species.gap_habitat import Habitats
-from atlas.species.gap_rows import Assessed, gap_of
 from atlas.species.gap_ranking import best, score
+from atlas.species.gap_rows import Assessed, gap_of
 from atlas.species.gaps import NO_DATA, STATES, GapSettings, SamplingState, assess
 from atlas.species.neighbours import runs
 from atlas.species.occupancy import HeldBack, Occupancy
@@ -80,7 +79,8 @@ class GapSurvey:
         assessed = self.assess(group, question.taxa, area, question.resolution, ranges)
         lives = assessed.lives
         there = area.inside & (
-            (assessed.assessment.state != NO_DATA) | self._habitats.habitable(area.land_share, lives.on)
+            (assessed.assessment.state != NO_DATA)
+            | self._habitats.habitable(area.land_share, lives.on)
         )
         wanted = [STATES.index(state) for state in question.states or STATES]
         keep = there & np.isin(assessed.assessment.state, wanted)
@@ -116,9 +116,7 @@ class GapSurvey:
         counted = count_group(
             self._occupancy, group.taxon_id, weights, resolution, cells=area.cells, ranges=ranges
         )
-        assessment = assess(
-            counted.counts, self._settings, today=(self.as_of - _EPOCH).days
-        )
+        assessment = assess(counted.counts, self._settings, today=(self.as_of - _EPOCH).days)
         home = self._habitats.of(group.taxon_id, weights)
         typical, level = home.means.at(area.cells, resolution)
         scores = score(

@@ -74,9 +74,7 @@ class GapSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     text_hits: Annotated[
         int, Meta(ge=1, le=200, description="photos of a text search whose taxa are ranked for")
     ] = 100
-    text_taxa: Annotated[
-        int, Meta(ge=1, le=50, description="most taxa that a text is read as")
-    ] = 5
+    text_taxa: Annotated[int, Meta(ge=1, le=50, description="most taxa that a text is read as")] = 5
     text_rank: Annotated[
         str, Meta(min_length=1, description="rank of the taxa that a text is read as")
     ] = "family"
@@ -148,9 +146,7 @@ def _coverage(counts: CellCounts) -> Floats:
     ).coverage
 
 
-def _states(
-    counts: CellCounts, coverage: Floats, settings: GapSettings
-) -> npt.NDArray[np.int8]:
+def _states(counts: CellCounts, coverage: Floats, settings: GapSettings) -> npt.NDArray[np.int8]:
     """Coverage counts only where visits and visits a species are enough for it to mean anything."""
     each = visits_per_species(counts)
     enough = (

@@ -17,11 +17,11 @@ from pyproj import Geod
 from atlas.catalog import Catalog
 from atlas.geo.cells import descendant_range, format_cell, resolution_of
 from atlas.geo.outlines import Cells
+from atlas.species.distribution import TargetGroup
 from atlas.species.expected import ExpectedSpecies as Estimate
 from atlas.species.expected import expected_species
 from atlas.species.gap_answers import ExpectedSpecies, NeighbourCell, Sighting, Unrecorded
 from atlas.species.gaps import GapSettings
-from atlas.species.distribution import TargetGroup
 from atlas.species.neighbours import around
 from atlas.species.occupancy import UNKNOWN_DAY, Occupancy, SpeciesInCells
 
@@ -46,7 +46,9 @@ class Neighbourhood(NamedTuple):
     found: SpeciesInCells
 
 
-def neighbourhood(occupancy: Occupancy, cell: int, taxon_id: int, rings: int = RINGS) -> Neighbourhood:
+def neighbourhood(
+    occupancy: Occupancy, cell: int, taxon_id: int, rings: int = RINGS
+) -> Neighbourhood:
     """The disk around a cell and the species of a taxon that were recorded in it."""
     cells, steps = around(cell, rings)
     found = occupancy.species_in(cells, taxon_id)
@@ -69,7 +71,9 @@ class Evidence:
         """The nearest cells with the species of a column."""
         rows = np.flatnonzero(near.presence[:, column])[:_MOST_NEIGHBOURS_LISTED]
         mine = near.found.taxon_id == near.species[column]
-        records = dict(zip(near.found.cell[mine].tolist(), near.found.n[mine].tolist(), strict=True))
+        records = dict(
+            zip(near.found.cell[mine].tolist(), near.found.n[mine].tolist(), strict=True)
+        )
         visits = dict(
             zip(near.found.cell[mine].tolist(), near.found.visits[mine].tolist(), strict=True)
         )
@@ -77,7 +81,9 @@ class Evidence:
             NeighbourCell(
                 cell=format_cell(cell), steps=steps, records=records[cell], visits=visits[cell]
             )
-            for cell, steps in zip(near.cells[rows].tolist(), near.steps[rows].tolist(), strict=True)
+            for cell, steps in zip(
+                near.cells[rows].tolist(), near.steps[rows].tolist(), strict=True
+            )
         ]
 
     def sightings(self, near: Neighbourhood, column: int) -> list[Sighting]:

@@ -19,8 +19,8 @@ from atlas.species.unrecorded import UnrecordedSpecies
 from tests.catalog_factory import FINEST, ImageCase, TaxonCase, write_catalog
 
 AS_OF = dt.date(2024, 1, 1)
-LIFE, ANIMALS, AMPHIBIA, HYLIDAE, HYLA, AGALYCHNIS, RANIDAE, RANA, BIRDS, MALLARD, FISH, TUNA = range(
-    12
+LIFE, ANIMALS, AMPHIBIA, HYLIDAE, HYLA, AGALYCHNIS, RANIDAE, RANA, BIRDS, MALLARD, FISH, TUNA = (
+    range(12)
 )
 _TREE: tuple[tuple[int, int, int | None, str, str], ...] = (
     (LIFE, TUNA, None, "root", "Life"),
@@ -109,6 +109,4 @@ class World:
             as_of=AS_OF,
         )
         unrecorded = UnrecordedSpecies(self.catalog, self.occupancy, settings)
-        self.details = GapDetails(
-            self.survey, self.catalog, self.occupancy, unrecorded, settings
-        )
+        self.details = GapDetails(self.survey, self.catalog, self.occupancy, unrecorded, settings)

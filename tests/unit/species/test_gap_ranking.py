@@ -109,7 +109,9 @@ def test_pentagons_and_the_edge_keep_means_true() -> None:
     pentagon = h3.get_pentagons(4)[3]
     cells = np.sort(around(pentagon, 5)[0])
     effort = np.full(len(cells), 3.0)
-    mean, near = neighbourhood_mean(2.0 * effort, effort, neighbour_table(cells), 3, np.zeros(len(cells)))
+    mean, near = neighbourhood_mean(
+        2.0 * effort, effort, neighbour_table(cells), 3, np.zeros(len(cells))
+    )
     assert near.all()
     assert mean == pytest.approx(np.full(len(cells), 2.0))
 
@@ -145,4 +147,4 @@ def test_runs_hold_every_cell(numbers: set[int], most: int) -> None:
     assert all(any(low <= cell <= high for low, high in found) for cell in numbers)
     flat = [edge for pair in found for edge in pair]
     assert flat == sorted(flat)
-    assert {edge for edge in flat} <= numbers
+    assert set(flat) <= numbers

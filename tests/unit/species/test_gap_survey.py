@@ -93,9 +93,7 @@ def test_order_and_counts(world: World) -> None:
         assert getattr(whole.cells, state) == sum(gap.state == state for gap in whole.gaps)
     assert whole.cells.no_data > 0
     assert whole.cells.insufficient > 0
-    few = world.survey.rank(
-        GapQuestion(taxa={AMPHIBIA: 1.0}, shape=EUROPE, resolution=4, limit=7)
-    )
+    few = world.survey.rank(GapQuestion(taxa={AMPHIBIA: 1.0}, shape=EUROPE, resolution=4, limit=7))
     assert few.gaps == whole.gaps[:7]
     assert few.matching == whole.matching
 
@@ -143,9 +141,7 @@ def test_searched_is_not_unsearched(world: World) -> None:
         assert (gap.state == "no_data") == gap.reason.startswith("Not searched:")
 
 
-@pytest.mark.parametrize(
-    ("taxon", "on"), [(AMPHIBIA, "land"), (FISH, "sea"), (ANIMALS, "land")]
-)
+@pytest.mark.parametrize(("taxon", "on"), [(AMPHIBIA, "land"), (FISH, "sea"), (ANIMALS, "land")])
 def test_land_or_sea(world: World, taxon: int, on: str) -> None:
     """Frogs are not sought in the Atlantic, nor tuna in the Alps."""
     box = BoundingBox(-32.0, 38.0, 12.0, 48.0)
@@ -190,7 +186,7 @@ def test_coarse_records_are_told(world: World) -> None:
 
 
 def test_weights_of_several_taxa(world: World) -> None:
-    """Two families: counts add up, the score weighs the second by half, the group is their class."""
+    """Two families: counts add up, weights act on the score, the group is their class."""
     cell = h3.latlng_to_cell(50.0, 12.0, 3)
     shape = BoundingBox(11.9, 49.9, 12.1, 50.1)
 

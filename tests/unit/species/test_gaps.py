@@ -95,13 +95,10 @@ def test_thresholds_are_settings() -> None:
     """Another field, another gate: each threshold must move the state."""
     cell = counts_of([Visited(12, (6,) * 6 + (1,) * 2)])
     assert cell_states(cell, SETTINGS) == WELL_SAMPLED
-    for changed in (
-        {"least_visits": 13},
-        {"least_visits_per_species": 5.0},
-    ):
-        assert cell_states(cell, GapSettings(**changed)) == INSUFFICIENT
-    for stricter in ({"well_coverage": 0.99}, {"well_visits_per_species": 5.0}):
-        assert cell_states(cell, GapSettings(**stricter)) == UNDER_SAMPLED
+    for stricter in (GapSettings(least_visits=13), GapSettings(least_visits_per_species=5.0)):
+        assert cell_states(cell, stricter) == INSUFFICIENT
+    for stricter in (GapSettings(well_coverage=0.99), GapSettings(well_visits_per_species=5.0)):
+        assert cell_states(cell, stricter) == UNDER_SAMPLED
 
 
 def test_numbers_are_those_of_the_estimators() -> None:

@@ -111,7 +111,10 @@ def test_thin_neighbourhoods_say_so(world: World) -> None:
 def test_too_few_neighbours_are_not_relied_on(tmp_path: Path) -> None:
     """Three cells with records are no neighbourhood, whatever they hold."""
     cells = h3.grid_ring(CENTRE, 2)[:3]
-    images = [record(RANA, *h3.cell_to_latlng(cell), AS_OF) for cell in cells]
+    images = [
+        record(RANA, latitude, longitude, AS_OF)
+        for latitude, longitude in map(h3.cell_to_latlng, cells)
+    ]
     thin = World(tmp_path / "thin.duckdb", images, GapSettings())
     found = thin.details.explain(CENTRE, AMPHIBIA).unrecorded
     assert not found.reliable
