@@ -80,7 +80,7 @@ class GapsController(Controller):
         if form == GEOJSON:
             return Response(gap_features(answer), media_type=GEOJSON)
         if form == CSV:
-            return Response(gap_table(answer), media_type=f"{CSV}; charset=utf-8")
+            return Response(gap_table(answer), media_type=CSV)
         return Response(answer, media_type=JSON)
 
     @get(
