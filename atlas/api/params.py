@@ -94,10 +94,10 @@ def search_of_query(
         "cells": words(cells),
         "max_uncertainty_m": max_uncertainty_m,
         "flags": flags,
-        "near": None if near is None else [_near(text) for text in _words(near) or []],
-        "country": _words(country),
-        "region": _words(region),
-        "habitat": _words(habitat),
+        "near": None if near is None else [_near(text) for text in words(near) or []],
+        "country": words(country),
+        "region": words(region),
+        "habitat": words(habitat),
         "elevation": _given({"min_m": min_elevation_m, "max_m": max_elevation_m}) or None,
     }
     asked = {
