@@ -12,7 +12,6 @@ from atlas.geo.cells import parse_cell
 from atlas.geo.outlines import outlines, world_polygons
 from atlas.species.distribution import Distribution
 
-GEOJSON = "application/geo+json"
 # A tenth of a metre: what RFC 7946 advises.
 _DECIMALS = 6
 
@@ -35,8 +34,9 @@ def feature_collection(distribution: Distribution) -> FeatureCollection:
 
 
 def multipolygons(cells: list[str]) -> list[Geometry]:
-    """The outline of each cell, given in hexadecimal: counter-clockwise, in as many parts as it
-    takes not to cross the antimeridian. 10 microseconds a cell.
+    """The outline of each cell, given in hexadecimal; 10 microseconds a cell.
+
+    Counter-clockwise, in as many parts as it takes not to cross the antimeridian.
     """
     if not cells:
         return []

@@ -83,7 +83,7 @@ class CoarseColumns(NamedTuple):
 
     def chosen(self, keep: Flags) -> CoarseColumns:
         """The cells for which `keep`, bool[n], is true."""
-        return CoarseColumns(*(column[keep] for column in self))
+        return CoarseColumns(self.cell[keep], self.resolution[keep], self.n[keep])
 
 
 def matched(cells: Cells, among: Cells) -> tuple[Integers, Flags]:
@@ -94,9 +94,7 @@ def matched(cells: Cells, among: Cells) -> tuple[Integers, Flags]:
     return at, among[at] == cells
 
 
-def filled(
-    values: npt.NDArray[Any], at: Integers, here: Flags, missing: float
-) -> npt.NDArray[Any]:
+def filled(values: npt.NDArray[Any], at: Integers, here: Flags, missing: float) -> npt.NDArray[Any]:
     """`values[at]` where `here`, else `missing`; of the type of `values`."""
     found = np.full(len(here), missing, values.dtype)
     found[here] = values[at[here]]
@@ -111,10 +109,8 @@ def days(values: Days) -> npt.NDArray[np.datetime64]:
 
 def _plain(name: str, values: npt.NDArray[Any]) -> list[Any]:
     if name.endswith("_day"):
-        plain: list[Any] = days(values).tolist()
-        return plain
+        return list(days(values).tolist())
     if values.dtype.kind != "f":
-        plain = values.tolist()
-        return plain
+        return list(values.tolist())
     rounded = np.round(values.astype(np.float64), _DECIMALS.get(name, _RATE_DECIMALS))
     return [None if value != value else value for value in rounded.tolist()]  # noqa: PLR0124

@@ -8,7 +8,6 @@ recorded"; a cell that nobody searched is not listed. Never says "absent". Any t
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -30,6 +29,7 @@ from atlas.species.occupancy import (
     Occupancy,
     RecordFilter,
 )
+from atlas.species.states import RECORDED, SEARCHED, State
 from atlas.species.target_group import TargetGroup, TargetGroups
 
 __all__ = [
@@ -42,9 +42,6 @@ __all__ = [
     "extent_of_occurrence_km2",
 ]
 
-State = Literal["recorded", "searched, not recorded"]
-RECORDED: State = "recorded"
-SEARCHED: State = "searched, not recorded"
 
 Floats = npt.NDArray[np.float64]
 
@@ -242,7 +239,7 @@ def _cells(columns: CellColumns, resolution: int) -> list[OccupiedCell]:
         OccupiedCell(
             f"{cell:x}",
             resolution,
-            False,  # noqa: FBT003
+            False,
             RECORDED if n else SEARCHED,
             n,
             observers,
@@ -283,7 +280,7 @@ def _coarse_cells(coarse: CoarseColumns) -> list[OccupiedCell]:
         OccupiedCell(
             f"{cell:x}",
             resolution,
-            True,  # noqa: FBT003
+            True,
             RECORDED,
             n,
             *unknown,

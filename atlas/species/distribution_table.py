@@ -19,8 +19,9 @@ import pyarrow.parquet
 
 from atlas.geo.cells import area_km2
 from atlas.species.cell_columns import days
-from atlas.species.distribution import RECORDED, SEARCHED, MappedTaxon
+from atlas.species.distribution import MappedTaxon
 from atlas.species.occupancy import UNKNOWN_DAY
+from atlas.species.states import RECORDED, SEARCHED
 
 METADATA_KEY = b"atlas"
 _COUNTS = ("observers", "visits")
@@ -59,9 +60,7 @@ def table_of(mapped: MappedTaxon) -> pa.Table:
         known = getattr(cells, name) != UNKNOWN_DAY
         columns[name] = _extended(days(getattr(cells, name)), rest, known).cast(pa.date32())
     columns["min_uncertainty_m"] = _floats(cells.min_uncertainty_m, rest)
-    columns["area_km2"] = pa.array(
-        np.concatenate([cells.area_km2, area_km2(coarse.cell)]).round(3)
-    )
+    columns["area_km2"] = pa.array(np.concatenate([cells.area_km2, area_km2(coarse.cell)]).round(3))
     for name in _EFFORT:
         columns[name] = _extended(getattr(cells, name), rest, cells.effort_n > 0)
     for name, column in _RATES.items():
@@ -85,9 +84,7 @@ def parquet_of(mapped: MappedTaxon) -> bytes:
     return written.getvalue()
 
 
-def _extended(
-    values: npt.NDArray[Any], rest: int, known: npt.NDArray[np.bool_] | None
-) -> pa.Array:
+def _extended(values: npt.NDArray[Any], rest: int, known: npt.NDArray[np.bool_] | None) -> pa.Array:
     """A column of the fine cells, null where not `known` and in the `rest`, the coarse ones."""
     missing = np.zeros(len(values), np.bool_) if known is None else ~known
     mask = np.concatenate([missing, np.ones(rest, np.bool_)])

@@ -36,7 +36,8 @@ class MapSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Meta(ge=1000, le=20_000_000, description="records read one by one for a range"),
     ] = 1_000_000
     range_resolution: Annotated[
-        int, Meta(ge=0, le=7, description="H3 resolution of the cells that a large range is read by")
+        int,
+        Meta(ge=0, le=7, description="H3 resolution of the cells that a large range is read by"),
     ] = 5
     picture_cells: Annotated[
         int, Meta(ge=100, le=100_000, description="most cells drawn in a picture of a map")

@@ -124,9 +124,7 @@ class Ranges:
         self._groups = target_groups
         self._settings = settings
 
-    def read(
-        self, taxon_id: int, resolution: int, *, only: RecordFilter = EVERY_RECORD
-    ) -> Range:
+    def read(self, taxon_id: int, resolution: int, *, only: RecordFilter = EVERY_RECORD) -> Range:
         """The range of a taxon; `resolution` is that of the occupied cells.
 
         Raises InvalidQuery for a resolution finer than the bundle's, NotFound for an unknown taxon.
@@ -209,9 +207,7 @@ def _band(latitude: Floats) -> LatitudeBand | None:
     south, inner_south, inner_north, north = np.round(
         [latitude.min(), *inner, latitude.max()], 5
     ).tolist()
-    return LatitudeBand(
-        south=south, inner_south=inner_south, inner_north=inner_north, north=north
-    )
+    return LatitudeBand(south=south, inner_south=inner_south, inner_north=inner_north, north=north)
 
 
 def _months(found: Sightings) -> tuple[npt.NDArray[np.int64], int]:
