@@ -26,6 +26,7 @@ from atlas.api.atlas_page import describe_atlas
 from atlas.api.encoders import EncoderLoader, open_spaces
 from atlas.api.following import SERVED, Following, HoldingRequests
 from atlas.api.images import ImagesController
+from atlas.api.maps import MapsController
 from atlas.api.openapi import openapi_config, static_pages
 from atlas.api.operations import AtlasController, HealthController, home, metrics
 from atlas.api.problems import problem_response
@@ -37,7 +38,7 @@ from atlas.api.serving import Serving
 from atlas.api.spaces import SpaceReader, Spaces
 from atlas.api.taxa import TaxaController
 from atlas.api.taxon_pages import TaxonPages
-from atlas.api.tiles import TilesController
+from atlas.api.tiles import LegendController, TilesController
 from atlas.api.workers import BoundedPool
 from atlas.bundle import Bundle, Manifest
 from atlas.bundle.manifest import encode_json
@@ -46,10 +47,8 @@ from atlas.search.batching import BatchReport
 from atlas.search.encoder import load_encoder
 from atlas.search.retrieval import Retrieval
 from atlas.settings import Settings
-from atlas.species.distribution import Distributions
+from atlas.species.maps import Maps
 from atlas.species.names import TaxonNames
-from atlas.species.occupancy import Occupancy
-from atlas.species.tiles import OccurrenceTiles
 from atlas.telemetry import Metrics, RequestLog, log_unhandled, prometheus_config
 
 
@@ -63,8 +62,7 @@ class Atlas(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     questions: Questions
     names: TaxonNames
     taxon_pages: TaxonPages
-    distributions: Distributions
-    occurrence_tiles: OccurrenceTiles
+    maps: Maps
     records: Records
     description: AtlasDescription
     serving: Serving
@@ -122,8 +120,6 @@ def open_atlas(
     )
     spaces = open_spaces(bundle, settings, loader, previous.spaces if previous else ())
     manifest = bundle.manifest
-    occupancy = Occupancy(catalog, finest=manifest.cell_resolution)
-    distributions = Distributions(catalog, occupancy, max_cells=settings.maps.max_cells)
     collected = previous.metrics if previous else Metrics()
     searches, photos = _pools(settings, workers)
     queues: dict[str, Callable[[], float]] = {
@@ -152,8 +148,13 @@ def open_atlas(
         ),
         names=TaxonNames(catalog),
         taxon_pages=TaxonPages(catalog, manifest.ranks),
-        distributions=distributions,
-        occurrence_tiles=OccurrenceTiles(occupancy, distributions),
+        maps=Maps.of(
+            catalog,
+            finest=manifest.cell_resolution,
+            demonstration=manifest.demonstration,
+            settings=settings.maps,
+            gaps=settings.gaps,
+        ),
         records=Records(bundle, catalog),
         description=describe_atlas(
             bundle, catalog, default_space=spaces.default, with_encoder=spaces.with_encoder
@@ -187,6 +188,7 @@ def _serving(settings: Settings, bundle: Bundle) -> Serving:
     return Serving(
         bundle_number=bundle.manifest.number,
         bundle_tag=hashlib.sha256(checksums.encode()).hexdigest(),
+        cell_resolution=bundle.manifest.cell_resolution,
         tile_cache_s=settings.maps.tile_cache_s,
         picture_cache_s=settings.pictures.cache_s,
     )
@@ -246,7 +248,9 @@ def _route_handlers() -> list[ControllerRouterHandler]:
         SearchController,
         ImagesController,
         TaxaController,
+        MapsController,
         TilesController,
+        LegendController,
         AtlasController,
         HealthController,
         metrics,
@@ -259,8 +263,7 @@ _COLLABORATORS = (
     "questions",
     "names",
     "taxon_pages",
-    "distributions",
-    "occurrence_tiles",
+    "maps",
     "records",
     "description",
     "serving",

@@ -11,17 +11,18 @@ from litestar.params import FromPath, QueryParameter
 
 from atlas.api.geojson import feature_collection
 from atlas.api.media import cache_headers, entity_tag, is_current, not_modified
-from atlas.api.media_types import CSV, GEOJSON, JSON, PARQUET, asked_type
+from atlas.api.media_types import CSV, GEOJSON, JSON, PARQUET, accepted
 from atlas.api.params import BoxText, parse_box
 from atlas.api.problems import refusals
 from atlas.api.record_filters import records_that_count
 from atlas.api.schemas import FeatureCollection
 from atlas.api.serving import Serving
-from atlas.species.distribution import Distribution, Distributions
+from atlas.species.distribution import Distribution
 from atlas.species.distribution_table import csv_of, parquet_of
+from atlas.species.maps import Maps
 from atlas.species.occupancy import RecordFilter
-from atlas.species.picture import WIDEST, MapPictures
-from atlas.species.range import Range, Ranges
+from atlas.species.picture import NARROWEST, WIDEST
+from atlas.species.range import Range
 
 PNG = "image/png"
 _FILES = {CSV: (csv_of, "csv"), PARQUET: (parquet_of, "parquet")}
@@ -46,7 +47,7 @@ class MapsController(Controller):
     def distribution(
         self,
         request: Request[Any, Any, Any],
-        distributions: NamedDependency[Distributions],
+        maps: NamedDependency[Maps],
         only: NamedDependency[RecordFilter],
         taxon_id: FromPath[int],
         resolution: Resolution = 4,
@@ -65,8 +66,8 @@ class MapsController(Controller):
         `application/vnd.apache.parquet`. A cell that is not listed was not searched. Records too
         uncertain for the resolution stand in coarser cells of their own, marked `coarse`.
         """
-        form = asked_type(request, (JSON, GEOJSON, CSV, PARQUET))
-        found = distributions.read(
+        form = accepted(request, (JSON, GEOJSON, CSV, PARQUET))
+        found = maps.distributions.read(
             taxon_id,
             resolution,
             box=parse_box(bbox),
@@ -92,7 +93,7 @@ class MapsController(Controller):
     )
     def range(
         self,
-        ranges: NamedDependency[Ranges],
+        maps: NamedDependency[Maps],
         only: NamedDependency[RecordFilter],
         taxon_id: FromPath[int],
         resolution: Resolution = 5,
@@ -101,7 +102,7 @@ class MapsController(Controller):
 
         Preliminary figures, not an IUCN assessment. `basis` says what they were read from.
         """
-        return ranges.read(taxon_id, resolution, only=only)
+        return maps.ranges.read(taxon_id, resolution, only=only)
 
     @get(
         "/map.png",
@@ -120,12 +121,12 @@ class MapsController(Controller):
     def picture(
         self,
         request: Request[Any, Any, Any],
-        map_pictures: NamedDependency[MapPictures],
+        maps: NamedDependency[Maps],
         serving: NamedDependency[Serving],
         only: NamedDependency[RecordFilter],
         taxon_id: FromPath[int],
         width: Annotated[
-            int, QueryParameter(ge=200, le=WIDEST, description="width in pixels")
+            int, QueryParameter(ge=NARROWEST, le=WIDEST, description="width in pixels")
         ] = 1000,
         bbox: BoxText = None,
     ) -> Response[bytes]:
@@ -137,5 +138,5 @@ class MapsController(Controller):
         headers = cache_headers(tag, serving.tile_cache_s)
         if is_current(request, tag):
             return not_modified(headers)
-        drawn = map_pictures.draw(taxon_id, width=width, box=parse_box(bbox), only=only)
+        drawn = maps.pictures.draw(taxon_id, width=width, box=parse_box(bbox), only=only)
         return Response(drawn, headers=headers, media_type=PNG)

@@ -19,7 +19,7 @@ PARQUET = "application/vnd.apache.parquet"
 _REFUSED = re.compile(r";\s*q=0(\.0*)?\s*$")
 
 
-def asked_type(request: Request[Any, Any, Any], offered: Sequence[str]) -> str:
+def accepted(request: Request[Any, Any, Any], offered: Sequence[str]) -> str:
     """The offered media type that the client likes best; the first without a preference.
 
     Raises a 406 that names what is offered where the client takes none of it.

@@ -15,11 +15,11 @@ from atlas.api.record_filters import records_that_count
 from atlas.api.schemas import MapCapabilities, MapLayer
 from atlas.api.serving import Serving
 from atlas.geo.tiles import EXTENT, MAX_ZOOM, Tile, resolution_for_zoom
-from atlas.species.layers import LAYERS, LayerName
-from atlas.species.legend import Breaks, Legend, Legends
+from atlas.species.layers import LAYERS, layer_named
+from atlas.species.legend import Breaks, Legend
+from atlas.species.maps import Maps
 from atlas.species.occupancy import RecordFilter
 from atlas.species.states import MAP_STATES
-from atlas.species.tiles import MapTiles
 
 VECTOR_TILE = "application/vnd.mapbox-vector-tile"
 _PARAMETERS = ["taxon", "from", "to", "months", "sources", "max_uncertainty_m"]
@@ -89,10 +89,10 @@ class TilesController(Controller):
     def tile(
         self,
         request: Request[Any, Any, Any],
-        map_tiles: NamedDependency[MapTiles],
+        maps: NamedDependency[Maps],
         serving: NamedDependency[Serving],
         only: NamedDependency[RecordFilter],
-        layer: FromPath[LayerName],
+        layer: FromPath[str],
         z: FromPath[int],
         x: FromPath[int],
         y: FromPath[int],
@@ -103,12 +103,12 @@ class TilesController(Controller):
         `effort`, `completeness` and `gaps` are of the target group of `taxon`. Filters apply to the
         group as they do to the taxon. 204 when empty.
         """
-        tile = Tile(z, x, y)
-        tag = entity_tag(serving.bundle_tag, layer, z, x, y, taxon, only)
+        name, tile = layer_named(layer).name, Tile(z, x, y)
+        tag = entity_tag(serving.bundle_tag, name, z, x, y, taxon, only)
         headers = cache_headers(tag, serving.tile_cache_s)
         if is_current(request, tag):
             return not_modified(headers)
-        content = map_tiles.encode(layer, tile, taxon, only)
+        content = maps.tiles.encode(name, tile, taxon, only)
         status = 200 if content else 204
         return Response(content, status_code=status, headers=headers, media_type=VECTOR_TILE)
 
@@ -129,9 +129,9 @@ class LegendController(Controller):
     )
     def legend(
         self,
-        legends: NamedDependency[Legends],
+        maps: NamedDependency[Maps],
         only: NamedDependency[RecordFilter],
-        layer: FromPath[LayerName],
+        layer: FromPath[str],
         taxon: TaxonNumber = 0,
         zoom: Annotated[int, QueryParameter(ge=0, le=MAX_ZOOM, description="zoom of the map")] = 3,
         breaks: Annotated[
@@ -140,4 +140,4 @@ class LegendController(Controller):
         ] = "log",
     ) -> Legend:
         """Classes with their colours for one taxon at one zoom, of the field that is coloured."""
-        return legends.read(layer, taxon, zoom, breaks, only)
+        return maps.legends.read(layer_named(layer).name, taxon, zoom, breaks, only)

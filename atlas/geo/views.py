@@ -24,6 +24,7 @@ _PIECE_DEG = 1.0
 _MARGIN = 0.08
 _LEAST_HALF_WIDTH_M = 120_000.0
 _EDGE_POINTS = 60
+_POLAR_DEG = 80.0
 # Height over width: a picture is never a strip.
 _FLATTEST, _STEEPEST = 0.5, 0.9
 # The whole earth is turned so that a range across the antimeridian is in one piece, where a gap in
@@ -124,7 +125,9 @@ def view_of(latitude: Floats, longitude: Floats, *, margin: float = _MARGIN) -> 
     if length < 1e-6 or reach > _REGION_REACH_DEG:
         return _whole_earth(_turn(longitude))
     centre_latitude = float(np.degrees(np.arcsin(middle[2] / length)))
-    centre_longitude = float(np.degrees(np.arctan2(middle[1], middle[0])))
+    # Beside a pole every meridian is as good as another: Greenwich points down, or up.
+    near_pole = abs(centre_latitude) > _POLAR_DEG
+    centre_longitude = 0.0 if near_pole else float(np.degrees(np.arctan2(middle[1], middle[0])))
     projection = f"+proj=laea +lat_0={centre_latitude:.3f} +lon_0={centre_longitude:.3f}"
     x, y = _transformer(projection).transform(longitude, latitude)
     span = max(float(np.ptp(x)), float(np.ptp(y)))

@@ -6,6 +6,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from atlas.errors import NotFound
+
 LayerName: TypeAlias = Literal["occurrence", "richness", "effort", "completeness", "gaps"]
 # Whose records are counted: those of the taxon asked for, or those of its target group.
 Whose: TypeAlias = Literal["taxon", "target group"]
@@ -34,14 +36,10 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
 _CELL = LayerField("cell", "text", None, "H3 cell, fifteen hexadecimal digits")
 _N = LayerField("n", "integer", "records", "records of the taxon")
 _OBSERVERS = LayerField("observers", "integer", "people", "people who made them")
-_VISITS = LayerField(
-    "visits", "integer", "visits", "distinct days and people"
-)
+_VISITS = LayerField("visits", "integer", "visits", "distinct days and people")
 _GROUP_N = LayerField("n", "integer", "records", "records of the target group")
 _GROUP_VISITS = LayerField("visits", "integer", "visits", "visits that recorded the group")
-_DENSITY = LayerField(
-    "per_1000_km2", "number", "records per 1000 km²", "records by area"
-)
+_DENSITY = LayerField("per_1000_km2", "number", "records per 1000 km²", "records by area")
 _CONFIDENCE = LayerField(
     "confidence",
     "number",
@@ -68,15 +66,9 @@ LAYERS: dict[LayerName, Layer] = {
             _OBSERVERS,
             _VISITS,
             _DENSITY,
-            LayerField(
-                "effort", "integer", "records", "records of the target group"
-            ),
-            LayerField(
-                "effort_visits", "integer", "visits", "visits that recorded the group"
-            ),
-            LayerField(
-                "rate", "number", None, "share of these that recorded the taxon"
-            ),
+            LayerField("effort", "integer", "records", "records of the target group"),
+            LayerField("effort_visits", "integer", "visits", "visits that recorded the group"),
+            LayerField("rate", "number", None, "share of these that recorded the taxon"),
             _CONFIDENCE,
         ),
     ),
@@ -125,9 +117,7 @@ LAYERS: dict[LayerName, Layer] = {
                 "sample coverage, 0 to 1; left out where visits are too few to say",
             ),
             LayerField("species", "integer", "species", "species recorded"),
-            LayerField(
-                "at_least", "number", "species", "Chao2: at least so many live here"
-            ),
+            LayerField("at_least", "number", "species", "Chao2: at least so many live here"),
             _GROUP_VISITS,
             LayerField("state", "text", None, "how well the cell is sampled, as in the layer gaps"),
         ),
@@ -143,11 +133,17 @@ LAYERS: dict[LayerName, Layer] = {
             LayerField("state", "text", None, "insufficient, under_sampled or well_sampled"),
             LayerField("species", "integer", "species", "species recorded"),
             _GROUP_VISITS,
-            LayerField(
-                "new_species", "number", "species", "expected of the next visit"
-            ),
+            LayerField("new_species", "number", "species", "expected of the next visit"),
             LayerField("last_year", "integer", "year", "year of the last dated record"),
             _CONFIDENCE,
         ),
     ),
 }
+
+
+def layer_named(name: str) -> Layer:
+    """The layer of this name; NotFound where there is none."""
+    for layer in LAYERS.values():
+        if layer.name == name:
+            return layer
+    raise NotFound("layer", name)

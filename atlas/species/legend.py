@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from atlas.errors import InvalidQuery, NotFound
+from atlas.errors import InvalidQuery
 from atlas.geo.tiles import resolution_for_zoom
 from atlas.species.gaps import MEANINGS, STATES
 from atlas.species.layers import LAYERS, Layer, LayerName, Whose
@@ -79,11 +79,9 @@ class Legends:
     ) -> Legend:
         """The legend of a layer for a taxon at a zoom.
 
-        Raises NotFound for an unknown layer or taxon; InvalidQuery for a zoom outside the pyramid,
+        Raises NotFound for an unknown taxon; InvalidQuery for a zoom outside the pyramid,
         and for quantiles of cells finer than those that a whole range is read by.
         """
-        if layer_name not in LAYERS:
-            raise NotFound("layer", layer_name)
         layer = LAYERS[layer_name]
         resolution = min(resolution_for_zoom(zoom), self._occupancy.finest)
         counted = self._groups.of(taxon_id).taxon_id if layer.whose != "taxon" else taxon_id

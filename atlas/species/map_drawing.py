@@ -33,6 +33,8 @@ SEA, LAND, SHORE, FRAME, INK, FAINT = (
 DPI = 100
 # Metres of ground a pixel: below this a finer coastline can be seen.
 _FINE_SHORE_M, _LOW_SHORE_M = 2_500.0, 12_000.0
+# Islands and lakes that are smaller are not drawn.
+_LEAST_PX = {LAND: 1.2, SEA: 5.0}
 _LOCK = threading.Lock()
 
 
@@ -188,14 +190,16 @@ class _Page:
         axes.add_patch(frame)
         ground, lakes = land_at(detail).areas(view.box)
         for shapes, colour, order in ((ground, LAND, 1), (lakes, SEA, 2)):
-            pieces, _ = view.projected(shapes)
+            pieces = self._large_enough(view.projected(shapes)[0], _LEAST_PX[colour])
             if len(pieces):
-                patch = PathPatch(_compound(pieces), facecolor=colour, edgecolor="none")
+                patch = PathPatch(_compound(pieces), facecolor=colour, edgecolor=SHORE)
+                patch.set_linewidth(0.0 if colour == LAND else 0.3 * line)
                 axes.add_patch(patch).set_zorder(order)
         for order, layer in enumerate(self._sheet.layers):
             self._draw_cells(axes, layer, 3 + order, line)
-        shores = [shapely.linestrings(piece) for piece in land_at(detail).coastline(view.box)]
-        drawn, _ = view.projected(np.array(shores, dtype=object))
+        shores = land_at(detail).coastline(view.box, lakes=False)
+        drawn, _ = view.projected(np.array([shapely.linestrings(shore) for shore in shores]))
+        drawn = self._large_enough(drawn, _LEAST_PX[LAND])
         coast = LineCollection(_lines(drawn), colors=SHORE, linewidths=0.55 * line, zorder=50)
         axes.add_collection(coast, autolim=False)
         draw_graticule(axes, view, size_px=0.8 * self._body_px, line=line, colour="#a9b7c4")
@@ -222,6 +226,12 @@ class _Page:
             zorder=order,
         )
         axes.add_collection(drawn, autolim=False)
+
+    def _large_enough(self, shapes: Geometries, least_px: float) -> Geometries:
+        """Shapes that can be seen: specks make a shore look like dirt."""
+        west, south, east, north = shapely.bounds(shapes).reshape(-1, 4).T
+        least_m = least_px * self._sheet.view.width_m / self._inner
+        return shapes[np.maximum(east - west, north - south) >= least_m]
 
     def _detail(self, view: View) -> Detail:
         metres = view.width_m / self._inner

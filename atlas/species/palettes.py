@@ -43,5 +43,6 @@ class Outlined(NamedTuple):
 
 
 # For pictures: effort below the coloured records, and records less certain than the cells drawn.
-EFFORT_GREYS: Palette = ("#e2e2e0", "#c6c7c7", "#a5a7a9", "#828589")
-COARSE = Outlined("#fff1c9", "#b5651d")
+EFFORT_GREYS: Palette = ("#d3d4d4", "#b7b9bb", "#97999c", "#74777b")
+# Half transparent: what lies below an uncertain record must not be hidden by it.
+COARSE = Outlined("#fec44f55", "#b5651d")

@@ -99,7 +99,7 @@ class MapPictures:
         visits = np.maximum(counts.effort.visits, 1)
         unmet = ~np.isin(counts.effort.cell, counts.own.cell)
         steps = tuple(step for step in _EFFORT_BREAKS if step <= _greatest(visits[unmet]))
-        efforts = numbered(steps, EFFORT_GREYS)
+        efforts = numbered(steps, EFFORT_GREYS) if unmet.any() else []
         return Sheet(
             view=view,
             title=taxon.scientific_name,
@@ -147,12 +147,14 @@ class MapPictures:
         uncertain = int(counts.coarse.n.sum())
         if uncertain:
             notes.append(
-                f"{_many(uncertain, 'record')} too uncertain for these cells: drawn as larger ones."
+                f"{_many(uncertain, 'record')} less certain than these cells are wide: drawn as the "
+                "cells that hold them."
             )
         reasons = self._occupancy.held_back(taxon.taxon_id)
         if reasons:
             named = "; ".join(
-                f"{reason.meaning} ({reason.records:,})" for reason in reasons[:_MOST_REASONS]
+                f"{reason.meaning.rstrip('.')} ({reason.records:,})"
+                for reason in reasons[:_MOST_REASONS]
             )
             more = (
                 f"; and {len(reasons) - _MOST_REASONS} more" if len(reasons) > _MOST_REASONS else ""
@@ -200,17 +202,15 @@ def _legend(
     recorded = [Swatch(label=step.label, colour=step.colour) for step in records]
     if len(counts.coarse.cell):
         recorded.append(Swatch(label="less certain", colour=COARSE.face, edge=COARSE.edge))
-    return [
-        LegendColumn(heading="Recorded: records in a cell", swatches=recorded),
-        LegendColumn(
-            heading=f"Searched, not recorded: visits to {group.scientific_name}",
-            swatches=[Swatch(label=step.label, colour=step.colour) for step in efforts],
-        ),
-        LegendColumn(
-            heading="Not searched",
-            swatches=[Swatch(label="no record of the group, as far as known", colour=LAND)],
-        ),
-    ]
+    columns = [LegendColumn(heading="Recorded: records in a cell", swatches=recorded)]
+    if efforts:
+        searched = [Swatch(label=step.label, colour=step.colour) for step in efforts]
+        heading = f"Searched, not recorded: visits that met {group.scientific_name}"
+        columns.append(LegendColumn(heading=heading, swatches=searched))
+    nothing = f"no record of {group.scientific_name}, as far as is known"
+    unsearched = [Swatch(label=nothing, colour=LAND)]
+    columns.append(LegendColumn(heading="Not searched", swatches=unsearched))
+    return columns
 
 
 def _subtitle(taxon: Taxon, counts: _Counts, only: RecordFilter) -> str:

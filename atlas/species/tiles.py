@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from atlas.errors import NotFound
 from atlas.geo.cells import area_km2
 from atlas.geo.ranges import Ranges, tile_ranges
 from atlas.geo.tiles import Tile, encode_cells, resolution_for_zoom
@@ -64,8 +63,6 @@ class MapTiles:
         `LAYERS` names the fields of each layer. `only` says which records count, of the taxon and
         of its target group alike. Raises NotFound for an unknown taxon.
         """
-        if layer not in LAYERS:
-            raise NotFound("layer", layer)
         resolution = min(resolution_for_zoom(tile.z), self._occupancy.finest)
         ranges = tile_ranges(tile, resolution)
         if layer == "occurrence":
