@@ -188,7 +188,7 @@ class Distributions:
             resolution=resolution,
             target_group=group,
             held_back=self._occupancy.held_back(taxon_id),
-            cells=self._columns(shown, own, effort),
+            cells=self._columns(shown, own, effort, self._average(taxon_id, group.taxon_id, only)),
             coarse=coarse_columns,
         )
 
@@ -203,8 +203,20 @@ class Distributions:
             problem = f"{cells} cells, more than {most}: ask for a coarser one"
             raise InvalidQuery("resolution", f"{problem} or for a smaller bbox")
 
+    def _average(self, taxon_id: int, group_id: int, only: RecordFilter) -> float:
+        """The taxon's rate in all visits of the group, of the whole world whatever the box."""
+        own, effort = (
+            int(self._occupancy.cells(counted, 0, filter=only).visits.sum())
+            for counted in (taxon_id, group_id)
+        )
+        return own / max(1, effort)
+
     def _columns(
-        self, shown: npt.NDArray[np.uint64], own: CellCounts, effort: CellCounts
+        self,
+        shown: npt.NDArray[np.uint64],
+        own: CellCounts,
+        effort: CellCounts,
+        average: float,
     ) -> CellColumns:
         """Both counts in the cells shown, and what follows from them."""
         columns = CellColumns.joined(shown, own, effort)
@@ -216,18 +228,21 @@ class Distributions:
             rate=rate.rate,
             rate_lower=rate.lower,
             rate_upper=rate.upper,
-            density=self._density(shown, own, effort),
+            density=self._density(shown, own, effort, average),
             confidence=np.where(dated, 1.0 - ignorance(columns.effort_visits, half), np.nan),
         )
 
     def _density(
-        self, shown: npt.NDArray[np.uint64], own: CellCounts, effort: CellCounts
+        self,
+        shown: npt.NDArray[np.uint64],
+        own: CellCounts,
+        effort: CellCounts,
+        average: float,
     ) -> Floats:
         """Smoothed visits of the taxon over smoothed visits of the group; NaN without any."""
         rings, prior = self._settings.smoothing_rings, self._settings.smoothing_prior
         species = smoothed(own.cell, own.visits, shown, rings=rings)
         group = smoothed(effort.cell, effort.visits, shown, rings=rings)
-        average = own.visits.sum() / max(1, effort.visits.sum())
         searched = group > 0.0
         ratio = (species + prior * average) / np.where(searched, group + prior, 1.0)
         return np.where(searched, ratio, np.nan)

@@ -231,7 +231,8 @@ class _Page:
         """Shapes that can be seen: specks make a shore look like dirt."""
         west, south, east, north = shapely.bounds(shapes).reshape(-1, 4).T
         least_m = least_px * self._sheet.view.width_m / self._inner
-        return shapes[np.maximum(east - west, north - south) >= least_m]
+        kept: Geometries = shapes[np.maximum(east - west, north - south) >= least_m]
+        return kept
 
     def _detail(self, view: View) -> Detail:
         metres = view.width_m / self._inner

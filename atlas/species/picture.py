@@ -147,8 +147,8 @@ class MapPictures:
         uncertain = int(counts.coarse.n.sum())
         if uncertain:
             notes.append(
-                f"{_many(uncertain, 'record')} less certain than these cells are wide: drawn as the "
-                "cells that hold them."
+                f"{_many(uncertain, 'record')} less certain than these cells are wide: drawn as "
+                "the cells that hold them."
             )
         reasons = self._occupancy.held_back(taxon.taxon_id)
         if reasons:

@@ -91,7 +91,7 @@ def test_features_have_the_fields_that_are_promised(client: Client) -> None:
         "completeness",
         "gaps",
     ]
-    kinds = {"integer": int, "number": (int, float), "boolean": bool, "text": str}
+    kinds: dict[str, Any] = {"integer": int, "number": (int, float), "boolean": bool, "text": str}
     for layer in capabilities["layers"]:
         promised = {field["name"]: kinds[field["type"]] for field in layer["fields"]}
         assert layer["shown"] in promised
@@ -185,7 +185,7 @@ def test_legend_of_a_layer(client: Client) -> None:
     assert quantile["breaks"] == "quantile"
     assert quantile["taxon_id"] == taxon_id(client, "Amphibia")
     states = client.get("/v1/legend/gaps").json()["classes"]
-    assert [step["value"] for step in states][0] == "no_data"
+    assert states[0]["value"] == "no_data"
     assert client.get("/v1/legend/elevation").status_code == 404
     refused = client.get("/v1/legend/richness?zoom=9&breaks=quantile")
     assert refused.status_code == 422
