@@ -18,11 +18,13 @@ from atlas.bundle.manifest import LayerEntry, Manifest
 from atlas.bundle.publish import describe_file, next_number, publish
 from atlas.errors import BuildError
 from indexer.alone import alone_with
-from indexer.layers.make import make_layer
+from indexer.layers.make import LayerPlace, make_layer
 from indexer.layers.section import LayerSection
 from indexer.progress import Watcher
 from indexer.revision import require_live, work_folder
 from indexer.stages.publish import move_into
+
+CELLS = "cells.parquet"
 
 
 def add_layer(root: Path, section: LayerSection, watcher: Watcher) -> LayerEntry:
@@ -39,10 +41,13 @@ def add_layer(root: Path, section: LayerSection, watcher: Watcher) -> LayerEntry
         entry = make_layer(
             section,
             segments,
-            work,
-            folder=free_folder(root, section.name, number),
-            made_at=now(),
-            watcher=watcher,
+            LayerPlace(
+                work=work,
+                folder=free_folder(root, section.name, number),
+                cells=CELLS,
+                made_at=now(),
+            ),
+            watcher,
         )
         move_into(work, root / LAYERS / entry.folder)
         if work.parent.exists() and not any(work.parent.iterdir()):
