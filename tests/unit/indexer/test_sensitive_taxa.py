@@ -114,7 +114,7 @@ def test_a_region_limits_a_rule(tmp_path: Path) -> None:
 
 
 def test_nothing_else_of_the_record_tells_the_place(tmp_path: Path) -> None:
-    """Would break: a made id can be tried out; a link or a flag names what the place no longer does.
+    """Would break: a made id can be tried out; a link or a flag names what the place no longer is.
 
     The id of two rows that differ in their place alone must not follow from the place.
     """
