@@ -25,6 +25,8 @@ Document = Mapping[str, Any]
 # Times and numbers of a request differ from call to call, whatever is stored.
 _OF_THE_CALL = frozenset({"took_ms", "request_id"})
 METHODS = ("get", "post")
+# Parameters that tell places by difference, so they are asked together with a taxon, too.
+_NARROWING = frozenset({"bbox", "cells", "polygon", "resolution", "max_uncertainty_m", "from"})
 
 
 class Request(NamedTuple):
@@ -107,8 +109,14 @@ class Look(NamedTuple):
         return sorted(set(found))
 
 
-def values_of(name: str, look: Look) -> list[str]:
+def values_of(parameter: Document, look: Look) -> list[str]:
     """Values to ask a query parameter with. KeyError for one that nobody has thought of."""
+    name, schema = parameter["name"], parameter["schema"]
+    kinds = [schema, *schema.get("oneOf", ()), *schema.get("anyOf", ())]
+    if any(kind.get("type") == "boolean" for kind in kinds):
+        return ["true", "false"]
+    if enum := next((kind["enum"] for kind in kinds if "enum" in kind), None):
+        return [str(value) for value in enum if value is not None]
     boxes = [",".join(map(str, box)) for box in look.boxes()]
     return {
         "text": lambda: ["a frog"],
@@ -126,19 +134,17 @@ def values_of(name: str, look: Look) -> list[str]:
         "licences": lambda: ["CC0-1.0"],
         "sources": lambda: ["tiny"],
         "max_uncertainty_m": lambda: ["1", "200", "15690", "15717", "20000", "30000"],
-        "flags": lambda: ["all", "default"],
         "limit": lambda: ["1", "200"],
+        "flags": lambda: ["all", "default"],
+        "diversify": lambda: ["species", "place"],
         "cursor": list,
-        "exact": lambda: ["true"],
+        "children": lambda: ["1", "50"],
         "recall": lambda: ["1"],
         "space": lambda: ["tiny"],
-        "diversify": lambda: ["species", "place"],
-        "collapse": lambda: ["true"],
         "state": lambda: ["no_data", "insufficient", "under_sampled", "well_sampled"],
         "width": lambda: ["200"],
         "group": lambda: [str(taxon) for taxon in look.taxa],
         "rank": lambda: ["species"],
-        "searched": lambda: ["true", "false"],
     }[name]()
 
 
@@ -165,24 +171,19 @@ def requests_of(
         yield from _posts(path, look, photo)
         return
     parameters = [one for one in operation.get("parameters", ()) if one["in"] == "query"]
-    names = [one["name"] for one in parameters]
-    needed = tuple(
-        (one["name"], values_of(one["name"], look)[0]) for one in parameters if one.get("required")
-    )
+    values = {one["name"]: values_of(one, look) for one in parameters}
+    needed = {one["name"]: values[one["name"]][0] for one in parameters if one.get("required")}
     media = operation["responses"].get("200", {}).get("content", {"*/*": {}})
-    taxa = values_of("taxon", look) if "taxon" in names else []
     for concrete in paths_of(path, look):
         for accept in media:
-            yield Request(method, concrete, needed, accept)
+            yield Request(method, concrete, tuple(needed.items()), accept)
         accept = next(iter(media))
-        for name in names:
-            for value in values_of(name, look):
-                asked = dict(needed) | {name: value}
-                yield Request(method, concrete, tuple(asked.items()), accept)
-                for taxon in taxa if name not in {"taxon", "flags"} else ():
-                    yield Request(
-                        method, concrete, tuple((asked | {"taxon": taxon}).items()), accept
-                    )
+        for name, value in [(name, value) for name, some in values.items() for value in some]:
+            asked = needed | {name: value}
+            yield Request(method, concrete, tuple(asked.items()), accept)
+            for taxon in values.get("taxon", ()) if name in _NARROWING else ():
+                narrow = asked | {"taxon": taxon}
+                yield Request(method, concrete, tuple(narrow.items()), accept)
 
 
 def filters(look: Look) -> list[dict[str, Any]]:
