@@ -12,8 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 from litestar import Litestar
 from litestar.testing import TestClient
+from PIL import Image
 
 from atlas.commands import main
+from atlas.species.palettes import STATE_COLOURS
 
 BOX = ("--bbox", "0,48,10,56")
 
@@ -48,6 +50,23 @@ def test_files_hold_the_apis_answer(
         assert file.read_bytes() == client.get(path, headers={"Accept": media_type}).content
     lines = list(csv.DictReader(io.StringIO((tmp_path / "gaps.csv").read_text(encoding="utf-8"))))
     assert [line["position"] for line in lines] == [str(i + 1) for i in range(len(lines))]
+
+
+def test_picture(tiny_bundle: Path, tmp_path: Path) -> None:
+    """A PNG of the width asked for, in the colours of the states that the answer counts."""
+    file, listed = tmp_path / "gaps.png", tmp_path / "gaps.json"
+    arguments = ("Amphibia", *BOX, "--resolution", "3")
+    result = run(tiny_bundle, *arguments, "-o", str(file), "--width", "640")
+    assert result.exit_code == 0, result.output
+    assert run(tiny_bundle, *arguments, "-o", str(listed)).exit_code == 0
+    cells = msgspec.json.decode(listed.read_bytes())["cells"]
+    with Image.open(file) as picture:
+        assert picture.format == "PNG"
+        assert picture.width == 640
+        found = picture.convert("RGB").getcolors(maxcolors=1 << 24) or []
+    drawn = {"#" + bytes(colour).hex() for _, colour in found if isinstance(colour, tuple)}
+    for state, colour in STATE_COLOURS.items():
+        assert (colour in drawn) == (cells[state] > 0), state
 
 
 def test_words_and_polygon(tiny_bundle: Path, tmp_path: Path) -> None:
