@@ -27,7 +27,7 @@ from rich.table import Table
 from atlas.search.planner import SearchSettings
 from benchmarks.conditions import Condition, WorldOnDisk
 from benchmarks.questions import FILTERS, HITS, Case, Truth, answers, cases
-from benchmarks.systems import SYSTEMS, MissingSystem, make_system
+from benchmarks.systems import SYSTEMS, MissingSystem, built_as, make_system
 from benchmarks.systems.atlas import AtlasSystem
 from benchmarks.systems.system import RowNumbers, System, Vector
 from benchmarks.worlds import World
@@ -263,7 +263,7 @@ def run(
         if isinstance(system, MissingSystem):
             yield [{"benchmark": "search", "system": name, "missing": system.needs, **where}]
             continue
-        prepared = prepare(name, system, data, folder / name)
+        prepared = prepare(name, system, data, folder / built_as(name))
         print(f"{name}: built in {prepared.seconds:.1f} s, {prepared.size_bytes:,} bytes")
         try:
             yield [{**record, **where} for record in measure(prepared, data, asked, truths)]
