@@ -18,7 +18,7 @@ from benchmarks.systems import SYSTEMS, built_as, variants_of
 
 _FILTERS = ("random", "own_taxon", "other_taxon")
 _COLOURS = ("#1b6e53", "#c4632b", "#5b6ca8", "#a83f6f", "#7a7a1f", "#555555", "#2f9fb0")
-_DASHES = ("-", "--", "-.", ":", (0, (4, 1, 1, 1, 1, 1)))
+_DASHES = ("-", "--", "-.", ":", (0, (4, 1, 1, 1, 1, 1)), (0, (6, 2)))
 
 
 def draw(records: Sequence[Record], systems: Sequence[str], kind: str, path: Path) -> None:

@@ -14,6 +14,7 @@ SYSTEMS = {
     "faiss-overfetch": "benchmarks.systems.faiss_overfetch:FaissOverfetch",
     "faiss-selector": "benchmarks.systems.faiss_selector:FaissSelector",
     "lancedb": "benchmarks.systems.lance:LanceSystem",
+    "lancedb-20": "benchmarks.systems.lance:Lance20",
     "lancedb-100": "benchmarks.systems.lance:Lance100",
     "lancedb-300": "benchmarks.systems.lance:Lance300",
     "lancedb-all": "benchmarks.systems.lance:LanceAll",
