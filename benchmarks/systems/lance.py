@@ -30,6 +30,9 @@ _CHUNK_ROWS = 65_536
 # so the variants re-rank as many as the atlas: 400.
 _REFINE = 10
 _MORE_REFINE = 40
+# All variants are asked the same questions, since which of them finds more decides what the atlas
+# is compared with: of fewer questions, the one that looks furthest may seem to find less.
+_QUESTIONS_OF_VARIANTS = 30
 _TABLE = "world"
 # Few distinct values, many rows each.
 _BITMAPS = frozenset({"source", "month", "taxon_kingdom", "taxon_phylum", "taxon_class"})
@@ -89,6 +92,7 @@ class Lance20(LanceSystem):
     """The same table and as many partitions, more rows re-ranked."""
 
     settings = _settings("nprobes 20", _MORE_REFINE)
+    most_questions = _QUESTIONS_OF_VARIANTS
     refine_factor = _MORE_REFINE
 
 
@@ -96,8 +100,8 @@ class Lance100(LanceSystem):
     """The same table, more partitions and more rows re-ranked."""
 
     settings = _settings("nprobes 100", _MORE_REFINE)
-    most_questions = 50
     least_probes = most_probes = 100
+    most_questions = _QUESTIONS_OF_VARIANTS
     refine_factor = _MORE_REFINE
 
 
@@ -105,8 +109,8 @@ class Lance300(LanceSystem):
     """The same table, still more partitions."""
 
     settings = _settings("nprobes 300", _MORE_REFINE)
-    most_questions = 30
     least_probes = most_probes = 300
+    most_questions = _QUESTIONS_OF_VARIANTS
     refine_factor = _MORE_REFINE
 
 
@@ -114,7 +118,7 @@ class LanceAll(LanceSystem):
     """The same table, every partition: what its codes and its refining can find at all."""
 
     settings = _settings("all partitions", _MORE_REFINE)
-    most_questions = 10
+    most_questions = _QUESTIONS_OF_VARIANTS
     refine_factor = _MORE_REFINE
 
     def prepare(self, data: WorldOnDisk, folder: Path) -> None:
@@ -127,8 +131,8 @@ class LanceFull(LanceSystem):
     """The same table, more partitions only where the first do not hold enough passing rows."""
 
     settings = _settings("minimum_nprobes 20, maximum_nprobes unlimited", _MORE_REFINE)
-    most_questions = 30
     most_probes = 0
+    most_questions = _QUESTIONS_OF_VARIANTS
     refine_factor = _MORE_REFINE
 
 
