@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from datetime import date
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -185,7 +186,7 @@ class Occupancy:
             ("cells", taxon_id, resolution, None, filter),
             lambda: self._count(taxon_id, resolution, None, filter),
         )
-        return whole if ranges is None else _chosen(whole, _inside(whole.cell, ranges))
+        return whole if ranges is None else _chosen(whole, places_in(whole.cell, ranges))
 
     def coarse(
         self,
@@ -203,14 +204,15 @@ class Occupancy:
         found: CoarseCounts = self._kept(
             ("coarse", taxon_id, filter), lambda: self._count_coarse(taxon_id, filter)
         )
-        keep = found.resolution < resolution
-        if ranges is not None:
-            for coarser in range(resolution):
-                here = found.resolution == coarser
-                bounds = np.array(ranges, np.uint64).reshape(-1, 2)
-                held = np.stack([parent(bounds[:, 0], coarser), parent(bounds[:, 1], coarser)], 1)
-                keep[here] &= _inside(found.cell[here], held)
-        return _chosen(found, keep)
+        if ranges is None:
+            return _chosen(found, slice(0, int(np.searchsorted(found.resolution, resolution))))
+        bounds = np.asarray(ranges, np.uint64).reshape(-1, 2)
+        # In the order of their numbers cells of one resolution follow those of the coarser one.
+        held = [
+            places_in(found.cell, np.stack([parent(bounds[:, 0], r), parent(bounds[:, 1], r)], 1))
+            for r in range(resolution)
+        ]
+        return _chosen(found, np.unique(np.concatenate([np.empty(0, np.int64), *held])))
 
     def sightings(
         self,
@@ -303,16 +305,18 @@ class Occupancy:
             raise InvalidQuery("resolution", f"must be from 0 to {self.finest}")
 
     def _stored_cells(self, taxon_id: int, resolution: int, ranges: Ranges | None) -> CellCounts:
-        sql, parameters = _STORED, [taxon_id, resolution]
-        if ranges is not None:
-            sql += f" AND ({_between('cell', ranges)})"
-        found = self._catalog.table(f"{sql} ORDER BY cell", parameters)
-        return CellCounts(
+        sql = _STORED if ranges is None else f"{_STORED} AND ({_between(merged(ranges))})"
+        found = self._catalog.table(sql, [taxon_id, resolution])
+        counts = CellCounts(
             **{
                 name: np.asarray(found[name]).astype(_TYPES.get(name, np.int64), copy=False)
                 for name in CellCounts._fields
             }
         )
+        # The table is in this order and a scan keeps it; sorting 100,000 sorted cells costs 4 ms.
+        if not (counts.cell[1:] > counts.cell[:-1]).all():
+            counts = _chosen(counts, np.argsort(counts.cell))
+        return counts if ranges is None else _chosen(counts, places_in(counts.cell, ranges))
 
     def _count(
         self, taxon_id: int, resolution: int, ranges: Ranges | None, only: RecordFilter
@@ -330,10 +334,15 @@ class Occupancy:
             levels = [
                 (descendant_range(low, level)[0], descendant_range(high, level)[1])
                 for level in range(resolution, self.finest + 1)
-                for low, high in ranges
+                for low, high in merged(ranges)
             ]
-            sql += f" AND ({_between('cell', levels)})"
+            sql += f" AND ({_between(levels)})"
         found = self._catalog.table(sql, [taxon_id, int(self._last[taxon_id]), *bound])
+        if ranges is not None:
+            cells = np.asarray(found["cell"], np.uint64)
+            order = np.argsort(parent(cells, resolution))
+            inside = order[places_in(parent(cells[order], resolution), ranges)]
+            found = {name: column[inside] for name, column in found.items()}
         first, last = found["first_day"], found["last_day"]
         return Records(
             cell=np.asarray(found["cell"], np.uint64),
@@ -350,15 +359,15 @@ class Occupancy:
         if only == EVERY_RECORD and not finer:
             found = self._catalog.table(
                 "SELECT cell, resolution, n_coarse::BIGINT AS n FROM occupancy "
-                "WHERE taxon_id = ? AND n_coarse > 0 ORDER BY resolution, cell",
-                [taxon_id],
+                "WHERE taxon_id = ? AND resolution < ? AND n_coarse > 0 ORDER BY cell",
+                [taxon_id, self.finest],
             )
         else:
             condition, bound = _condition(only)
             found = self._catalog.table(
                 "SELECT cell, any_value(cell_resolution) AS resolution, count(*) AS n FROM image "
                 f"WHERE counted AND taxon_id BETWEEN ? AND ? AND cell_resolution < ?{condition} "
-                "GROUP BY cell ORDER BY resolution, cell",
+                "GROUP BY cell ORDER BY cell",
                 [taxon_id, int(self._last[taxon_id]), self.finest, *bound],
             )
         return CoarseCounts(
@@ -410,22 +419,41 @@ def _condition(only: RecordFilter) -> tuple[str, list[object]]:
     return "".join(f" AND {term}" for term in terms), bound
 
 
-def _between(column: str, ranges: Ranges) -> str:
-    # Numbers of our own making, written out: DuckDB prunes blocks by constants.
-    return " OR ".join(f"{column} BETWEEN {low} AND {high}" for low, high in ranges) or "FALSE"
+def _between(ranges: Ranges) -> str:
+    # Numbers of our own making, written out: DuckDB skips blocks by constants.
+    return " OR ".join(f"cell BETWEEN {low} AND {high}" for low, high in ranges) or "FALSE"
 
 
-def _inside(cells: npt.NDArray[np.uint64], ranges: npt.ArrayLike | Ranges) -> npt.NDArray[np.bool_]:
-    """Which cells lie in ascending inclusive ranges."""
+def merged(ranges: Ranges, most: int = 4) -> list[tuple[int, int]]:
+    """At most `most` ascending ranges that hold the given ones: the widest gaps are left out.
+
+    A scan that compares each row with fifty ranges takes 6 ms where one takes 1.5.
+    """
+    if len(ranges) <= most:
+        return list(ranges)
+    gaps = np.array([after[0] - before[1] for before, after in pairwise(ranges)])
+    cuts = np.sort(np.argsort(gaps, kind="stable")[len(gaps) - most + 1 :]).tolist()
+    lows = [ranges[0][0], *(ranges[cut + 1][0] for cut in cuts)]
+    highs = [*(ranges[cut][1] for cut in cuts), ranges[-1][1]]
+    return list(zip(lows, highs, strict=True))
+
+
+def places_in(
+    cells: npt.NDArray[np.uint64], ranges: Ranges | npt.NDArray[np.uint64]
+) -> npt.NDArray[np.int64]:
+    """Where ascending cells lie in ascending inclusive ranges, ascending; of one place once."""
     bounds = np.asarray(ranges, np.uint64).reshape(-1, 2)
-    if not len(bounds):
-        return np.zeros(len(cells), np.bool_)
-    place = np.searchsorted(bounds[:, 0], cells, side="right") - 1
-    inside: npt.NDArray[np.bool_] = (place >= 0) & (cells <= bounds[place, 1])
-    return inside
+    first = np.searchsorted(cells, bounds[:, 0])
+    stop = np.searchsorted(cells, bounds[:, 1], side="right")
+    # Ranges that touch share a cell.
+    first[1:] = np.maximum(first[1:], stop[:-1])
+    count = np.maximum(stop - first, 0)
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    places: npt.NDArray[np.int64] = np.repeat(first, count) + within
+    return places
 
 
-def _chosen(counts: Counts, keep: npt.NDArray[np.bool_]) -> Counts:
+def _chosen(counts: Counts, keep: npt.NDArray[np.int64] | slice) -> Counts:
     return type(counts)._make(column[keep] for column in counts)
 
 

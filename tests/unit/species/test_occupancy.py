@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -11,13 +12,15 @@ import h3.api.basic_int as h3
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from atlas.bundle.flags import Flag
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
 from atlas.geo.cells import place
 from atlas.species.counting import count_resolutions, count_species, count_totals
-from atlas.species.occupancy import EVERY_RECORD, Occupancy, RecordFilter
+from atlas.species.occupancy import EVERY_RECORD, Occupancy, RecordFilter, merged, places_in
 from tests.catalog_factory import TAXA, ImageCase, TaxonCase, write_catalog
 from tests.unit.species.counting_oracle import Record, tally
 from tests.unit.species.test_counting import as_arrays, plain
@@ -308,6 +311,25 @@ def test_held_back_records_are_counted_by_reason(tmp_path: Path) -> None:
         (found,) = occupancy.held_back(taxon.taxon_id)
         assert (found.flag, found.records) == ("recorded_absent", len(rows))
     catalog.close()
+
+
+@given(
+    cells=st.sets(st.integers(0, 60), max_size=40),
+    edges=st.lists(st.integers(0, 60), max_size=14, unique=True),
+    most=st.integers(1, 5),
+)
+def test_ranges_are_found_and_merged(cells: set[int], edges: list[int], most: int) -> None:
+    """Would break: a tile loses the cells at the end of a range, or reads half the table."""
+    bounds = sorted(edges[: len(edges) // 2 * 2])
+    ranges = list(zip(bounds[::2], bounds[1::2], strict=True))
+    listed = np.array(sorted(cells), np.uint64)
+    inside = [c for c in listed.tolist() if any(low <= c <= high for low, high in ranges)]
+    assert listed[places_in(listed, ranges)].tolist() == inside
+    fewer = merged(ranges, most)
+    assert len(fewer) == min(most, len(ranges))
+    for low, high in ranges:
+        assert sum(first <= low and high <= last for first, last in fewer) == 1
+    assert all(before[1] < after[0] for before, after in pairwise(fewer))
 
 
 def test_what_does_not_exist_is_refused(occupancy: Occupancy) -> None:
