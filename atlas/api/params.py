@@ -77,10 +77,10 @@ def search_of_query(
         "taxon": taxon,
         "bbox": None if box is None else (box.west, box.south, box.east, box.north),
         "observed": observed or None,
-        "months": _words(months),
-        "licences": _words(licences),
-        "sources": _words(sources),
-        "cells": _words(cells),
+        "months": words(months),
+        "licences": words(licences),
+        "sources": words(sources),
+        "cells": words(cells),
         "max_uncertainty_m": max_uncertainty_m,
         "flags": flags,
     }
@@ -125,7 +125,7 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _words(values: Sequence[str] | None) -> list[str] | None:
+def words(values: Sequence[str] | None) -> list[str] | None:
     """All values of a repeated or comma-separated parameter; None where it is not given."""
     if values is None:
         return None
