@@ -9,7 +9,7 @@ call, and caches behind a lock.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from datetime import date
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
@@ -30,9 +30,10 @@ from atlas.species.counting import (
     Records,
     SpeciesInCells,
     by_cell,
-    count_cells,
+    count_parts,
     count_species,
     species_of_taxa,
+    sum_species,
     visit_numbers,
 )
 
@@ -53,6 +54,7 @@ __all__ = [
 Ranges = Sequence[tuple[int, int]]
 Columns = dict[str, npt.NDArray[Any]]
 T = TypeVar("T")
+ROOT = 0
 Counts = TypeVar("Counts", "CellCounts", "CoarseCounts")
 
 
@@ -72,7 +74,12 @@ _STORED = f"""
 """
 _RECORDS = f"""
     SELECT taxon_id, cell, observer_id, {_SPAN}, {_METRES}
-    FROM image WHERE counted
+"""
+# What `image` has of a record's dates, from what `image_by_cell` has.
+_BY_CELL = """
+    SELECT *, CASE WHEN date_trunc('month', observed_from) = date_trunc('month', observed_to)
+        THEN month(observed_from) END AS month
+    FROM (SELECT *, observed_from + span_days AS observed_to FROM image_by_cell)
 """
 
 
@@ -138,14 +145,17 @@ class Occupancy:
         finest: int,
         cached_cells: int = 2_000_000,
         run_rows: int = 50_000,
+        part_rows: int = 2_000_000,
     ) -> None:
         """Keep the counts of `cached_cells` cells that were counted when asked.
 
-        A taxon with at most `run_rows` photos is counted whole, whatever part is asked for.
+        A taxon with at most `run_rows` photos is counted whole, whatever part is asked for. At
+        most about `part_rows` records are in memory at once.
         """
         self._catalog = catalog
         self.finest = finest
         self._run_rows = run_rows
+        self._part_rows = part_rows
         taxa = catalog.table(
             "SELECT last_descendant, rank = 'species' AS is_species, images FROM taxon "
             "ORDER BY taxon_id"
@@ -271,8 +281,11 @@ class Occupancy:
                 last_day=np.asarray(found["last_day"], np.int32),
             )
         ranges = [(cell, cell) for cell in wanted.tolist()]
-        records = self._records(taxon_id, resolution, ranges, EVERY_RECORD)
-        return by_cell(count_species(records, (resolution,), self.finest)[0])
+        parts = [
+            count_species(records, (resolution,), self.finest)[0]
+            for records in self._parts(taxon_id, resolution, ranges, EVERY_RECORD)
+        ]
+        return by_cell(sum_species(parts))
 
     def held_back(self, taxon_id: int) -> list[HeldBack]:
         """What the default filter holds back of a taxon with all below it, by reason."""
@@ -321,15 +334,45 @@ class Occupancy:
     def _count(
         self, taxon_id: int, resolution: int, ranges: Ranges | None, only: RecordFilter
     ) -> CellCounts:
-        return count_cells(
-            self._records(taxon_id, resolution, ranges, only), resolution, self.finest
-        )
+        parts = self._parts(taxon_id, resolution, ranges, only)
+        return count_parts(parts, resolution, self.finest)
 
-    def _records(
+    def _parts(
         self, taxon_id: int, resolution: int, ranges: Ranges | None, only: RecordFilter
-    ) -> Records:
+    ) -> Iterator[Records]:
+        """Records of a taxon in parts without a common observer, none too large for memory."""
+        near = int(self._images[taxon_id])
+        by_cell = False
+        if ranges is not None and near > self._run_rows and (ROOT, resolution) in self._stored:
+            around = int(self._stored_cells(ROOT, resolution, ranges).n.sum())
+            by_cell = around < near and not only.source_ids
+            near = min(near, around)
+        sql, bound = self._select(taxon_id, resolution, ranges, only, by_cell=by_cell)
+        parts = 1
+        if near > self._part_rows:
+            rows = int(self._catalog.table(f"SELECT count(*) AS n FROM ({sql})", bound)["n"][0])
+            parts = max(1, -(-rows // self._part_rows))
+        for part in range(parts):
+            share = "" if parts == 1 else f" AND observer_id % {parts} = {part}"
+            yield self._records(sql + share, bound, resolution, ranges)
+
+    def _select(
+        self,
+        taxon_id: int,
+        resolution: int,
+        ranges: Ranges | None,
+        only: RecordFilter,
+        *,
+        by_cell: bool,
+    ) -> tuple[str, list[object]]:
+        """SQL that reads the records of a taxon, in or about `ranges`, and its values.
+
+        From `image`, where they are one run in each segment, or from `image_by_cell`, where those
+        of a place are.
+        """
         condition, bound = _condition(only)
-        sql = f"{_RECORDS} AND taxon_id BETWEEN ? AND ?{condition}"
+        table = f"({_BY_CELL})" if by_cell else "image"
+        sql = f"{_RECORDS} FROM {table} WHERE counted AND taxon_id BETWEEN ? AND ?{condition}"
         if ranges is not None:
             levels = [
                 (descendant_range(low, level)[0], descendant_range(high, level)[1])
@@ -337,7 +380,12 @@ class Occupancy:
                 for low, high in merged(ranges)
             ]
             sql += f" AND ({_between(levels)})"
-        found = self._catalog.table(sql, [taxon_id, int(self._last[taxon_id]), *bound])
+        return sql, [taxon_id, int(self._last[taxon_id]), *bound]
+
+    def _records(
+        self, sql: str, bound: list[object], resolution: int, ranges: Ranges | None
+    ) -> Records:
+        found = self._catalog.table(sql, bound)
         if ranges is not None:
             cells = np.asarray(found["cell"], np.uint64)
             order = np.argsort(parent(cells, resolution))
