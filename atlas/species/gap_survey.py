@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,7 +23,7 @@ from atlas.species.gap_area import Area, Areas, Shape, Shares
 from atlas.species.gap_counts import count_group
 from atlas.species.gap_habitat import Habitats
 from atlas.species.gap_ranking import best, score
-from atlas.species.gap_rows import Assessed, gap_of
+from atlas.species.gap_rows import Assessed, gaps_of
 from atlas.species.gaps import NO_DATA, STATES, GapSettings, SamplingState, assess
 from atlas.species.neighbours import runs
 from atlas.species.occupancy import HeldBack, Occupancy
@@ -48,6 +49,14 @@ class GapQuestion(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 50
 
 
+class GapMap(NamedTuple):
+    """A ranking, and the state of every cell that it is made from: (n,), places in `STATES`."""
+
+    ranking: GapRanking
+    cells: Cells
+    state: npt.NDArray[np.int8]
+
+
 class GapSurvey:
     """Gaps of one atlas, whose records are as of the day `as_of`."""
 
@@ -71,6 +80,10 @@ class GapSurvey:
 
     def rank(self, question: GapQuestion) -> GapRanking:
         """The cells most worth a visit; InvalidQuery names the field at fault, NotFound a taxon."""
+        return self.map(question).ranking
+
+    def map(self, question: GapQuestion) -> GapMap:
+        """The same with the state of every cell of the area that has the states asked for."""
         self.check_resolution(question.resolution)
         taxa = self.taxa(question.taxa)
         group = self.group_of(list(question.taxa))
@@ -84,8 +97,7 @@ class GapSurvey:
         )
         wanted = [STATES.index(state) for state in question.states or STATES]
         keep = there & np.isin(assessed.assessment.state, wanted)
-        what = _names(taxa)
-        return GapRanking(
+        ranking = GapRanking(
             taxa=taxa,
             target_group=group,
             resolution=question.resolution,
@@ -98,11 +110,14 @@ class GapSurvey:
                 for taxon in question.taxa
             ),
             held_back=self.held_back(list(question.taxa)),
-            gaps=[
-                gap_of(assessed, int(position), what=what, group=group.scientific_name)
-                for position in best(assessed.scores.score, keep, question.limit)
-            ],
+            gaps=gaps_of(
+                assessed,
+                best(assessed.scores.score, keep, question.limit),
+                what=_names(taxa),
+                group=group.scientific_name,
+            ),
         )
+        return GapMap(ranking, area.cells[keep], assessed.assessment.state[keep])
 
     def assess(
         self,
