@@ -118,34 +118,35 @@ def values_of(parameter: Document, look: Look) -> list[str]:
     if enum := next((kind["enum"] for kind in kinds if "enum" in kind), None):
         return [str(value) for value in enum if value is not None]
     boxes = [",".join(map(str, box)) for box in look.boxes()]
-    return {
-        "text": lambda: ["a frog"],
-        "q": lambda: ["Agalychnis", "red"],
-        "taxon": lambda: [str(taxon) for taxon in look.taxa],
-        "bbox": lambda: boxes,
-        "cells": look.cells,
-        "polygon": lambda: [json.dumps(shape) for shape in look.polygons()],
-        "resolution": lambda: [str(resolution) for resolution in range(8)],
-        "from": lambda: ["2020-02-01"],
-        "to": lambda: ["2020-02-28"],
-        "observed_from": lambda: ["2020-02-01"],
-        "observed_to": lambda: ["2020-02-28"],
-        "months": lambda: ["1", "2,3"],
-        "licences": lambda: ["CC0-1.0"],
-        "sources": lambda: ["tiny"],
-        "max_uncertainty_m": lambda: ["1", "200", "15690", "15717", "20000", "30000"],
-        "limit": lambda: ["1", "200"],
-        "flags": lambda: ["all", "default"],
-        "diversify": lambda: ["species", "place"],
-        "cursor": list,
-        "children": lambda: ["1", "50"],
-        "recall": lambda: ["1"],
-        "space": lambda: ["tiny"],
-        "state": lambda: ["no_data", "insufficient", "under_sampled", "well_sampled"],
-        "width": lambda: ["200"],
-        "group": lambda: [str(taxon) for taxon in look.taxa],
-        "rank": lambda: ["species"],
-    }[name]()
+    known: dict[str, list[str]] = {
+        "text": ["a frog"],
+        "q": ["Agalychnis", "red"],
+        "taxon": [str(taxon) for taxon in look.taxa],
+        "bbox": boxes,
+        "cells": look.cells(),
+        "polygon": [json.dumps(shape) for shape in look.polygons()],
+        "resolution": [str(resolution) for resolution in range(8)],
+        "from": ["2020-02-01"],
+        "to": ["2020-02-28"],
+        "observed_from": ["2020-02-01"],
+        "observed_to": ["2020-02-28"],
+        "months": ["1", "2,3"],
+        "licences": ["CC0-1.0"],
+        "sources": ["tiny"],
+        "max_uncertainty_m": ["1", "200", "15690", "15717", "20000", "30000"],
+        "limit": ["1", "200"],
+        "flags": ["all", "default"],
+        "diversify": ["species", "place"],
+        "cursor": [],
+        "children": ["1", "50"],
+        "recall": ["1"],
+        "space": ["tiny"],
+        "state": ["no_data", "insufficient", "under_sampled", "well_sampled"],
+        "width": ["200"],
+        "group": [str(taxon) for taxon in look.taxa],
+        "rank": ["species"],
+    }
+    return known[name]
 
 
 def paths_of(template: str, look: Look) -> list[str]:

@@ -51,7 +51,8 @@ def by_row(rows: list[Row], first: int) -> list[dict[str, Any]]:
     for record in made:
         record["flags"] &= ~Flag.MEDIA_LICENCE_UNKNOWN
         record["media_ref"] = None
-    return with_cells(records_table(made), 7).to_pylist()
+    found: list[dict[str, Any]] = with_cells(records_table(made), 7).to_pylist()
+    return found
 
 
 def one_of(*texts: str) -> st.SearchStrategy[str]:
@@ -108,9 +109,9 @@ def test_columns_say_what_rows_say(rows: list[Row], quoted: bool) -> None:
     """Would break: a table read by columns flags, dates or places a record unlike a folder's."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "t.csv"
-        quoting = csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
         with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]), quoting=quoting)
+            names = list(rows[0])
+            writer = csv.DictWriter(file, names, quoting=csv.QUOTE_ALL if quoted else 0)
             writer.writeheader()
             writer.writerows(rows)
         found = records_of(table_of(path, delimiter=",", genus_from_name=False))
