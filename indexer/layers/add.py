@@ -18,13 +18,12 @@ from atlas.bundle.manifest import LayerEntry, Manifest
 from atlas.bundle.publish import describe_file, next_number, publish
 from atlas.errors import BuildError
 from indexer.alone import alone_with
-from indexer.layers.make import LayerPlace, make_layer
+from indexer.layers.built import CELLS, make_finished
+from indexer.layers.make import LayerPlace
 from indexer.layers.section import LayerSection
 from indexer.progress import Watcher
 from indexer.revision import require_live, work_folder
 from indexer.stages.publish import move_into
-
-CELLS = "cells.parquet"
 
 
 def add_layer(root: Path, section: LayerSection, watcher: Watcher) -> LayerEntry:
@@ -38,7 +37,7 @@ def add_layer(root: Path, section: LayerSection, watcher: Watcher) -> LayerEntry
         work = work_folder(root, f"layer-{section.name}").root
         shutil.rmtree(work, ignore_errors=True)
         segments = [(entry.name, root / SEGMENTS / entry.name) for entry in base.segments]
-        entry = make_layer(
+        entry = make_finished(
             section,
             segments,
             LayerPlace(

