@@ -6,7 +6,7 @@ keys are found by hashes of their halves and then compared. Immutable: safe from
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,20 +16,16 @@ from rapidfuzz.distance import OSA
 # Nearly every shorter word is one error away from some name.
 SHORTEST = 7
 # A half that so many keys share says too little: "northern …".
-MOST_COMPARED = 2_000
+MOST_COMPARED = 500
 
 
 class TypoIndex:
     """Keys of at least `SHORTEST` letters by their halves."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        kept = sorted({key for key in keys if len(key) >= SHORTEST})
+        kept = list({key: None for key in keys if len(key) >= SHORTEST})
         self._keys = pa.array(kept, pa.string())
-        halves = np.empty(2 * len(kept), np.int64)
-        for index, key in enumerate(kept):
-            cut = len(key) // 2
-            halves[2 * index] = hash((len(key), 0, key[:cut]))
-            halves[2 * index + 1] = hash((len(key), 1, key[cut:]))
+        halves = np.fromiter(_halves(kept), np.int64, 2 * len(kept))
         order = np.argsort(halves, kind="stable")
         self._halves: npt.NDArray[np.int64] = halves[order]
         self._key_of = (order // 2).astype(np.int32)
@@ -41,20 +37,35 @@ class TypoIndex:
         wanted: set[int] = set()
         for length in (len(word) - 1, len(word), len(word) + 1):
             cut = length // 2
-            wanted.add(hash((length, 0, word[:cut])))
-            wanted.add(hash((length, 1, word[len(word) - (length - cut) :])))
+            wanted.add(hash(word[:cut]) + length)
+            wanted.add(hash(word[len(word) - (length - cut) :]) - length)
         cut = len(word) // 2
-        exchanged = word[: cut - 1] + word[cut] + word[cut - 1] + word[cut + 1 :]
-        wanted.add(hash((len(word), 0, exchanged[:cut])))
-        sought = np.fromiter(wanted, np.int64, len(wanted))
+        exchanged = word[: cut - 1] + word[cut] + word[cut - 1]
+        wanted.add(hash(exchanged) + len(word))
+        sought = np.fromiter(map(_wrapped, wanted), np.int64, len(wanted))
         low = np.searchsorted(self._halves, sought, "left")
         high = np.searchsorted(self._halves, sought, "right")
-        found: set[str] = set()
-        for first, last in zip(low.tolist(), high.tolist(), strict=True):
-            if last - first > MOST_COMPARED:
-                continue
-            for at in self._key_of[first:last].tolist():
-                key = self._keys[at].as_py()
-                if OSA.distance(word, key, score_cutoff=1) == 1:
-                    found.add(key)
-        return found.pop() if len(found) == 1 else None
+        runs = [
+            self._key_of[first:last]
+            for first, last in zip(low.tolist(), high.tolist(), strict=True)
+            if 0 < last - first <= MOST_COMPARED
+        ]
+        if not runs:
+            return None
+        keys = self._keys.take(pa.array(np.unique(np.concatenate(runs)))).to_pylist()
+        near = [key for key in keys if OSA.distance(word, key, score_cutoff=1) == 1]
+        return near[0] if len(near) == 1 else None
+
+
+def _halves(keys: Sequence[str]) -> Iterator[int]:
+    """Hashes of the first and second half of each key, in which its length has a part."""
+    for key in keys:
+        length = len(key)
+        cut = length // 2
+        yield _wrapped(hash(key[:cut]) + length)
+        yield _wrapped(hash(key[cut:]) - length)
+
+
+def _wrapped(number: int) -> int:
+    """The number as 64 bits with sign: a sum of two may need one more."""
+    return (number + 2**63) % 2**64 - 2**63
