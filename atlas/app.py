@@ -48,6 +48,7 @@ from atlas.search.retrieval import Retrieval
 from atlas.settings import Settings
 from atlas.species.distribution import Distributions
 from atlas.species.names import TaxonNames
+from atlas.species.occupancy import Occupancy
 from atlas.species.tiles import OccurrenceTiles
 from atlas.telemetry import Metrics, RequestLog, log_unhandled, prometheus_config
 
@@ -121,8 +122,8 @@ def open_atlas(
     )
     spaces = open_spaces(bundle, settings, loader, previous.spaces if previous else ())
     manifest = bundle.manifest
-    finest = manifest.cell_resolution
-    distributions = Distributions(catalog, finest=finest, max_cells=settings.maps.max_cells)
+    occupancy = Occupancy(catalog, finest=manifest.cell_resolution)
+    distributions = Distributions(catalog, occupancy, max_cells=settings.maps.max_cells)
     collected = previous.metrics if previous else Metrics()
     searches, photos = _pools(settings, workers)
     queues: dict[str, Callable[[], float]] = {
@@ -152,7 +153,7 @@ def open_atlas(
         names=TaxonNames(catalog),
         taxon_pages=TaxonPages(catalog, manifest.ranks),
         distributions=distributions,
-        occurrence_tiles=OccurrenceTiles(catalog, distributions, finest=finest),
+        occurrence_tiles=OccurrenceTiles(occupancy, distributions),
         records=Records(bundle, catalog),
         description=describe_atlas(
             bundle, catalog, default_space=spaces.default, with_encoder=spaces.with_encoder

@@ -124,9 +124,9 @@ WITH chosen AS MATERIALIZED (SELECT * FROM image WHERE row_id IN (SELECT unnest(
 SELECT chosen.row_id, image_id, occurrence_id, chosen.taxon_id,
     taxon.scientific_name AS taxon_name, taxon.common_name, taxon.rank, chosen.scientific_name,
     cell, cell_resolution, latitude, longitude, uncertainty_m, observed_from, observed_to,
-    observer, basis_of_record, source_id, licence_id, media_licence_id, rights_holder,
-    reference_url, media_url, media_type, flags
-FROM chosen JOIN taxon USING (taxon_id)
+    nullif(observer.name, '') AS observer, basis_of_record, source_id, licence_id, media_licence_id,
+    rights_holder, reference_url, media_url, media_type, flags
+FROM chosen JOIN taxon USING (taxon_id) JOIN observer USING (observer_id)
 """
 
 

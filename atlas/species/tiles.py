@@ -1,22 +1,19 @@
 """Vector tiles of where a taxon was recorded, with the effort of its target group.
 
 Reads only the cells that touch the tile: descendants of a cell are one contiguous range of
-numbers, and `occupancy` is sorted by cell. One catalog cursor per call, any thread.
+numbers, and counts are sorted by cell. Any thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
-from atlas.catalog import Catalog
 from atlas.geo import cells as geo_cells
 from atlas.geo.shapes import BoundingBox
 from atlas.geo.tiles import BUFFER, EXTENT, Tile, encode_cells, resolution_for_zoom
-from atlas.species.distribution import ALL_TIME, Distributions
-from atlas.species.table_rows import Columns
+from atlas.species.distribution import Distributions
+from atlas.species.occupancy import CellCounts, Occupancy
 
 OCCURRENCE_LAYER = "occurrence"
 # What is drawn beyond each side of a tile, as a share of the side.
@@ -26,12 +23,11 @@ Range = tuple[int, int]
 
 
 class OccurrenceTiles:
-    """Encodes the layer `occurrence` for a catalog whose finest cells have `finest` resolution."""
+    """Encodes the layer `occurrence`."""
 
-    def __init__(self, catalog: Catalog, distributions: Distributions, *, finest: int) -> None:
-        self._catalog = catalog
+    def __init__(self, occupancy: Occupancy, distributions: Distributions) -> None:
+        self._occupancy = occupancy
         self._distributions = distributions
-        self._finest = finest
 
     def encode(self, tile: Tile, taxon_id: int) -> bytes:
         """The tile as MVT, features with `cell, n, observers, effort`; empty when it has none.
@@ -40,35 +36,24 @@ class OccurrenceTiles:
         an unknown taxon.
         """
         group = self._distributions.target_group(taxon_id)
-        resolution = min(resolution_for_zoom(tile.z), self._finest)
+        resolution = min(resolution_for_zoom(tile.z), self._occupancy.finest)
         ranges = cell_ranges(tile, resolution)
-        own = self._cells(taxon_id, resolution, ranges)
-        if len(own["cell"]) == 0:
+        own = self._occupancy.cells(taxon_id, resolution, ranges=ranges)
+        if len(own.cell) == 0:
             return b""
         effort = own
         if group.taxon_id != taxon_id:
-            effort = self._cells(group.taxon_id, resolution, ranges)
-        cells = np.asarray(own["cell"], np.uint64)
+            effort = self._occupancy.cells(group.taxon_id, resolution, ranges=ranges)
         return encode_cells(
             tile,
             OCCURRENCE_LAYER,
-            cells,
+            own.cell,
             {
-                "n": np.asarray(own["n"]),
-                "observers": np.asarray(own["observers"]),
-                "effort": _matched(cells, effort),
+                "n": own.n,
+                "observers": own.observers,
+                "effort": _matched(own.cell, effort),
             },
         )
-
-    def _cells(self, taxon_id: int, resolution: int, ranges: Sequence[Range]) -> Columns:
-        inside = " OR ".join(["cell BETWEEN ? AND ?"] * len(ranges))
-        bounds = [bound for low_high in ranges for bound in low_high]
-        sql = f"""
-            SELECT cell, n, observers FROM occupancy
-            WHERE taxon_id = ? AND resolution = ? AND period = ? AND ({inside})
-            ORDER BY cell
-        """
-        return self._catalog.table(sql, [taxon_id, resolution, ALL_TIME, *bounds])
 
 
 def cell_ranges(tile: Tile, resolution: int) -> list[Range]:
@@ -112,10 +97,9 @@ def _with_margin(tile: Tile) -> BoundingBox:
     )
 
 
-def _matched(cells: npt.NDArray[np.uint64], effort: Columns) -> npt.NDArray[np.int64]:
+def _matched(cells: npt.NDArray[np.uint64], effort: CellCounts) -> npt.NDArray[np.int64]:
     """The group's record count of each cell; both sides are sorted by cell."""
-    others = np.asarray(effort["cell"], np.uint64)
-    counts = np.asarray(effort["n"], np.int64)
+    others, counts = effort.cell, effort.n
     if len(others) == 0:
         return np.zeros(len(cells), np.int64)
     positions = np.minimum(np.searchsorted(others, cells), len(others) - 1)
