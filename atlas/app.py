@@ -12,6 +12,7 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from atlas.api.openapi import openapi_config, static_pages
 from atlas.api.operations import AtlasController, HealthController, home, metrics
 from atlas.api.problems import problem_response
 from atlas.api.questions import Measured, Questions
+from atlas.api.reading import ReadingController
 from atlas.api.records import Records
 from atlas.api.schemas import AtlasDescription
 from atlas.api.search import SearchController
@@ -38,10 +40,14 @@ from atlas.api.spaces import SpaceReader, Spaces
 from atlas.api.taxa import TaxaController
 from atlas.api.taxon_pages import TaxonPages
 from atlas.api.tiles import TilesController
+from atlas.api.understanding import Understanding
 from atlas.api.workers import BoundedPool
 from atlas.bundle import Bundle, Manifest
 from atlas.bundle.manifest import encode_json
 from atlas.catalog import Catalog
+from atlas.reading.grammar import read_grammars
+from atlas.reading.place_sources import read_gazetteer
+from atlas.reading.places import Gazetteer
 from atlas.search.batching import BatchReport
 from atlas.search.encoder import load_encoder
 from atlas.search.retrieval import Retrieval
@@ -61,6 +67,8 @@ class Atlas(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     catalog: Catalog
     spaces: Spaces
     questions: Questions
+    understanding: Understanding
+    gazetteer: Gazetteer
     names: TaxonNames
     taxon_pages: TaxonPages
     distributions: Distributions
@@ -131,6 +139,7 @@ def open_atlas(
         "photos": lambda: photos.depth,
     }
     queues |= {f"texts {reader.space.name}": partial(_waiting, reader) for reader in spaces}
+    understanding, gazetteer = _reading(settings, catalog, previous)
     return Atlas(
         settings=settings,
         bundle=bundle,
@@ -146,10 +155,13 @@ def open_atlas(
             ),
             catalog,
             spaces,
+            understanding,
             searches=searches,
             photos=photos,
             observe=partial(_count_search, collected),
         ),
+        understanding=understanding,
+        gazetteer=gazetteer,
         names=TaxonNames(catalog),
         taxon_pages=TaxonPages(catalog, manifest.ranks),
         distributions=distributions,
@@ -162,6 +174,23 @@ def open_atlas(
         metrics=collected,
         queues=queues,
     )
+
+
+def _reading(
+    settings: Settings, catalog: Catalog, previous: Atlas | None
+) -> tuple[Understanding, Gazetteer]:
+    """What reads questions; the gazetteer is the same for every state of a bundle."""
+    given = settings.reading
+    grammars = read_grammars(Path(given.grammars) if given.grammars else None)
+    gazetteer = (
+        previous.gazetteer
+        if previous
+        else read_gazetteer(
+            [grammar.language for grammar in grammars],
+            Path(given.places) if given.places else None,
+        )
+    )
+    return Understanding(catalog, grammars, gazetteer, lambda: datetime.now(UTC).date()), gazetteer
 
 
 def _pools(settings: Settings, workers: int) -> tuple[BoundedPool, BoundedPool]:
@@ -244,6 +273,7 @@ def openapi_document() -> bytes:
 def _route_handlers() -> list[ControllerRouterHandler]:
     return [
         SearchController,
+        ReadingController,
         ImagesController,
         TaxaController,
         TilesController,
@@ -257,6 +287,8 @@ def _route_handlers() -> list[ControllerRouterHandler]:
 
 _COLLABORATORS = (
     "questions",
+    "understanding",
+    "gazetteer",
     "names",
     "taxon_pages",
     "distributions",

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -118,8 +119,12 @@ class Grammar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             "day": Slot(_DAY, _DIGITS, named=True),
             "iso": Slot(ISO_DAY, _DIGITS, named=True),
             "month": Slot(month, months, named=True),
-            "months": Slot(rf"{month}(?:(?:\s*,\s*|\s+(?:{joins})\s+){month})*", months, named=True),
-            "month_range": Slot(rf"{month}\s*(?:-|(?<=\s)(?:{to})\s)\s*{month}", months, named=True),
+            "months": Slot(
+                rf"{month}(?:(?:\s*,\s*|\s+(?:{joins})\s+){month})*", months, named=True
+            ),
+            "month_range": Slot(
+                rf"{month}\s*(?:-|(?<=\s)(?:{to})\s)\s*{month}", months, named=True
+            ),
             "name": Slot(_NAME, frozenset({ANY_WORD}), named=True),
             "licence_name": _also(_LICENCE, {"cc", "cc0", "ccby"}, _listed(self.licences)),
             "feature": _named(_listed(self.features)),
@@ -191,7 +196,7 @@ def read_grammars(folder: Path | None = None) -> tuple[Grammar, ...]:
     return tuple(found.values())
 
 
-def _listed(table: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+def _listed(table: Mapping[Any, Sequence[str]]) -> tuple[str, ...]:
     return tuple(phrase for listed in table.values() for phrase in listed)
 
 

@@ -72,7 +72,7 @@ def read_gazetteer(languages: Sequence[str], table: Path | None = None) -> Gazet
 
 
 def read_table(text: str, file: str) -> Iterator[Listed]:
-    """Rows of a table with the columns id, names_LANGUAGE …, countries, west, south, east, north."""
+    """Rows of a table; its columns are in docs/questions.md. PlacesError names the line."""
     reader = csv.DictReader(io.StringIO(text))
     for row in reader:
         kind = (row.get("id") or "").partition("/")[0]
@@ -129,7 +129,10 @@ def _with_names(place: Place, row: Listed) -> Place:
     for language, listed in row.names.items():
         names[language] = tuple(dict.fromkeys((*names.get(language, ()), *listed)))
     return msgspec.structs.replace(
-        place, names=names, well_known=True, box=row.box or place.box,
+        place,
+        names=names,
+        well_known=True,
+        box=row.box or place.box,
         countries=row.countries or place.countries,
     )
 
@@ -185,7 +188,7 @@ def _countries(
     for country in pycountry.countries:
         code = country.alpha_2
         official = {country.name, getattr(country, "common_name", country.name)}
-        names = {
+        names: dict[str, tuple[str, ...]] = {
             language: (listed[code],) for language, listed in territories.items() if code in listed
         }
         names["en"] = tuple(dict.fromkeys((*names.get("en", ()), *sorted(official))))

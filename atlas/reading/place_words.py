@@ -13,7 +13,7 @@ from atlas.reading.folded import FoldedText
 from atlas.reading.places import Found, Gazetteer, Place
 from atlas.reading.quantities import metres_of
 from atlas.reading.rules import Phrase, RuleSet
-from atlas.reading.spans import Elevation, Feature, Meaning, Near, Within
+from atlas.reading.spans import Elevation, Feature, Kind, Meaning, Near, Within
 
 # How near is near where nobody says so. A named place is taken from its edge or its centre.
 DEFAULT_WITHIN_M: Mapping[Feature, int] = {
@@ -61,7 +61,7 @@ class PlaceReader:
         value = self._value(question, phrase)
         if value is None or not self._rules.ends_phrase(question, phrase.next_word):
             return None
-        kind = "elevation" if isinstance(value, Elevation) else "near"
+        kind: Kind = "elevation" if isinstance(value, Elevation) else "near"
         low = value.min_m if isinstance(value, Elevation) else None
         doubtful = low is not None and 0 < low < DOUBTFUL_ELEVATION_M
         return Candidate(
@@ -221,9 +221,7 @@ class PlaceReader:
             further = self._place_at(question, start) if start < len(question.words) else None
             if further is None or not _areas(further.choices[0]):
                 break
-            named = _Named(
-                named.first_word, further.last_word, (*named.choices, *further.choices)
-            )
+            named = _Named(named.first_word, further.last_word, (*named.choices, *further.choices))
         return named
 
 

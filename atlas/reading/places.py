@@ -61,7 +61,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def code(self) -> str:
         """The id without its kind, or all of it where the kind does not follow from the field."""
-        return self.id.split("/", 1)[1] if self.kind in {"country", "region", "continent"} else self.id
+        return (
+            self.id.split("/", 1)[1] if self.kind in {"country", "region", "continent"} else self.id
+        )
 
 
 class Found(NamedTuple):
@@ -128,9 +130,7 @@ class Gazetteer:
             places = self._by_name.get(name)
             if places is None or (last == first and name in never):
                 continue
-            meant = (
-                tuple(places) if loosely else self._meant(places, name, question, first, last)
-            )
+            meant = tuple(places) if loosely else self._meant(places, name, question, first, last)
             if meant:
                 return Found(last, meant)
         return None
@@ -171,7 +171,11 @@ class Gazetteer:
         ordered = sorted(
             found.values(),
             key=lambda pair: (
-                not pair[0], _RANKS[pair[1].kind], -pair[1].population, pair[1].name, pair[1].id
+                not pair[0],
+                _RANKS[pair[1].kind],
+                -pair[1].population,
+                pair[1].name,
+                pair[1].id,
             ),
         )
         return [place for _, place in ordered[:limit]]

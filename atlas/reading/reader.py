@@ -99,9 +99,7 @@ class QuestionReader:
         chosen += stray_places(question, self._gazetteer, grammars, self._never, covered)
         chosen = _with_seasons(chosen, self._gazetteer)
         chosen += [_taxon(question, taxon) for taxon in taxa if taxon.meant]
-        return tuple(
-            _span(question, each) for each in sorted(chosen, key=lambda each: each.start)
-        )
+        return tuple(_span(question, each) for each in sorted(chosen, key=lambda each: each.start))
 
     def _spoken(self, question: FoldedText) -> list[RuleSet]:
         """The languages of which the question has words; all of them where it has none."""

@@ -85,9 +85,7 @@ class SourceMeant(Value, frozen=True, kw_only=True):
     source: str
 
 
-Meaning = (
-    Near | Within | Elevation | Time | TaxonMeant | LightMeant | LicenceMeant | SourceMeant
-)
+Meaning = Near | Within | Elevation | Time | TaxonMeant | LightMeant | LicenceMeant | SourceMeant
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):

@@ -77,9 +77,7 @@ class TaxonReader:
             (first, last + 1)
             for first in range(len(words))
             for last in range(first, min(len(words), first + LONGEST_NAME))
-            if all(
-                not question.between(index).strip("-'.") for index in range(first, last)
-            )
+            if all(not question.between(index).strip("-'.") for index in range(first, last))
             and not _inside(first, last + 1, taken)
         ]
         texts = [" ".join(word.text for word in words[first:after]) for first, after in runs]
@@ -124,9 +122,7 @@ class TaxonReader:
             if after > len(words) or (after > first + 1 and question.between(first)):
                 continue
             text = " ".join(word.text for word in words[first:after])
-            if len(text) < SHORTEST or any(
-                word.text in self._known for word in words[first:after]
-            ):
+            if len(text) < SHORTEST or any(word.text in self._known for word in words[first:after]):
                 continue
             found = self._lexicon.near(text)
             # A single word one letter from some genus is more often a word.
@@ -199,9 +195,7 @@ def _begins(question: FoldedText, first: int, grammar: Grammar) -> bool:
     )
 
 
-def _ends(
-    question: FoldedText, first: int, after: int, grammar: Grammar, *, plural: bool
-) -> bool:
+def _ends(question: FoldedText, first: int, after: int, grammar: Grammar, *, plural: bool) -> bool:
     """Whether the name ends its phrase, so that the phrase is about it."""
     words = question.words
     if after >= len(words) or question.between(after - 1):

@@ -76,8 +76,8 @@ def _during(phrase: Phrase, grammar: Grammar, _: date) -> Time | None:
         )
         if year is None:
             return Time(months=months)
-        days = year_days(int(year))
-        return Time(months=months, first=days.first, last=days.last)
+        whole = year_days(int(year))
+        return Time(months=months, first=whole.first, last=whole.last)
     days = _days(phrase, grammar)
     return None if days is None else Time(first=days.first, last=days.last)
 
@@ -122,9 +122,10 @@ def _from_to(first: Days | None, last: Days | None) -> Time | None:
 
 
 def _between_months(phrase: Phrase, grammar: Grammar, _: date) -> Time:
-    first, last = grammar.months[phrase.part("month") or ""], grammar.months[
-        phrase.part("month", 2) or ""
-    ]
+    first, last = (
+        grammar.months[phrase.part("month") or ""],
+        grammar.months[phrase.part("month", 2) or ""],
+    )
     return Time(months=months_between(first, last))
 
 
