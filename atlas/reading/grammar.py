@@ -28,6 +28,8 @@ _DAY = r"\d{1,2}(?:st|nd|rd|th)?,?"
 _LICENCE = r"cc[ -]?0(?:[ -]1\.0)?|cc[ -]?by(?:[ -](?:nc|sa|nd))*(?:[ -]v?\d(?:\.\d)?)?"
 _NAME = r"[^\W_][\w'.-]*(?:\s+[^\W_][\w'.-]*){0,3}?"
 _DIGITS = frozenset({ANY_NUMBER})
+# Lists that are used beside the patterns: in ranges of months, and after a length.
+_NEEDED_PHRASES = frozenset({"to", "away"})
 
 
 class GrammarError(AtlasError):
@@ -174,6 +176,9 @@ def read_grammar(content: bytes, file: str) -> Grammar:
     """A grammar from a file's bytes; GrammarError names what is wrong."""
     try:
         grammar = msgspec.convert(tomllib.loads(content.decode()), Grammar)
+        missing = _NEEDED_PHRASES - grammar.phrases.keys()
+        if missing:
+            raise GrammarError(file, f"phrases has no list {min(missing)!r}")
         grammar.rules_for(["source"])
     except (ValueError, KeyError, re.error) as error:
         # msgspec's and tomllib's errors are ValueErrors.

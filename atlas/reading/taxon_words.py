@@ -207,6 +207,8 @@ def _ends(question: FoldedText, first: int, after: int, grammar: Grammar, *, plu
     if not grammar.nouns_last:
         agrees = plural and following.endswith("s") and following[-2:] == words[after - 1].text[-2:]
         return following in known.describing or agrees
+    if all(word.text in known.describing for word in words[first:after]):
+        return False  # "large white" says what the flower after it is like
     return (
         plural
         or following in known.after_name
