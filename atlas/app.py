@@ -8,11 +8,11 @@ here, before anything is served.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from litestar.types import ControllerRouterHandler, Scope
 from atlas.api.atlas_page import describe_atlas
 from atlas.api.encoders import EncoderLoader, open_spaces
 from atlas.api.following import SERVED, Following, HoldingRequests
+from atlas.api.gap_questions import GapQuestions
+from atlas.api.gaps import GapsController
 from atlas.api.images import ImagesController
 from atlas.api.openapi import openapi_config, static_pages
 from atlas.api.operations import AtlasController, HealthController, home, metrics
@@ -45,6 +47,7 @@ from atlas.api.workers import BoundedPool
 from atlas.bundle import Bundle, Manifest
 from atlas.bundle.manifest import encode_json
 from atlas.catalog import Catalog
+from atlas.geo.land import land_share
 from atlas.reading.grammar import read_grammars
 from atlas.reading.place_sources import read_gazetteer
 from atlas.reading.places import Gazetteer
@@ -52,10 +55,13 @@ from atlas.search.batching import BatchReport
 from atlas.search.encoder import load_encoder
 from atlas.search.retrieval import Retrieval
 from atlas.settings import Settings
-from atlas.species.distribution import Distributions
+from atlas.species.distribution import Distributions, TargetGroup
+from atlas.species.gap_detail import GapDetails
+from atlas.species.gap_survey import GapSurvey
 from atlas.species.names import TaxonNames
 from atlas.species.occupancy import Occupancy
 from atlas.species.tiles import OccurrenceTiles
+from atlas.species.unrecorded import UnrecordedSpecies
 from atlas.telemetry import Metrics, RequestLog, log_unhandled, prometheus_config
 
 
@@ -73,6 +79,7 @@ class Atlas(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     taxon_pages: TaxonPages
     distributions: Distributions
     occurrence_tiles: OccurrenceTiles
+    gap_questions: GapQuestions
     records: Records
     description: AtlasDescription
     serving: Serving
@@ -140,32 +147,36 @@ def open_atlas(
     }
     queues |= {f"texts {reader.space.name}": partial(_waiting, reader) for reader in spaces}
     understanding, gazetteer = _reading(settings, catalog, previous)
+    questions = Questions(
+        Retrieval(
+            bundle,
+            catalog,
+            settings.search,
+            fusion=settings.fusion,
+            diversity=settings.diversity,
+        ),
+        catalog,
+        spaces,
+        understanding,
+        searches=searches,
+        photos=photos,
+        observe=partial(_count_search, collected),
+    )
     return Atlas(
         settings=settings,
         bundle=bundle,
         catalog=catalog,
         spaces=spaces,
-        questions=Questions(
-            Retrieval(
-                bundle,
-                catalog,
-                settings.search,
-                fusion=settings.fusion,
-                diversity=settings.diversity,
-            ),
-            catalog,
-            spaces,
-            understanding,
-            searches=searches,
-            photos=photos,
-            observe=partial(_count_search, collected),
-        ),
+        questions=questions,
         understanding=understanding,
         gazetteer=gazetteer,
         names=TaxonNames(catalog),
         taxon_pages=TaxonPages(catalog, manifest.ranks),
         distributions=distributions,
         occurrence_tiles=OccurrenceTiles(occupancy, distributions),
+        gap_questions=_gap_questions(
+            settings, manifest, catalog, occupancy, distributions.target_group, questions
+        ),
         records=Records(bundle, catalog),
         description=describe_atlas(
             bundle, catalog, default_space=spaces.default, with_encoder=spaces.with_encoder
@@ -190,7 +201,31 @@ def _reading(
             Path(given.places) if given.places else None,
         )
     )
-    return Understanding(catalog, grammars, gazetteer, lambda: datetime.now(UTC).date()), gazetteer
+    return Understanding(
+        catalog, grammars, gazetteer, lambda: dt.datetime.now(dt.UTC).date()
+    ), gazetteer
+
+
+def _gap_questions(
+    settings: Settings,
+    manifest: Manifest,
+    catalog: Catalog,
+    occupancy: Occupancy,
+    target_group: Callable[[int], TargetGroup],
+    questions: Questions,
+) -> GapQuestions:
+    survey = GapSurvey(
+        catalog,
+        occupancy,
+        target_group=target_group,
+        land_share=land_share,
+        settings=settings.gaps,
+        # Data end when the bundle is built: ages count from there.
+        as_of=dt.datetime.fromisoformat(manifest.built_at).date(),
+    )
+    unrecorded = UnrecordedSpecies(catalog, occupancy, settings.gaps)
+    details = GapDetails(survey, catalog, occupancy, unrecorded, settings.gaps)
+    return GapQuestions(survey, details, questions, catalog, settings.gaps)
 
 
 def _pools(settings: Settings, workers: int) -> tuple[BoundedPool, BoundedPool]:
@@ -277,6 +312,7 @@ def _route_handlers() -> list[ControllerRouterHandler]:
         ImagesController,
         TaxaController,
         TilesController,
+        GapsController,
         AtlasController,
         HealthController,
         metrics,
@@ -293,6 +329,7 @@ _COLLABORATORS = (
     "taxon_pages",
     "distributions",
     "occurrence_tiles",
+    "gap_questions",
     "records",
     "description",
     "serving",

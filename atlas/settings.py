@@ -18,6 +18,7 @@ from atlas.errors import AtlasError
 from atlas.search.diversity import DiversitySettings
 from atlas.search.fusion import FusionSettings
 from atlas.search.planner import SearchSettings
+from atlas.species.gaps import GapSettings
 
 ENVIRONMENT_PREFIX = "ATLAS_"
 ENVIRONMENT_SEPARATOR = "__"
@@ -167,6 +168,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     reading: ReadingSettings = ReadingSettings()
     pictures: PicturesSettings = PicturesSettings()
     maps: MapsSettings = MapsSettings()
+    gaps: GapSettings = GapSettings()
 
 
 class Setting(msgspec.Struct, frozen=True):

@@ -25,8 +25,9 @@ _COUNTS = """
     SELECT count(*) AS images, count(DISTINCT (source_id, occurrence_id)) AS records,
            (SELECT count(*) FROM taxon WHERE rank <> 'root') AS taxa,
            (SELECT count(*) FROM taxon WHERE rank = 'species') AS species,
-           count(DISTINCT cell) AS cells
-    FROM image
+           count(DISTINCT cell) AS cells,
+           count(*) FILTER (flags & hidden.bits <> 0) AS held_back
+    FROM image, (SELECT coalesce(bit_or(bit), 0) AS bits FROM flag WHERE held_back) AS hidden
 """
 _LICENCES = """
     SELECT code, title, coalesce(url, '') AS url, hosting,
@@ -41,7 +42,7 @@ _FLAGS = """
 
 
 def describe_atlas(
-    bundle: Bundle, catalog: Catalog, *, default_space: str, with_encoder: Collection[str]
+    bundle: Bundle, catalog: Catalog, *, default_space: str | None, with_encoder: Collection[str]
 ) -> AtlasDescription:
     """The whole description; `with_encoder` are the spaces that can read text and photos here."""
     manifest = bundle.manifest

@@ -21,13 +21,13 @@ def feature_collection(distribution: Distribution) -> FeatureCollection:
     )
 
 
+def cell_geometry(cell: str) -> Geometry:
+    """The outline of a cell, in pieces where it crosses the antimeridian."""
+    return Geometry(coordinates=[[_rounded(ring)] for ring in boundary(parse_cell(cell))])
+
+
 def _feature(cell: OccupiedCell) -> Feature:
-    rings = boundary(parse_cell(cell.cell))
-    return Feature(
-        id=cell.cell,
-        geometry=Geometry(coordinates=[[_rounded(ring)] for ring in rings]),
-        properties=cell,
-    )
+    return Feature(id=cell.cell, geometry=cell_geometry(cell.cell), properties=cell)
 
 
 def _rounded(ring: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -80,10 +80,10 @@ def search_of_query(
         "taxon": taxon,
         "bbox": None if box is None else (box.west, box.south, box.east, box.north),
         "observed": observed or None,
-        "months": _words(months),
-        "licences": _words(licences),
-        "sources": _words(sources),
-        "cells": _words(cells),
+        "months": words(months),
+        "licences": words(licences),
+        "sources": words(sources),
+        "cells": words(cells),
         "max_uncertainty_m": max_uncertainty_m,
         "flags": flags,
     }
@@ -108,10 +108,10 @@ def search_of_query(
 
 def spans_off(written: Sequence[str] | None) -> list[dict[str, str]] | None:
     """Spans written as `kind` or `kind:start`."""
-    words = _words(written or None)
-    if words is None:
+    listed = words(written or None)
+    if listed is None:
         return None
-    pairs = (word.partition(":") for word in words)
+    pairs = (word.partition(":") for word in listed)
     return [_given({"kind": kind, "start": start or None}) for kind, _, start in pairs]
 
 
@@ -140,7 +140,7 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _words(values: Sequence[str] | None) -> list[str] | None:
+def words(values: Sequence[str] | None) -> list[str] | None:
     """All values of a repeated or comma-separated parameter; None where it is not given."""
     if values is None:
         return None

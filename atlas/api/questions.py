@@ -19,7 +19,7 @@ from msgspec import Meta
 
 from atlas.api.applied import PlaceMode, Reading, WithoutSpan
 from atlas.api.records import as_hits
-from atlas.api.schemas import Interpretation, Plan, SearchAnswer, SegmentPlan, TookMs
+from atlas.api.schemas import HeldBackRows, Interpretation, Plan, SearchAnswer, SegmentPlan, TookMs
 from atlas.api.spaces import Encoded, Spaces, Vector, read_photo, read_text
 from atlas.api.understanding import Understanding
 from atlas.api.workers import BoundedPool
@@ -205,6 +205,10 @@ class Questions:
             next_cursor=page.next_cursor,
             matching=page.matching,
             held_back=page.held_back,
+            held_back_for=[
+                HeldBackRows(flag=held.flag, meaning=held.meaning, rows=held.rows)
+                for held in page.held_back_for
+            ],
             spaces=list(asked.vectors),
             plan=_plan(page.plan),
             interpretation=asked.interpretation,

@@ -39,7 +39,8 @@ class Record(Schema, frozen=True, kw_only=True):
     """One photo with the record it belongs to.
 
     `licence` is the photo's, `record_licence` the record's; they may differ. `lat` and `lon` are
-    as published, which may be generalised; `cell` is never finer than `uncertainty_m` allows.
+    as published, which may be generalised; places of sensitive taxa are generalised here, too, as
+    `data_generalizations` says. `cell` is never finer than `uncertainty_m` allows.
     """
 
     image_id: UUID
@@ -59,6 +60,9 @@ class Record(Schema, frozen=True, kw_only=True):
     rights_holder: str | None
     dataset: str
     occurrence_id: str | None
+    data_generalizations: Annotated[
+        str | None, Meta(description="how the place was made less exact, and why")
+    ]
     flags: list[str]
 
 
@@ -150,11 +154,20 @@ class TookMs(Schema, frozen=True, kw_only=True):
     total: float
 
 
+class HeldBackRows(Schema, frozen=True, kw_only=True):
+    """Rows that the default quality filter hides for one reason."""
+
+    flag: str
+    meaning: str
+    rows: int
+
+
 class SearchAnswer(Schema, frozen=True, kw_only=True):
     """A page of hits, best first.
 
     `matching` is the exact number of rows that pass the filter, `held_back` how many more the
-    default quality filter hides. `next_cursor` is null on the last page. `spaces` were searched;
+    default quality filter hides, and `held_back_for` why: a row may be hidden for several reasons.
+    `next_cursor` is null on the last page. `spaces` were searched;
     where there are several, `score` is the fused one.
     """
 
@@ -162,6 +175,7 @@ class SearchAnswer(Schema, frozen=True, kw_only=True):
     next_cursor: str | None
     matching: int
     held_back: int
+    held_back_for: list[HeldBackRows]
     spaces: list[str]
     plan: Plan
     interpretation: Interpretation | None
@@ -258,6 +272,7 @@ class AtlasCounts(Schema, frozen=True, kw_only=True):
     taxa: int
     species: int
     cells: int
+    held_back: Annotated[int, Meta(description="images that the default quality filter hides")]
     rejects: int
 
 
@@ -318,7 +333,9 @@ class AtlasDescription(Schema, frozen=True, kw_only=True):
     counts: AtlasCounts
     ranks: list[str]
     cell_resolution: int
-    default_space: str
+    default_space: Annotated[
+        str | None, Meta(description="null where the atlas holds records without pictures")
+    ]
     spaces: list[SpaceSummary]
     sources: list[SourceSummary]
     licences: list[LicenceSummary]

@@ -109,7 +109,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The whole of a bundle. `built_at` is an ISO 8601 time in UTC.
 
     `identity` stands for all input and settings: a build of the same identity has nothing to do.
-    `catalog` and `rejects` are paths of the DuckDB file and of the rejects Parquet.
+    `catalog` and `rejects` are paths of the DuckDB file and of the rejects Parquet. `sensitive` is
+    the SHA-256, in hex, of the table by which places were made coarse, "" where there was none.
     """
 
     format_version: int
@@ -128,6 +129,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     spaces: tuple[SpaceEntry, ...]
     sources: tuple[SourceEntry, ...]
     files: tuple[FileEntry, ...]
+    sensitive: str = ""
 
     def file(self, path: str) -> FileEntry:
         """The entry of one file; KeyError when the manifest lists no such file."""

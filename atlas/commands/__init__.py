@@ -138,6 +138,51 @@ def search(
 
 
 @main.command()
+@click.argument("taxon", required=False)
+@BUNDLE
+@CONFIG
+@click.option("--text", help="Gaps for the taxa of the photos that these words find.")
+@click.option("--bbox", help="Only inside west,south,east,north.")
+@click.option(
+    "--polygon",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Only inside the GeoJSON polygon of this file.",
+)
+@click.option("--resolution", type=click.IntRange(0, 15), default=4, show_default=True)
+@click.option(
+    "--state", multiple=True, help="Only cells in this state, such as no_data; may be repeated."
+)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write .csv, .geojson, .json or .png instead of printing a table.",
+)
+@_one_line_errors
+def gaps(
+    bundle: Path | None,
+    config: Path | None,
+    **asked: Any,  # noqa: ANN401 - the options above, each of its own type
+) -> None:
+    """Rank the cells where a visit would add most new species of TAXON (a name or a taxon id)."""
+    settings = _settings(config, bundle)
+    from atlas.commands.gap_table import (  # noqa: PLC0415 - slow
+        check_output,
+        gaps_once,
+        print_gaps,
+        write_gaps,
+    )
+
+    check_output(asked["output"])
+    answer = asyncio.run(gaps_once(settings, asked))
+    if asked["output"] is None:
+        print_gaps(answer)
+    else:
+        write_gaps(answer, asked["output"])
+
+
+@main.command()
 @click.option("--output", type=click.Path(path_type=Path), help="File to write; else standard out.")
 def openapi(output: Path | None) -> None:
     """Write the OpenAPI document of the HTTP API."""

@@ -40,8 +40,8 @@ class TypoIndex:
             wanted.add(hash(word[:cut]) + length)
             wanted.add(hash(word[len(word) - (length - cut) :]) - length)
         cut = len(word) // 2
-        exchanged = word[: cut - 1] + word[cut] + word[cut - 1]
-        wanted.add(hash(exchanged) + len(word))
+        # An exchange across the cut leaves neither half.
+        wanted.add(hash(word[: cut - 1] + word[cut]) + len(word))
         sought = np.fromiter(map(_wrapped, wanted), np.int64, len(wanted))
         low = np.searchsorted(self._halves, sought, "left")
         high = np.searchsorted(self._halves, sought, "right")

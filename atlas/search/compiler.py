@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from cachetools import LRUCache
 
+from atlas.bundle.flags import DEFAULT_FILTER
 from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
 from atlas.search.filters import Condition, Filter, condition_of, key_of
@@ -23,17 +24,35 @@ from atlas.search.taxon_runs import read_runs
 RowIds = npt.NDArray[np.int64]
 
 
+class HeldBackFor(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows that meet every condition are hidden for one flag."""
+
+    flag: str
+    meaning: str
+    rows: int
+
+
+class _HeldBack(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """The rows that carry one flag that is held back, as positions of each segment."""
+
+    flag: str
+    meaning: str
+    positions: tuple[RowIds, ...]
+
+
 class CompiledFilter(msgspec.Struct, frozen=True, kw_only=True):
     """The rows that pass: one selection a segment, in the bundle's order.
 
     `matching` is their exact number. `held_back` counts the rows that meet every condition and
-    are hidden by the default quality filter alone (0 when the filter says `flags: all`).
+    are hidden by the default quality filter alone (0 when the filter says `flags: all`), and
+    `held_back_for` says why: a row that carries several flags counts for each.
     """
 
     key: bytes
     selections: tuple[Selection, ...]
     matching: int
     held_back: int
+    held_back_for: tuple[HeldBackFor, ...]
 
 
 class FilterCompiler:
@@ -51,9 +70,16 @@ class FilterCompiler:
             for segment in self._segments
         )
         self._taxa = read_runs(catalog, self._segments)
-        mask = catalog.held_back_flags()
-        held_back = catalog.rows("flags & ? <> 0", [mask]) if mask else np.empty(0, np.int64)
-        self._held_back = self._by_segment(held_back)
+        by_flag = {
+            flag: catalog.rows("flags & ? <> 0", [flag.bit]) for flag in catalog.held_back_flags()
+        }
+        every = np.unique(np.concatenate([np.empty(0, np.int64), *by_flag.values()]))
+        self._held_back = self._by_segment(every)
+        self._flags = [
+            _HeldBack(flag=flag.name, meaning=flag.meaning, positions=self._by_segment(row_ids))
+            for flag, row_ids in by_flag.items()
+            if len(row_ids)
+        ]
         self._kept: LRUCache[bytes, CompiledFilter] = LRUCache(cache_bytes, getsizeof=_size_bytes)
         self._lock = Lock()
 
@@ -77,7 +103,9 @@ class FilterCompiler:
             for selection, removed in zip(self._met(condition), self._removed, strict=True)
         )
         passing = present
-        if asked.flags == "default":
+        reasons: tuple[HeldBackFor, ...] = ()
+        if asked.flags == DEFAULT_FILTER:
+            reasons = self._reasons(present)
             passing = tuple(
                 selection.without(held_back)
                 for selection, held_back in zip(present, self._held_back, strict=True)
@@ -88,7 +116,23 @@ class FilterCompiler:
             selections=passing,
             matching=matching,
             held_back=sum(selection.count for selection in present) - matching,
+            held_back_for=reasons,
         )
+
+    def _reasons(self, present: tuple[Selection, ...]) -> tuple[HeldBackFor, ...]:
+        """What hides rows of these selections, the flags that hide none left out."""
+        counted = (
+            HeldBackFor(
+                flag=held.flag,
+                meaning=held.meaning,
+                rows=sum(
+                    int(np.count_nonzero(selection.contains(positions)))
+                    for selection, positions in zip(present, held.positions, strict=True)
+                ),
+            )
+            for held in self._flags
+        )
+        return tuple(reason for reason in counted if reason.rows)
 
     def _met(self, condition: Condition) -> tuple[Selection, ...]:
         """Rows that meet the condition, removed ones included."""

@@ -21,7 +21,7 @@ from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
 from atlas.search.bursts import Bursts
 from atlas.search.calibration import set_costs
-from atlas.search.compiler import CompiledFilter, FilterCompiler
+from atlas.search.compiler import CompiledFilter, FilterCompiler, HeldBackFor
 from atlas.search.cursor import digest_of, read_cursor, write_cursor
 from atlas.search.curve import Curve
 from atlas.search.diversity import DiverseRanking, Diversify, DiversitySettings
@@ -81,13 +81,15 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     The order is that of scores, then of row ids, in tiers (see `Ranking`, `FusedRanking`).
 
     `matching` is the exact number of rows that pass the filter, `held_back` that of rows which
-    only the default quality filter hides. `next_cursor` is None after the last hit.
+    only the default quality filter hides, `held_back_for` by reason. `next_cursor` is None after
+    the last hit.
     """
 
     hits: tuple[Hit, ...]
     next_cursor: str | None
     matching: int
     held_back: int
+    held_back_for: tuple[HeldBackFor, ...]
     plan: Plan
 
 
@@ -108,6 +110,7 @@ class BegunSearch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             next_cursor=write_cursor(self.stop, self.digest) if more else None,
             matching=self.compiled.matching,
             held_back=self.compiled.held_back,
+            held_back_for=self.compiled.held_back_for,
             plan=_plan(self.inquiry.plans()),
         )
 
