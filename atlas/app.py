@@ -29,6 +29,7 @@ from atlas.api.following import SERVED, Following, HoldingRequests
 from atlas.api.gap_questions import GapQuestions
 from atlas.api.gaps import GapsController
 from atlas.api.images import ImagesController
+from atlas.api.maps import MapsController
 from atlas.api.openapi import openapi_config, static_pages
 from atlas.api.operations import AtlasController, HealthController, home, metrics
 from atlas.api.problems import problem_response
@@ -41,8 +42,14 @@ from atlas.api.serving import Serving
 from atlas.api.spaces import SpaceReader, Spaces
 from atlas.api.taxa import TaxaController
 from atlas.api.taxon_pages import TaxonPages
+<<<<<<< HEAD
 from atlas.api.tiles import TilesController
 from atlas.api.understanding import Understanding
+||||||| 4f10056
+from atlas.api.tiles import TilesController
+=======
+from atlas.api.tiles import LegendController, TilesController
+>>>>>>> main
 from atlas.api.workers import BoundedPool
 from atlas.bundle import Bundle, Manifest
 from atlas.bundle.manifest import encode_json
@@ -55,12 +62,10 @@ from atlas.search.batching import BatchReport
 from atlas.search.encoder import load_encoder
 from atlas.search.retrieval import Retrieval
 from atlas.settings import Settings
-from atlas.species.distribution import Distributions, TargetGroup
 from atlas.species.gap_detail import GapDetails
 from atlas.species.gap_survey import GapSurvey
+from atlas.species.maps import Maps
 from atlas.species.names import TaxonNames
-from atlas.species.occupancy import Occupancy
-from atlas.species.tiles import OccurrenceTiles
 from atlas.species.unrecorded import UnrecordedSpecies
 from atlas.telemetry import Metrics, RequestLog, log_unhandled, prometheus_config
 
@@ -77,8 +82,7 @@ class Atlas(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     gazetteer: Gazetteer
     names: TaxonNames
     taxon_pages: TaxonPages
-    distributions: Distributions
-    occurrence_tiles: OccurrenceTiles
+    maps: Maps
     gap_questions: GapQuestions
     records: Records
     description: AtlasDescription
@@ -137,8 +141,13 @@ def open_atlas(
     )
     spaces = open_spaces(bundle, settings, loader, previous.spaces if previous else ())
     manifest = bundle.manifest
-    occupancy = Occupancy(catalog, finest=manifest.cell_resolution)
-    distributions = Distributions(catalog, occupancy, max_cells=settings.maps.max_cells)
+    maps = Maps.of(
+        catalog,
+        finest=manifest.cell_resolution,
+        demonstration=manifest.demonstration,
+        settings=settings.maps,
+        gaps=settings.gaps,
+    )
     collected = previous.metrics if previous else Metrics()
     searches, photos = _pools(settings, workers)
     queues: dict[str, Callable[[], float]] = {
@@ -172,11 +181,8 @@ def open_atlas(
         gazetteer=gazetteer,
         names=TaxonNames(catalog),
         taxon_pages=TaxonPages(catalog, manifest.ranks),
-        distributions=distributions,
-        occurrence_tiles=OccurrenceTiles(occupancy, distributions),
-        gap_questions=_gap_questions(
-            settings, manifest, catalog, occupancy, distributions.target_group, questions
-        ),
+        maps=maps,
+        gap_questions=_gap_questions(settings, manifest, catalog, maps, questions),
         records=Records(bundle, catalog),
         description=describe_atlas(
             bundle, catalog, default_space=spaces.default, with_encoder=spaces.with_encoder
@@ -210,21 +216,20 @@ def _gap_questions(
     settings: Settings,
     manifest: Manifest,
     catalog: Catalog,
-    occupancy: Occupancy,
-    target_group: Callable[[int], TargetGroup],
+    maps: Maps,
     questions: Questions,
 ) -> GapQuestions:
     survey = GapSurvey(
         catalog,
-        occupancy,
-        target_group=target_group,
+        maps.occupancy,
+        target_group=maps.target_groups.of,
         land_share=land_share,
         settings=settings.gaps,
         # Data end when the bundle is built: ages count from there.
         as_of=dt.datetime.fromisoformat(manifest.built_at).date(),
     )
-    unrecorded = UnrecordedSpecies(catalog, occupancy, settings.gaps)
-    details = GapDetails(survey, catalog, occupancy, unrecorded, settings.gaps)
+    unrecorded = UnrecordedSpecies(catalog, maps.occupancy, settings.gaps)
+    details = GapDetails(survey, catalog, maps.occupancy, unrecorded, settings.gaps)
     return GapQuestions(survey, details, questions, catalog, settings.gaps)
 
 
@@ -251,6 +256,7 @@ def _serving(settings: Settings, bundle: Bundle) -> Serving:
     return Serving(
         bundle_number=bundle.manifest.number,
         bundle_tag=hashlib.sha256(checksums.encode()).hexdigest(),
+        cell_resolution=bundle.manifest.cell_resolution,
         tile_cache_s=settings.maps.tile_cache_s,
         picture_cache_s=settings.pictures.cache_s,
     )
@@ -311,7 +317,9 @@ def _route_handlers() -> list[ControllerRouterHandler]:
         ReadingController,
         ImagesController,
         TaxaController,
+        MapsController,
         TilesController,
+        LegendController,
         GapsController,
         AtlasController,
         HealthController,
@@ -327,8 +335,7 @@ _COLLABORATORS = (
     "gazetteer",
     "names",
     "taxon_pages",
-    "distributions",
-    "occurrence_tiles",
+    "maps",
     "gap_questions",
     "records",
     "description",

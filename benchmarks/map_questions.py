@@ -19,16 +19,15 @@ import numpy.typing as npt
 
 from atlas.catalog import Catalog
 from atlas.geo.tiles import Tile
-from atlas.species.distribution import Distributions
-from atlas.species.occupancy import Occupancy
-from atlas.species.tiles import OccurrenceTiles
+from atlas.species import maps as species
+from atlas.species.gaps import GapSettings
+from atlas.species.map_settings import MapSettings
 from benchmarks.occurrences import FINEST
 
 Record = dict[str, Any]
 T = TypeVar("T")
 ZOOMS = (0, 3, 6, 9)
 CASES = ("species", "class", "all life")
-MAX_CELLS = 50_000
 _DRAWN = 4_000
 
 
@@ -55,9 +54,16 @@ class Maps:
     def __init__(self, path: Path, threads: int) -> None:
         """Open the catalog at `path`."""
         self.catalog = Catalog.open(path, threads=threads)
-        self.occupancy = Occupancy(self.catalog, finest=FINEST)
-        self.distributions = Distributions(self.catalog, self.occupancy, max_cells=MAX_CELLS)
-        self.tiles = OccurrenceTiles(self.occupancy, self.distributions)
+        maps = species.Maps.of(
+            self.catalog,
+            finest=FINEST,
+            demonstration=False,
+            settings=MapSettings(),
+            gaps=GapSettings(),
+        )
+        self.occupancy = maps.occupancy
+        self.distributions = maps.distributions
+        self.tiles = maps.tiles
 
     def close(self) -> None:
         """Close the catalog."""
@@ -128,7 +134,7 @@ def tile_records(maps: Maps, count: int, seed: int) -> list[Record]:
 
 
 def _draw(maps: Maps, zoom: int, one: Asked) -> bytes:
-    return maps.tiles.encode(one.tile(zoom), one.taxon_id)
+    return maps.tiles.encode("occurrence", one.tile(zoom), one.taxon_id)
 
 
 def distribution_records(maps: Maps, count: int) -> list[Record]:
@@ -142,7 +148,7 @@ def distribution_records(maps: Maps, count: int) -> list[Record]:
 
 
 def _list(maps: Maps, resolution: int, taxon_id: int) -> bytes:
-    return msgspec.json.encode(maps.distributions.read(taxon_id, resolution))
+    return msgspec.json.encode(maps.distributions.read(taxon_id, resolution).listed())
 
 
 def _common_species(maps: Maps, count: int) -> list[int]:

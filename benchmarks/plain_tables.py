@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from atlas.bundle.flags import held_back_mask
 from atlas.geo.cells import parent_sql
+from atlas.geo.ranges import tile_ranges
 from atlas.geo.tiles import Tile, resolution_for_zoom
 from atlas.species.counting import UNKNOWN_DAY, CellCounts
-from atlas.species.tiles import cell_ranges
 from benchmarks.map_questions import CASES, ZOOMS, Asked, Maps
 from benchmarks.occurrences import FINEST
 
@@ -132,7 +132,7 @@ def _record(case: str, pairs: list[tuple[float, float, bool]]) -> Record:
 
 def _asked_both(maps: Maps, plain: Plain, one: Asked, tile: Tile) -> tuple[float, float, bool]:
     resolution = min(resolution_for_zoom(tile.z), FINEST)
-    return _both(maps, plain, one.taxon_id, resolution, cell_ranges(tile, resolution))
+    return _both(maps, plain, one.taxon_id, resolution, list(tile_ranges(tile, resolution)))
 
 
 def _both(

@@ -1,31 +1,34 @@
-"""Which form of an answer a client asked for by `Accept`, and refusing what there is not.
-
-Pure functions on headers.
-"""
+"""Which form of an answer the client asks for in `Accept` (RFC 9110, 12.5.1). Pure."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 from litestar import Request
+from litestar.datastructures.headers import Accept
 from litestar.exceptions import HTTPException
-from litestar.status_codes import HTTP_406_NOT_ACCEPTABLE
 
 JSON = "application/json"
 GEOJSON = "application/geo+json"
 CSV = "text/csv"
+PARQUET = "application/vnd.apache.parquet"
+
+_REFUSED = re.compile(r";\s*q=0(\.0*)?\s*$")
 
 
 def accepted(request: Request[Any, Any, Any], offered: Sequence[str]) -> str:
-    """The offered media type that the client prefers, the first where it has no preference.
+    """The offered media type that the client likes best; the first without a preference.
 
-    HTTPException (406) where it takes none of them.
+    Raises a 406 that names what is offered where the client takes none of it.
     """
-    found = request.accept.best_match(list(offered)) if "accept" in request.headers else offered[0]
+    header = request.headers.get("accept", "").strip() or "*/*"
+    wanted = [part for part in header.split(",") if "/" in part and not _REFUSED.search(part)]
+    found = Accept(",".join(wanted)).best_match(list(offered)) if wanted else None
     if found is None:
         raise HTTPException(
-            status_code=HTTP_406_NOT_ACCEPTABLE,
-            detail=f"this answer comes as {', '.join(offered)}",
+            status_code=HTTPStatus.NOT_ACCEPTABLE, detail=f"Accept one of {', '.join(offered)}."
         )
     return found

@@ -31,16 +31,7 @@ BoxText: TypeAlias = Annotated[
 
 def parse_box(text: str | None, field: str = "bbox") -> BoundingBox | None:
     """The box written as `west,south,east,north`; None for None."""
-    if text is None:
-        return None
-    try:
-        west, south, east, north = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InvalidQuery(field, "must be four numbers: west,south,east,north") from error
-    try:
-        return BoundingBox(west=west, south=south, east=east, north=north)
-    except InvalidQuery as error:
-        raise InvalidQuery(field, error.problem) from error
+    return None if text is None else BoundingBox.parse(text, field)
 
 
 def as_parameter(error: InvalidQuery) -> InvalidQuery:

@@ -14,7 +14,7 @@ from rich.table import Table
 from atlas.api.params import parse_box, spans_off, to_search
 from atlas.api.schemas import AtlasDescription, Hit, Interpretation, SearchAnswer
 from atlas.app import Atlas, open_atlas
-from atlas.errors import InvalidQuery
+from atlas.commands.taxon_names import taxon_named
 from atlas.settings import Settings
 
 
@@ -52,16 +52,7 @@ async def search_once(
 
 def find_taxon(atlas: Atlas, written: str | None) -> int | None:
     """The taxon id that a person wrote, or that of the taxon so named; InvalidQuery if none."""
-    if written is None or written.isdecimal():
-        return None if written is None else int(written)
-    found = atlas.names.complete(written, 5)
-    exact = [match for match in found if match.match == "exact"]
-    if exact:
-        return exact[0].taxon_id
-    meant = ", ".join(f"{match.name} ({match.taxon_id})" for match in found)
-    raise InvalidQuery(
-        "taxon", f"no taxon is named {written!r}{'; did you mean ' if meant else ''}{meant}"
-    )
+    return None if written is None else taxon_named(atlas.names, written)
 
 
 def print_answer(answer: SearchAnswer, description: AtlasDescription, *, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import h3.api.basic_int as h3
 import numpy as np
+import pyarrow as pa
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
@@ -21,9 +22,10 @@ from atlas.geo.shapes import BoundingBox, Polygon
 
 try:
     # Five times the speed of the loop (2.4 against 0.5 million points a second on one core).
+    from h3ronpy.vector import cells_to_coordinates as _fast_centres
     from h3ronpy.vector import coordinates_to_cells as _fast_index
 except ImportError:
-    _fast_index = None
+    _fast_centres = _fast_index = None
 
 NO_CELL = np.uint64(0)
 FINEST = 15
@@ -179,6 +181,16 @@ def area_km2(cells: ArrayLike) -> Floats:
     areas = np.array([h3.cell_area(cell, "km^2") if cell else np.nan for cell in distinct.tolist()])
     found: Floats = areas.astype(np.float64)[index]
     return found
+
+
+def centres(cells: ArrayLike) -> tuple[Floats, Floats]:
+    """Return latitude and longitude, float64[n] each, of the centre of each valid cell."""
+    codes = np.ascontiguousarray(cells, dtype=np.uint64)
+    if _fast_centres is not None:
+        found = pa.record_batch(_fast_centres(codes))
+        return found["lat"].to_numpy(), found["lng"].to_numpy()
+    points = np.array([h3.cell_to_latlng(cell) for cell in codes.tolist()]).reshape(-1, 2)
+    return points[:, 0], points[:, 1]
 
 
 def boundary(cell: int) -> list[list[tuple[float, float]]]:

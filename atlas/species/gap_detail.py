@@ -12,7 +12,7 @@ import numpy as np
 from atlas.catalog import Catalog
 from atlas.geo.cells import parent, resolution_of
 from atlas.species.gap_answers import GapDetail, RecordedSpecies
-from atlas.species.gap_rows import gap_of
+from atlas.species.gap_rows import gaps_of
 from atlas.species.gap_survey import GapSurvey
 from atlas.species.gaps import GapSettings
 from atlas.species.neighbours import runs
@@ -62,9 +62,9 @@ class GapDetails:
         area = self._survey.area_around(cell)
         ranges = runs(area.cells, len(area.cells))
         assessed = self._survey.assess(group, {taxon_id: 1.0}, area, resolution, ranges)
-        gap = gap_of(
+        (gap,) = gaps_of(
             assessed,
-            int(np.searchsorted(area.cells, np.uint64(cell))),
+            np.flatnonzero(area.inside),
             what=taxon.scientific_name,
             group=group.scientific_name,
         )

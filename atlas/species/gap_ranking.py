@@ -50,15 +50,21 @@ def score(
     """Score n cells, whose neighbours are positions among them (`neighbour_table`).
 
     `incidences` U and `singles` Q1 may be weighted sums over taxa. `typical` (n,) is the
-    number of species in a visit where no neighbour was visited.
+    number of species that a visit meets in the wider region.
 
     The next visit of a cell with T visits is expected to add (Q1 + v · b) / (T + v) species: Q1 / T
     (Good 1953, Biometrika 40:237) drawn towards b, the species that a visit in the neighbourhood
     meets, as if that were the word of v = `prior_visits` further visits. A cell that was never
     visited is expected to give b, for there all species are new; with T the neighbours' word fades.
+    b in turn is drawn towards `typical` (`neighbourhood_mean`).
     """
     first_visit, near = neighbourhood_mean(
-        incidences, visits.astype(np.float64), neighbours, settings.rings, typical
+        incidences,
+        visits.astype(np.float64),
+        neighbours,
+        rings=settings.rings,
+        otherwise=typical,
+        worth=settings.prior_visits,
     )
     worth = settings.prior_visits
     expected_new = (singles + worth * first_visit) / (visits + worth)
@@ -76,21 +82,27 @@ def recency_of(days_since: Floats, half_life_years: float) -> Floats:
 
 
 def neighbourhood_mean(
-    total: Floats, effort: Floats, neighbours: Table, rings: int, otherwise: Floats
+    total: Floats,
+    effort: Floats,
+    neighbours: Table,
+    *,
+    rings: int,
+    otherwise: Floats,
+    worth: float,
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return `total` per `effort` over each cell's neighbours, (n,), and whether they had effort.
 
     Both are smoothed apart and then divided. The cell itself does not count. A neighbour's weight
-    is the number of ways that lead there in `rings` steps, so it falls with distance and ends at
-    `rings`. Where no neighbour has effort the mean is `otherwise`.
+    is the number of ways that lead there in `rings` steps, a cell beside it having weight 1, so it
+    falls with distance and ends at `rings`. The mean is drawn towards `otherwise` (n,), the mean of
+    a wider region, as if that were the word of `worth` units of effort: one visit is no mean.
     """
-    own = _own_weight(rings)
-    smooth_effort = np.maximum(_spread(effort, neighbours, rings) - own * effort, 0.0)
-    smooth_total = np.maximum(_spread(total, neighbours, rings) - own * total, 0.0)
-    near = smooth_effort > 0.5
-    mean = otherwise.copy()
-    np.divide(smooth_total, smooth_effort, out=mean, where=near)
-    return mean, near
+    own, beside = _weights(rings)
+    smooth_effort = np.maximum(_spread(effort, neighbours, rings) - own * effort, 0.0) / beside
+    smooth_total = np.maximum(_spread(total, neighbours, rings) - own * total, 0.0) / beside
+    mean = (smooth_total + worth * otherwise) / (smooth_effort + worth)
+    # Effort comes in whole visits, and the least weight is one way: less is rounding.
+    return mean, smooth_effort > 0.5 / beside
 
 
 def best(scores: Floats, keep: npt.NDArray[np.bool_], limit: int) -> npt.NDArray[np.int64]:
@@ -119,12 +131,14 @@ def _spread(values: Floats, neighbours: Table, rings: int) -> Floats:
 
 
 @cache
-def _own_weight(rings: int) -> float:
-    """How many ways lead from a hexagon back to itself: its own weight after `_spread`.
+def _weights(rings: int) -> tuple[float, float]:
+    """How many ways of `rings` steps lead from a hexagon to itself, and to a cell beside it.
 
-    A pentagon has fewer, so its neighbours count for a little less; all twelve lie at sea.
+    From a pentagon fewer do, so its neighbours count for a little less; all twelve lie at sea.
     """
     centre = h3.latlng_to_cell(10.0, 10.0, 9)  # far from every pentagon
-    cells = np.sort(around(centre, rings)[0])
-    alone = (cells == np.uint64(centre)).astype(np.float64)
-    return float(_spread(alone, neighbour_table(cells), rings)[alone > 0][0])
+    cells, steps = around(centre, rings)
+    order = np.argsort(cells)
+    alone = (steps[order] == 0).astype(np.float64)
+    ways = _spread(alone, neighbour_table(cells[order]), rings)
+    return float(ways[steps[order] == 0][0]), float(ways[steps[order] == 1][0])

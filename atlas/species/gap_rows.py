@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h3.api.basic_int as h3
 import numpy as np
@@ -20,7 +20,7 @@ from atlas.species.gap_counts import GroupCounts
 from atlas.species.gap_ranking import Scores
 from atlas.species.gap_words import BorrowedFrom, Facts, Nearby, reason
 from atlas.species.gaps import STATES, UNDER_SAMPLED, Assessment
-from atlas.species.neighbours import around
+from atlas.species.kernel import disks
 from atlas.species.occupancy import UNKNOWN_DAY
 
 _EPOCH = dt.date(1970, 1, 1)
@@ -42,66 +42,90 @@ class Assessed(NamedTuple):
     rings: int
 
 
-def gap_of(assessed: Assessed, position: int, *, what: str, group: str) -> Gap:
-    """The cell at a position; `what` names the taxa asked for, `group` those who look for them."""
+def gaps_of(
+    assessed: Assessed, positions: npt.NDArray[np.int64], *, what: str, group: str
+) -> list[Gap]:
+    """The cells at these positions; `what` names the taxa asked for, `group` those who look."""
+    areas = area_km2(assessed.area.cells[positions])
+    around = nearby(assessed, positions)
+    return [
+        _gap(assessed, position, float(area), near, what, group)
+        for position, area, near in zip(positions.tolist(), areas, around, strict=True)
+    ]
+
+
+def _gap(
+    assessed: Assessed, position: int, area: float, near: Nearby, what: str, group: str
+) -> Gap:
     cell = int(assessed.area.cells[position])
     latitude, longitude = h3.cell_to_latlng(cell)
     sampling = _sampling(assessed, position)
     parts = _score(assessed, position)
-    near = nearby(assessed, cell)
     state = STATES[assessed.assessment.state[position]]
+    unseen = None if sampling.richness is None else sampling.richness - sampling.species
+    facts = Facts(
+        what=what,
+        group=group,
+        state=state,
+        records=sampling.records,
+        visits=sampling.visits,
+        species=sampling.species,
+        coverage=sampling.coverage,
+        unseen=unseen,
+        days_since=sampling.days_since,
+        first_visit=parts.first_visit_species,
+        borrowed_from=parts.borrowed_from,
+        expected_new=parts.expected_new_species,
+        nearby=near,
+    )
     return Gap(
         cell=format_cell(cell),
         latitude=round(latitude, 5),
         longitude=round(longitude, 5),
-        area_km2=round(float(area_km2([cell])[0]), 3),
+        area_km2=round(area, 3),
         land_share=round(float(assessed.area.land_share[position]), 3),
         state=state,
-        reason=reason(
-            Facts(
-                what=what,
-                group=group,
-                state=state,
-                records=sampling.records,
-                visits=sampling.visits,
-                species=sampling.species,
-                coverage=sampling.coverage,
-                unseen=None if sampling.richness is None else sampling.richness - sampling.species,
-                slope=sampling.slope,
-                days_since=sampling.days_since,
-                first_visit=parts.first_visit_species,
-                borrowed_from=parts.borrowed_from,
-                expected_new=parts.expected_new_species,
-                nearby=near,
-            )
-        ),
+        reason=reason(facts),
         score=parts,
         sampling=sampling,
         nearby=near,
     )
 
 
-def nearby(assessed: Assessed, cell: int) -> Nearby:
-    """What the cells around one hold, that one not among them."""
-    cells, _ = around(cell, assessed.rings)
-    others = np.sort(cells[1:])
-    positions = np.searchsorted(assessed.area.cells, others)
+def nearby(assessed: Assessed, positions: npt.NDArray[np.int64]) -> list[Nearby]:
+    """What the cells around each of these hold, the cell itself not among them."""
+    owner, found, steps = disks(assessed.area.cells[positions], assessed.rings)
+    owner, found = owner[steps > 0], found[steps > 0]
+    other = np.searchsorted(assessed.area.cells, found)
     counts = assessed.counted.counts
-    visits = counts.visits[positions]
-    enough = assessed.assessment.state[positions] >= UNDER_SAMPLED
-    total = int(visits.sum())
-    richness = assessed.assessment.richness[positions][enough]
-    return Nearby(
-        rings=assessed.rings,
-        cells=len(others),
-        visited=int((visits > 0).sum()),
-        visits=total,
-        species_a_visit=round(float(counts.incidences[positions].sum()) / total, 3)
-        if total
-        else None,
-        assessed=int(enough.sum()),
-        richness=round(float(richness.mean()), 1) if len(richness) else None,
+    enough = assessed.assessment.state[other] >= UNDER_SAMPLED
+    richness = np.where(enough, assessed.assessment.richness[other], 0.0)
+
+    def total(values: npt.NDArray[Any]) -> list[float]:
+        return np.bincount(owner, values, len(positions)).tolist()  # type: ignore[no-any-return]
+
+    visits = counts.visits[other]
+    columns = zip(
+        np.bincount(owner, minlength=len(positions)).tolist(),
+        total(visits > 0),
+        total(visits),
+        total(counts.incidences[other]),
+        total(enough),
+        total(richness),
+        strict=True,
     )
+    return [
+        Nearby(
+            rings=assessed.rings,
+            cells=cells,
+            visited=int(visited),
+            visits=int(made),
+            species_a_visit=round(met / made, 3) if made else None,
+            assessed=int(known),
+            richness=round(species / known, 1) if known else None,
+        )
+        for cells, visited, made, met, known, species in columns
+    ]
 
 
 def _score(assessed: Assessed, position: int) -> Score:

@@ -22,7 +22,7 @@ from atlas.species.gap_area import Area, Areas, Shape, Shares
 from atlas.species.gap_counts import count_group
 from atlas.species.gap_habitat import Habitats
 from atlas.species.gap_ranking import best, score
-from atlas.species.gap_rows import Assessed, gap_of
+from atlas.species.gap_rows import Assessed, gaps_of
 from atlas.species.gaps import NO_DATA, STATES, GapSettings, SamplingState, assess
 from atlas.species.neighbours import runs
 from atlas.species.occupancy import HeldBack, Occupancy
@@ -84,7 +84,6 @@ class GapSurvey:
         )
         wanted = [STATES.index(state) for state in question.states or STATES]
         keep = there & np.isin(assessed.assessment.state, wanted)
-        what = _names(taxa)
         return GapRanking(
             taxa=taxa,
             target_group=group,
@@ -98,10 +97,12 @@ class GapSurvey:
                 for taxon in question.taxa
             ),
             held_back=self.held_back(list(question.taxa)),
-            gaps=[
-                gap_of(assessed, int(position), what=what, group=group.scientific_name)
-                for position in best(assessed.scores.score, keep, question.limit)
-            ],
+            gaps=gaps_of(
+                assessed,
+                best(assessed.scores.score, keep, question.limit),
+                what=_names(taxa),
+                group=group.scientific_name,
+            ),
         )
 
     def assess(

@@ -47,7 +47,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     species: int
     coverage: float | None
     unseen: float | None
-    slope: float | None
     days_since: float | None
     first_visit: float
     borrowed_from: BorrowedFrom
@@ -90,8 +89,14 @@ def _borrowed(facts: Facts) -> str:
     return (
         f"In the cells around it {_count(near.visits, 'visit')} in "
         f"{_count(near.visited, 'cell')} met {_number(near.species_a_visit)} species each"
-        f"{_richness(near)}."
+        f"{_richness(near)}; {_first(facts)}."
     )
+
+
+def _first(facts: Facts) -> str:
+    if facts.visits:
+        return f"the next visit is expected to add {_number(facts.expected_new)} species"
+    return f"a first visit is expected to meet {_number(facts.expected_new)}"
 
 
 def _richness(near: Nearby) -> str:

@@ -10,11 +10,11 @@ import numpy as np
 
 from atlas.catalog import Catalog
 from atlas.geo.land import land_share
-from atlas.species.distribution import Distributions
 from atlas.species.gap_detail import GapDetails
 from atlas.species.gap_survey import GapSurvey
 from atlas.species.gaps import GapSettings
 from atlas.species.occupancy import Occupancy
+from atlas.species.target_group import TargetGroups
 from atlas.species.unrecorded import UnrecordedSpecies
 from tests.catalog_factory import FINEST, ImageCase, TaxonCase, write_catalog
 
@@ -99,11 +99,11 @@ class World:
     def __init__(self, path: Path, images: list[ImageCase], settings: GapSettings) -> None:
         self.catalog = Catalog.open(write_catalog(path, images, taxa()))
         self.occupancy = Occupancy(self.catalog, finest=FINEST)
-        distributions = Distributions(self.catalog, self.occupancy, max_cells=10_000)
+        groups = TargetGroups(self.catalog, "class")
         self.survey = GapSurvey(
             self.catalog,
             self.occupancy,
-            target_group=distributions.target_group,
+            target_group=groups.of,
             land_share=land_share,
             settings=settings,
             as_of=AS_OF,

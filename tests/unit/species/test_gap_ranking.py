@@ -41,7 +41,8 @@ def test_an_unvisited_cell_expects_what_its_neighbours_meet() -> None:
     """Of a first visit everything is new: as many species as a visit next door meets."""
     beside = h3.grid_ring(CENTRE, 1)[0]
     place, found = scored({beside: Visited(4, (4, 4, 4))}, typical=9.0)
-    assert found.expected_new[place[CENTRE]] == pytest.approx(3.0)
+    # Four visits next door, and the region's mean as the word of two more.
+    assert found.expected_new[place[CENTRE]] == pytest.approx((4 * 3 + 2 * 9) / (4 + 2))
     assert found.near[place[CENTRE]]
     far = h3.grid_ring(CENTRE, 8)[0]
     if h3.grid_distance(far, beside) > SETTINGS.rings:
@@ -63,15 +64,25 @@ def test_visits_outweigh_the_neighbours() -> None:
     beside = {cell: Visited(10, (10,) * 5) for cell in h3.grid_ring(CENTRE, 1)}
     place, few = scored(beside | {CENTRE: Visited(1, ())})
     _, many = scored(beside | {CENTRE: Visited(1000, (500, 1))})
-    assert few.expected_new[place[CENTRE]] == pytest.approx(2 * 5 / 3)
-    assert many.expected_new[place[CENTRE]] == pytest.approx((1 + 2 * 5) / 1002)
+    first = (60 * 5 + 2 * 1) / 62
+    assert few.first_visit[place[CENTRE]] == pytest.approx(first)
+    assert few.expected_new[place[CENTRE]] == pytest.approx(2 * first / 3)
+    assert many.expected_new[place[CENTRE]] == pytest.approx((1 + 2 * first) / 1002)
 
 
 def test_nearer_neighbours_weigh_more() -> None:
     """A poor cell next door and a rich one two steps off: the mean leans to the one next door."""
     near, far = h3.grid_ring(CENTRE, 1)[0], h3.grid_ring(CENTRE, 2)[6]
-    place, found = scored({near: Visited(10, (10,)), far: Visited(10, (10,) * 3)})
-    assert 1.0 < found.first_visit[place[CENTRE]] < 2.0
+    place, found = scored({near: Visited(99, (99,)), far: Visited(99, (99,) * 3)}, typical=2.0)
+    assert 1.0 < found.first_visit[place[CENTRE]] < 1.9
+
+
+def test_one_visit_next_door_is_no_mean() -> None:
+    """A neighbour with a single rich visit must not put all the cells around it first."""
+    lucky, steady = h3.grid_ring(CENTRE, 6)[0], h3.grid_ring(CENTRE, 6)[18]
+    place, found = scored({lucky: Visited(1, (1,) * 6), steady: Visited(40, (40,) * 5)})
+    beside = [next(iter(h3.grid_ring(cell, 1))) for cell in (lucky, steady)]
+    assert found.first_visit[place[beside[0]]] < found.first_visit[place[beside[1]]]
 
 
 def test_the_score_is_made_of_its_parts() -> None:
@@ -109,8 +120,9 @@ def test_pentagons_and_the_edge_keep_means_true() -> None:
     pentagon = h3.get_pentagons(4)[3]
     cells = np.sort(around(pentagon, 5)[0])
     effort = np.full(len(cells), 3.0)
+    typical = np.full(len(cells), 2.0)
     mean, near = neighbourhood_mean(
-        2.0 * effort, effort, neighbour_table(cells), 3, np.zeros(len(cells))
+        2.0 * effort, effort, neighbour_table(cells), rings=3, otherwise=typical, worth=2.0
     )
     assert near.all()
     assert mean == pytest.approx(np.full(len(cells), 2.0))

@@ -21,7 +21,6 @@ FACTS = Facts(
     species=9,
     coverage=0.624,
     unseen=12.4,
-    slope=0.2,
     days_since=3300,
     first_visit=4.26,
     borrowed_from="cells around",
@@ -54,9 +53,9 @@ ALONE = Nearby(
             "The next visit is expected to add 0.2 species.",
         ),
         (
-            {"state": "no_data", "records": 0, "visits": 0, "species": 0},
+            {"state": "no_data", "visits": 0, "expected_new": 3.94},
             "Not searched: no record of Amphibia. In the cells around it 23 visits in 5 cells met "
-            "4.3 species each, of at least 61 a cell.",
+            "4.3 species each, of at least 61 a cell; a first visit is expected to meet 3.9.",
         ),
         (
             {"state": "no_data", "nearby": ALONE, "borrowed_from": "the region"},
@@ -71,12 +70,14 @@ ALONE = Nearby(
         (
             {"state": "insufficient", "species": 0, "visits": 1200, "days_since": None},
             "Searched, not recorded: 1,200 visits for Amphibia met no species of Hylidae. In the "
-            "cells around it 23 visits in 5 cells met 4.3 species each, of at least 61 a cell.",
+            "cells around it 23 visits in 5 cells met 4.3 species each, of at least 61 a cell; "
+            "the next visit is expected to add 0.2 species.",
         ),
         (
-            {"state": "insufficient", "visits": 0, "records": 1, "species": 0},
+            {"state": "insufficient", "visits": 0, "records": 1, "expected_new": 3.94},
             "1 record of Hylidae, none of a known day, so no visit is known. In the cells around "
-            "it 23 visits in 5 cells met 4.3 species each, of at least 61 a cell.",
+            "it 23 visits in 5 cells met 4.3 species each, of at least 61 a cell; a first visit is "
+            "expected to meet 3.9.",
         ),
     ],
 )
