@@ -42,14 +42,8 @@ from atlas.api.serving import Serving
 from atlas.api.spaces import SpaceReader, Spaces
 from atlas.api.taxa import TaxaController
 from atlas.api.taxon_pages import TaxonPages
-<<<<<<< HEAD
-from atlas.api.tiles import TilesController
-from atlas.api.understanding import Understanding
-||||||| 4f10056
-from atlas.api.tiles import TilesController
-=======
 from atlas.api.tiles import LegendController, TilesController
->>>>>>> main
+from atlas.api.understanding import Understanding
 from atlas.api.workers import BoundedPool
 from atlas.bundle import Bundle, Manifest
 from atlas.bundle.manifest import encode_json
