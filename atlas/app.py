@@ -42,13 +42,11 @@ from atlas.api.spaces import SpaceReader, Spaces
 from atlas.api.taxa import TaxaController
 from atlas.api.taxon_pages import TaxonPages
 from atlas.api.tiles import LegendController, TilesController
-from atlas.api.understanding import Understanding
+from atlas.api.understanding import Understanding, open_reading
 from atlas.api.workers import BoundedPool
 from atlas.bundle import Bundle, Manifest
 from atlas.bundle.manifest import encode_json
 from atlas.catalog import Catalog
-from atlas.reading.grammar import read_grammars
-from atlas.reading.place_sources import read_gazetteer
 from atlas.reading.places import Gazetteer
 from atlas.search.batching import BatchReport
 from atlas.search.encoder import load_encoder
@@ -144,7 +142,12 @@ def open_atlas(
         "photos": lambda: photos.depth,
     }
     queues |= {f"texts {reader.space.name}": partial(_waiting, reader) for reader in spaces}
-    understanding, gazetteer = _reading(settings, catalog, previous)
+    gazetteer, understanding = open_reading(
+        catalog,
+        grammars=settings.reading.grammars,
+        places=settings.reading.places,
+        gazetteer=previous.gazetteer if previous else None,
+    )
     questions = Questions(
         Retrieval(
             bundle,
@@ -182,25 +185,6 @@ def open_atlas(
         metrics=collected,
         queues=queues,
     )
-
-
-def _reading(
-    settings: Settings, catalog: Catalog, previous: Atlas | None
-) -> tuple[Understanding, Gazetteer]:
-    """What reads questions; the gazetteer is the same for every state of a bundle."""
-    given = settings.reading
-    grammars = read_grammars(Path(given.grammars) if given.grammars else None)
-    gazetteer = (
-        previous.gazetteer
-        if previous
-        else read_gazetteer(
-            [grammar.language for grammar in grammars],
-            Path(given.places) if given.places else None,
-        )
-    )
-    return Understanding(
-        catalog, grammars, gazetteer, lambda: dt.datetime.now(dt.UTC).date()
-    ), gazetteer
 
 
 def _pools(settings: Settings, workers: int) -> tuple[BoundedPool, BoundedPool]:

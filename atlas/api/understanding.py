@@ -6,15 +6,17 @@ The use case behind `/v1/interpret` and the words of every search. Threads: safe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import numpy as np
 
 from atlas.api.applied import Offered, Reading, apply_spans
 from atlas.api.schemas import Interpretation
 from atlas.catalog import Catalog
-from atlas.reading.grammar import Grammar
+from atlas.reading.grammar import Grammar, read_grammars
 from atlas.reading.lexicon import NameColumns, TaxonLexicon
+from atlas.reading.place_sources import read_gazetteer
 from atlas.reading.places import Gazetteer
 from atlas.reading.reader import QuestionReader
 from atlas.search.filters import Filter
@@ -60,6 +62,25 @@ class Understanding:
             return Interpretation(text=text, spans=[]), asked
         spans = self._reader.read(text, self._today())
         return apply_spans(text, spans, asked, reading, self._offered)
+
+
+def open_reading(
+    catalog: Catalog, *, grammars: str, places: str, gazetteer: Gazetteer | None
+) -> tuple[Gazetteer, Understanding]:
+    """What reads questions about a catalog, with an operator's own grammars and places.
+
+    The two are paths, or "" for none. A `gazetteer` that was opened before is used on. Raises
+    GrammarError or PlacesError, naming the file at fault.
+    """
+    spoken = read_grammars(Path(grammars) if grammars else None)
+    if gazetteer is None:
+        languages = [grammar.language for grammar in spoken]
+        gazetteer = read_gazetteer(languages, Path(places) if places else None)
+    return gazetteer, Understanding(catalog, spoken, gazetteer, _today)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def read_lexicon(catalog: Catalog, grammars: Sequence[Grammar]) -> TaxonLexicon:
