@@ -8,7 +8,6 @@ here, before anything is served.
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -46,16 +45,12 @@ from atlas.api.workers import BoundedPool
 from atlas.bundle import Bundle, Manifest
 from atlas.bundle.manifest import encode_json
 from atlas.catalog import Catalog
-from atlas.geo.land import land_share
 from atlas.search.batching import BatchReport
 from atlas.search.encoder import load_encoder
 from atlas.search.retrieval import Retrieval
 from atlas.settings import Settings
-from atlas.species.gap_detail import GapDetails
-from atlas.species.gap_survey import GapSurvey
 from atlas.species.maps import Maps
 from atlas.species.names import TaxonNames
-from atlas.species.unrecorded import UnrecordedSpecies
 from atlas.telemetry import Metrics, RequestLog, log_unhandled, prometheus_config
 
 
@@ -165,7 +160,9 @@ def open_atlas(
         names=TaxonNames(catalog),
         taxon_pages=TaxonPages(catalog, manifest.ranks),
         maps=maps,
-        gap_questions=_gap_questions(settings, manifest, catalog, maps, questions),
+        gap_questions=GapQuestions.of(
+            catalog, maps, settings.gaps, as_of=manifest.built_on, questions=questions
+        ),
         records=Records(bundle, catalog),
         description=describe_atlas(
             bundle, catalog, default_space=spaces.default, with_encoder=spaces.with_encoder
@@ -174,27 +171,6 @@ def open_atlas(
         metrics=collected,
         queues=queues,
     )
-
-
-def _gap_questions(
-    settings: Settings,
-    manifest: Manifest,
-    catalog: Catalog,
-    maps: Maps,
-    questions: Questions,
-) -> GapQuestions:
-    survey = GapSurvey(
-        catalog,
-        maps.occupancy,
-        target_group=maps.target_groups.of,
-        land_share=land_share,
-        settings=settings.gaps,
-        # Data end when the bundle is built: ages count from there.
-        as_of=dt.datetime.fromisoformat(manifest.built_at).date(),
-    )
-    unrecorded = UnrecordedSpecies(catalog, maps.occupancy, settings.gaps)
-    details = GapDetails(survey, catalog, maps.occupancy, unrecorded, settings.gaps)
-    return GapQuestions(survey, details, questions, catalog, settings.gaps)
 
 
 def _pools(settings: Settings, workers: int) -> tuple[BoundedPool, BoundedPool]:

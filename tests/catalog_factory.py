@@ -179,7 +179,7 @@ def write_catalog(
         connection.execute(
             "INSERT INTO image_key SELECT image_id, row_id FROM image ORDER BY image_id;"
             "INSERT INTO image_by_cell SELECT cell, row_id, taxon_id, observed_from, "
-            "observed_to - observed_from, observer_id, counted FROM image "
+            "observed_to - observed_from, observer_id, uncertainty_m, counted FROM image "
             "WHERE cell IS NOT NULL ORDER BY cell, taxon_id, row_id"
         )
         counts = [sum(image.source_id == i for image in images) for i in range(len(SOURCES))]
@@ -274,7 +274,7 @@ CREATE TABLE image (row_id BIGINT, image_id UUID, occurrence_id VARCHAR, taxon_i
 CREATE TABLE image_key (image_id UUID, row_id BIGINT);
 CREATE TABLE observer (observer_id INTEGER, name VARCHAR);
 CREATE TABLE image_by_cell (cell UBIGINT, row_id BIGINT, taxon_id INTEGER, observed_from DATE,
-    span_days INTEGER, observer_id INTEGER, counted BOOLEAN);
+    span_days INTEGER, observer_id INTEGER, uncertainty_m FLOAT, counted BOOLEAN);
 CREATE TABLE occupancy (taxon_id INTEGER, resolution TINYINT, cell UBIGINT, n INTEGER,
     n_coarse INTEGER, observers INTEGER, visits INTEGER, incidences INTEGER, species INTEGER,
     q1 INTEGER, q2 INTEGER, first_day DATE, last_day DATE, min_uncertainty_m FLOAT);

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from atlas.api.layer_pages import layer_summary
 from atlas.api.schemas import (
     AtlasCounts,
     AtlasDescription,
@@ -68,6 +69,7 @@ def describe_atlas(
             msgspec.convert(source, SourceSummary, from_attributes=True)
             for source in manifest.sources
         ],
+        layers=[layer_summary(entry) for entry in manifest.layers],
         licences=msgspec.convert(table_rows(catalog.table(_LICENCES)), list[LicenceSummary]),
         flags=msgspec.convert(table_rows(catalog.table(_FLAGS)), list[FlagSummary]),
         rejects=dict(sorted(rejects.items())),

@@ -18,7 +18,12 @@ from atlas.errors import InvalidQuery
 from atlas.geo.shapes import BoundingBox
 
 # Parameters that are named otherwise than the field of the filter that they fill.
-_PARAMETERS = {"observed": "from", "observed.from": "from", "observed.to": "to"}
+_PARAMETERS = {
+    "observed": "from",
+    "observed.from": "from",
+    "observed.to": "to",
+    "elevation": "min_elevation_m",
+}
 
 BoxText: TypeAlias = Annotated[
     str | None,
@@ -60,6 +65,12 @@ def search_of_query(
     cells: Sequence[str] | None,
     max_uncertainty_m: float | None,
     flags: str | None,
+    near: Sequence[str] | None,
+    country: Sequence[str] | None,
+    region: Sequence[str] | None,
+    habitat: Sequence[str] | None,
+    min_elevation_m: float | None,
+    max_elevation_m: float | None,
 ) -> Search:
     """The search that query parameters ask for; InvalidQuery names the parameter at fault."""
     box = parse_box(bbox)
@@ -74,6 +85,11 @@ def search_of_query(
         "cells": words(cells),
         "max_uncertainty_m": max_uncertainty_m,
         "flags": flags,
+        "near": None if near is None else [_near(text) for text in words(near) or []],
+        "country": words(country),
+        "region": words(region),
+        "habitat": words(habitat),
+        "elevation": _given({"min_m": min_elevation_m, "max_m": max_elevation_m}) or None,
     }
     asked = {
         "text": text,
@@ -110,6 +126,14 @@ def to_search(values: Mapping[str, Any]) -> Search:
     except msgspec.ValidationError as error:
         field, problem = field_of(str(error))
         raise InvalidQuery(field, problem) from error
+
+
+def _near(text: str) -> dict[str, str]:
+    """A feature, metres, and the least order where one is asked for, with colons between."""
+    parts = text.split(":")
+    if len(parts) not in {2, 3}:
+        raise InvalidQuery("near", "must be feature:metres or feature:metres:order")
+    return dict(zip(("feature", "within_m", "min_order"), parts, strict=False))
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from atlas.api.layer_pages import layer_summary
 from atlas.api.records import as_hits
 from atlas.api.schemas import HeldBackRows, Interpretation, Plan, SearchAnswer, SegmentPlan, TookMs
 from atlas.api.spaces import Encoded, Spaces, Vector, read_photo, read_text
@@ -179,6 +180,8 @@ class Questions:
             next_cursor=page.next_cursor,
             matching=page.matching,
             held_back=page.held_back,
+            unjudged=page.unjudged,
+            layers=[layer_summary(entry) for entry in page.cited],
             held_back_for=[
                 HeldBackRows(flag=held.flag, meaning=held.meaning, rows=held.rows)
                 for held in page.held_back_for

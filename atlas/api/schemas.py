@@ -129,6 +129,23 @@ class TookMs(Schema, frozen=True, kw_only=True):
     total: float
 
 
+class LayerSummary(Schema, frozen=True, kw_only=True):
+    """A place layer: what it tells of, how it was made, and whom to cite."""
+
+    name: str
+    kind: Literal["distance", "category", "value"]
+    feature: str
+    unit: str
+    orders: Annotated[list[float], Meta(description="order classes that `min_order` can ask for")]
+    rule: Annotated[str, Meta(description="how a value was found, for people")]
+    title: str
+    origin: str
+    licence: str
+    citation: str
+    url: str
+    made_at: str
+
+
 class HeldBackRows(Schema, frozen=True, kw_only=True):
     """Rows that the default quality filter hides for one reason."""
 
@@ -142,14 +159,18 @@ class SearchAnswer(Schema, frozen=True, kw_only=True):
 
     `matching` is the exact number of rows that pass the filter, `held_back` how many more the
     default quality filter hides, and `held_back_for` why: a row may be hidden for several reasons.
-    `next_cursor` is null on the last page. `spaces` were searched;
-    where there are several, `score` is the fused one.
+    `unjudged` counts rows that pass the rest of the filter and of which a place layer cannot tell,
+    for their uncertainty or for lack of a value; `layers` are the place layers that the answer
+    rests on. `next_cursor` is null on the last page. `spaces` were searched; where there are
+    several, `score` is the fused one.
     """
 
     hits: list[Hit]
     next_cursor: str | None
     matching: int
     held_back: int
+    unjudged: int
+    layers: list[LayerSummary]
     held_back_for: list[HeldBackRows]
     spaces: list[str]
     plan: Plan
@@ -343,6 +364,7 @@ class AtlasDescription(Schema, frozen=True, kw_only=True):
     ]
     spaces: list[SpaceSummary]
     sources: list[SourceSummary]
+    layers: list[LayerSummary]
     licences: list[LicenceSummary]
     flags: list[FlagSummary]
     rejects: Annotated[dict[str, int], Meta(description="refused rows by reason, all sources")]

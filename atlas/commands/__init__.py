@@ -247,6 +247,7 @@ def print_range_of(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write .csv, .geojson, .json or .png instead of printing a table.",
 )
+@click.option("--width", type=click.IntRange(200, 4000), default=1000, help="Pixels of a picture.")
 @_one_line_errors
 def gaps(
     bundle: Path | None,
@@ -263,11 +264,11 @@ def gaps(
     )
 
     check_output(asked["output"])
-    answer = asyncio.run(gaps_once(settings, asked))
+    found = gaps_once(settings, asked)
     if asked["output"] is None:
-        print_gaps(answer)
+        print_gaps(found.answer)
     else:
-        write_gaps(answer, asked["output"])
+        write_gaps(found, asked["output"], asked["width"])
 
 
 @main.command()

@@ -68,12 +68,17 @@ def print_answer(answer: SearchAnswer, description: AtlasDescription, *, as_json
             escape("\n".join(part for part in credit if part)),
         )
     console.print(table)
+    unjudged = f", {answer.unjudged} whose place cannot be judged" if answer.layers else ""
     console.print(
         f"{len(answer.hits)} of {answer.matching} photos that pass the filter; "
-        f"{answer.held_back} more held back for quality.\n"
+        f"{answer.held_back} more held back for quality{unjudged}.\n"
         f"Path {answer.plan.path}: {answer.plan.rows_scored} rows scored in "
         f"{answer.took_ms.search:.1f} ms, question read in {answer.took_ms.encode:.1f} ms."
     )
+    for layer in answer.layers:
+        console.print(
+            f"{layer.name}: {layer.title}. {layer.citation} ({layer.licence})", markup=False
+        )
 
 
 def print_plan(answer: SearchAnswer) -> None:

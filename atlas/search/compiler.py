@@ -7,6 +7,7 @@ Knows the catalog and the segments' row ranges, nothing of vectors.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from threading import Lock
 
 import msgspec
@@ -15,10 +16,13 @@ import numpy.typing as npt
 from cachetools import LRUCache
 
 from atlas.bundle.flags import DEFAULT_FILTER
+from atlas.bundle.manifest import LayerEntry
 from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
-from atlas.search.filters import Condition, Filter, condition_of, key_of
-from atlas.search.selection import Selection
+from atlas.geo.layers import Layers
+from atlas.search.filters import Condition, Filter, condition_of, key_of, without_places
+from atlas.search.place_filters import Statement, cited, judge_all, statements_of
+from atlas.search.selection import Passing, Positions, Selection
 from atlas.search.taxon_runs import read_runs
 
 RowIds = npt.NDArray[np.int64]
@@ -46,6 +50,8 @@ class CompiledFilter(msgspec.Struct, frozen=True, kw_only=True):
     `matching` is their exact number. `held_back` counts the rows that meet every condition and
     are hidden by the default quality filter alone (0 when the filter says `flags: all`), and
     `held_back_for` says why: a row that carries several flags counts for each.
+    `unjudged` counts the rows that meet every other condition, and of which the place layers in
+    `cited` cannot tell: their uncertainty is too great or unknown, or they have no value.
     """
 
     key: bytes
@@ -53,18 +59,27 @@ class CompiledFilter(msgspec.Struct, frozen=True, kw_only=True):
     matching: int
     held_back: int
     held_back_for: tuple[HeldBackFor, ...]
+    unjudged: int = 0
+    cited: tuple[LayerEntry, ...] = ()
 
 
 class FilterCompiler:
     """Compiles filters for one bundle, which never changes, so nothing kept goes stale."""
 
     def __init__(
-        self, catalog: Catalog, segments: Sequence[Segment], *, finest: int, cache_bytes: int
+        self,
+        catalog: Catalog,
+        segments: Sequence[Segment],
+        *,
+        finest: int,
+        cache_bytes: int,
+        layers: Layers | None = None,
     ) -> None:
         """`finest` is the resolution cells are stored at; `cache_bytes` bounds what is kept."""
         self._catalog = catalog
         self._segments = tuple(segments)
         self._finest = finest
+        self._layers = Layers() if layers is None else layers
         self._removed = tuple(
             np.fromiter(segment.tombstones, np.int64, len(segment.tombstones))
             for segment in self._segments
@@ -97,6 +112,9 @@ class FilterCompiler:
         return compiled
 
     def _compile(self, asked: Filter, key: bytes) -> CompiledFilter:
+        statements = statements_of(asked, self._layers)
+        if statements:
+            return self._narrow(asked, key, statements)
         condition = condition_of(asked, self._catalog, finest=self._finest)
         present = tuple(
             selection.without(removed)
@@ -118,6 +136,47 @@ class FilterCompiler:
             held_back=sum(selection.count for selection in present) - matching,
             held_back_for=reasons,
         )
+
+    def _narrow(self, asked: Filter, key: bytes, statements: Sequence[Statement]) -> CompiledFilter:
+        """Of the rows that pass the rest of the filter, those that every statement holds for."""
+        rest = self.compile(without_places(asked))
+        passing, possible = self._judged(rest.selections, statements)
+        matching = sum(selection.count for selection in passing)
+        hidden: tuple[Selection, ...] = ()
+        if rest.held_back:
+            every = self.compile(msgspec.structs.replace(without_places(asked), flags="all"))
+            flagged = [
+                Selection.of_positions(positions[selection.contains(positions)], selection.rows)
+                for selection, positions in zip(every.selections, self._held_back, strict=True)
+            ]
+            hidden, _ = self._judged(flagged, statements)
+        return CompiledFilter(
+            key=key,
+            selections=passing,
+            matching=matching,
+            held_back=sum(selection.count for selection in hidden),
+            held_back_for=self._reasons(hidden) if hidden else (),
+            unjudged=possible - matching,
+            cited=cited(statements),
+        )
+
+    def _judged(
+        self, selections: Sequence[Selection], statements: Sequence[Statement]
+    ) -> tuple[tuple[Selection, ...], int]:
+        """What is left of each segment's selection, and how many rows may pass in all."""
+        possible = 0
+
+        def judge(segment: int, rows: slice | Positions) -> Passing:
+            nonlocal possible
+            judged = judge_all(statements, segment, rows)
+            possible += int(np.count_nonzero(judged.possible))
+            return judged.passes
+
+        passing = tuple(
+            selection.narrowed(partial(judge, number))
+            for number, selection in enumerate(selections)
+        )
+        return passing, possible
 
     def _reasons(self, present: tuple[Selection, ...]) -> tuple[HeldBackFor, ...]:
         """What hides rows of these selections, the flags that hide none left out."""

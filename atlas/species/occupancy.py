@@ -9,8 +9,9 @@ call, and caches behind a lock.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from datetime import date
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -29,9 +30,10 @@ from atlas.species.counting import (
     Records,
     SpeciesInCells,
     by_cell,
-    count_cells,
+    count_parts,
     count_species,
     species_of_taxa,
+    sum_species,
     visit_numbers,
 )
 
@@ -52,6 +54,7 @@ __all__ = [
 Ranges = Sequence[tuple[int, int]]
 Columns = dict[str, npt.NDArray[Any]]
 T = TypeVar("T")
+ROOT = 0
 Counts = TypeVar("Counts", "CellCounts", "CoarseCounts")
 
 
@@ -71,7 +74,12 @@ _STORED = f"""
 """
 _RECORDS = f"""
     SELECT taxon_id, cell, observer_id, {_SPAN}, {_METRES}
-    FROM image WHERE counted
+"""
+# What `image` has of a record's dates, from what `image_by_cell` has.
+_BY_CELL = """
+    SELECT *, CASE WHEN date_trunc('month', observed_from) = date_trunc('month', observed_to)
+        THEN month(observed_from) END AS month
+    FROM (SELECT *, observed_from + span_days AS observed_to FROM image_by_cell)
 """
 
 
@@ -137,14 +145,17 @@ class Occupancy:
         finest: int,
         cached_cells: int = 2_000_000,
         run_rows: int = 50_000,
+        part_rows: int = 2_000_000,
     ) -> None:
         """Keep the counts of `cached_cells` cells that were counted when asked.
 
-        A taxon with at most `run_rows` photos is counted whole, whatever part is asked for.
+        A taxon with at most `run_rows` photos is counted whole, whatever part is asked for. At
+        most about `part_rows` records are in memory at once.
         """
         self._catalog = catalog
         self.finest = finest
         self._run_rows = run_rows
+        self._part_rows = part_rows
         taxa = catalog.table(
             "SELECT last_descendant, rank = 'species' AS is_species, images FROM taxon "
             "ORDER BY taxon_id"
@@ -185,7 +196,7 @@ class Occupancy:
             ("cells", taxon_id, resolution, None, filter),
             lambda: self._count(taxon_id, resolution, None, filter),
         )
-        return whole if ranges is None else _chosen(whole, _inside(whole.cell, ranges))
+        return whole if ranges is None else _chosen(whole, places_in(whole.cell, ranges))
 
     def coarse(
         self,
@@ -203,14 +214,15 @@ class Occupancy:
         found: CoarseCounts = self._kept(
             ("coarse", taxon_id, filter), lambda: self._count_coarse(taxon_id, filter)
         )
-        keep = found.resolution < resolution
-        if ranges is not None:
-            for coarser in range(resolution):
-                here = found.resolution == coarser
-                bounds = np.array(ranges, np.uint64).reshape(-1, 2)
-                held = np.stack([parent(bounds[:, 0], coarser), parent(bounds[:, 1], coarser)], 1)
-                keep[here] &= _inside(found.cell[here], held)
-        return _chosen(found, keep)
+        if ranges is None:
+            return _chosen(found, slice(0, int(np.searchsorted(found.resolution, resolution))))
+        bounds = np.asarray(ranges, np.uint64).reshape(-1, 2)
+        # In the order of their numbers cells of one resolution follow those of the coarser one.
+        held = [
+            places_in(found.cell, np.stack([parent(bounds[:, 0], r), parent(bounds[:, 1], r)], 1))
+            for r in range(resolution)
+        ]
+        return _chosen(found, np.unique(np.concatenate([np.empty(0, np.int64), *held])))
 
     def sightings(
         self,
@@ -269,8 +281,11 @@ class Occupancy:
                 last_day=np.asarray(found["last_day"], np.int32),
             )
         ranges = [(cell, cell) for cell in wanted.tolist()]
-        records = self._records(taxon_id, resolution, ranges, EVERY_RECORD)
-        return by_cell(count_species(records, (resolution,), self.finest)[0])
+        parts = [
+            count_species(records, (resolution,), self.finest)[0]
+            for records in self._parts(taxon_id, resolution, ranges, EVERY_RECORD)
+        ]
+        return by_cell(sum_species(parts))
 
     def held_back(self, taxon_id: int) -> list[HeldBack]:
         """What the default filter holds back of a taxon with all below it, by reason."""
@@ -303,37 +318,79 @@ class Occupancy:
             raise InvalidQuery("resolution", f"must be from 0 to {self.finest}")
 
     def _stored_cells(self, taxon_id: int, resolution: int, ranges: Ranges | None) -> CellCounts:
-        sql, parameters = _STORED, [taxon_id, resolution]
-        if ranges is not None:
-            sql += f" AND ({_between('cell', ranges)})"
-        found = self._catalog.table(f"{sql} ORDER BY cell", parameters)
-        return CellCounts(
+        sql = _STORED if ranges is None else f"{_STORED} AND ({_between(merged(ranges))})"
+        found = self._catalog.table(sql, [taxon_id, resolution])
+        counts = CellCounts(
             **{
                 name: np.asarray(found[name]).astype(_TYPES.get(name, np.int64), copy=False)
                 for name in CellCounts._fields
             }
         )
+        # The table is in this order and a scan keeps it; sorting 100,000 sorted cells costs 4 ms.
+        if not (counts.cell[1:] > counts.cell[:-1]).all():
+            counts = _chosen(counts, np.argsort(counts.cell))
+        return counts if ranges is None else _chosen(counts, places_in(counts.cell, ranges))
 
     def _count(
         self, taxon_id: int, resolution: int, ranges: Ranges | None, only: RecordFilter
     ) -> CellCounts:
-        return count_cells(
-            self._records(taxon_id, resolution, ranges, only), resolution, self.finest
-        )
+        parts = self._parts(taxon_id, resolution, ranges, only)
+        return count_parts(parts, resolution, self.finest)
 
-    def _records(
+    def _parts(
         self, taxon_id: int, resolution: int, ranges: Ranges | None, only: RecordFilter
-    ) -> Records:
+    ) -> Iterator[Records]:
+        """Records of a taxon in parts without a common observer, none too large for memory."""
+        near = int(self._images[taxon_id])
+        by_cell = False
+        if ranges is not None and near > self._run_rows and (ROOT, resolution) in self._stored:
+            around = int(self._stored_cells(ROOT, resolution, ranges).n.sum())
+            by_cell = around < near and not only.source_ids
+            near = min(near, around)
+        sql, bound = self._select(taxon_id, resolution, ranges, only, by_cell=by_cell)
+        parts = 1
+        if near > self._part_rows:
+            rows = int(self._catalog.table(f"SELECT count(*) AS n FROM ({sql})", bound)["n"][0])
+            parts = max(1, -(-rows // self._part_rows))
+        for part in range(parts):
+            share = "" if parts == 1 else f" AND observer_id % {parts} = {part}"
+            yield self._records(sql + share, bound, resolution, ranges)
+
+    def _select(
+        self,
+        taxon_id: int,
+        resolution: int,
+        ranges: Ranges | None,
+        only: RecordFilter,
+        *,
+        by_cell: bool,
+    ) -> tuple[str, list[object]]:
+        """SQL that reads the records of a taxon, in or about `ranges`, and its values.
+
+        From `image`, where they are one run in each segment, or from `image_by_cell`, where those
+        of a place are.
+        """
         condition, bound = _condition(only)
-        sql = f"{_RECORDS} AND taxon_id BETWEEN ? AND ?{condition}"
+        table = f"({_BY_CELL})" if by_cell else "image"
+        sql = f"{_RECORDS} FROM {table} WHERE counted AND taxon_id BETWEEN ? AND ?{condition}"
         if ranges is not None:
             levels = [
                 (descendant_range(low, level)[0], descendant_range(high, level)[1])
                 for level in range(resolution, self.finest + 1)
-                for low, high in ranges
+                for low, high in merged(ranges)
             ]
-            sql += f" AND ({_between('cell', levels)})"
-        found = self._catalog.table(sql, [taxon_id, int(self._last[taxon_id]), *bound])
+            sql += f" AND ({_between(levels)})"
+        return sql, [taxon_id, int(self._last[taxon_id]), *bound]
+
+    def _records(
+        self, sql: str, bound: list[object], resolution: int, ranges: Ranges | None
+    ) -> Records:
+        found = self._catalog.table(sql, bound)
+        if ranges is not None:
+            cells = np.asarray(found["cell"], np.uint64)
+            order = np.argsort(parent(cells, resolution))
+            inside = order[places_in(parent(cells[order], resolution), ranges)]
+            found = {name: column[inside] for name, column in found.items()}
         first, last = found["first_day"], found["last_day"]
         return Records(
             cell=np.asarray(found["cell"], np.uint64),
@@ -350,15 +407,15 @@ class Occupancy:
         if only == EVERY_RECORD and not finer:
             found = self._catalog.table(
                 "SELECT cell, resolution, n_coarse::BIGINT AS n FROM occupancy "
-                "WHERE taxon_id = ? AND n_coarse > 0 ORDER BY resolution, cell",
-                [taxon_id],
+                "WHERE taxon_id = ? AND resolution < ? AND n_coarse > 0 ORDER BY cell",
+                [taxon_id, self.finest],
             )
         else:
             condition, bound = _condition(only)
             found = self._catalog.table(
                 "SELECT cell, any_value(cell_resolution) AS resolution, count(*) AS n FROM image "
                 f"WHERE counted AND taxon_id BETWEEN ? AND ? AND cell_resolution < ?{condition} "
-                "GROUP BY cell ORDER BY resolution, cell",
+                "GROUP BY cell ORDER BY cell",
                 [taxon_id, int(self._last[taxon_id]), self.finest, *bound],
             )
         return CoarseCounts(
@@ -410,22 +467,41 @@ def _condition(only: RecordFilter) -> tuple[str, list[object]]:
     return "".join(f" AND {term}" for term in terms), bound
 
 
-def _between(column: str, ranges: Ranges) -> str:
-    # Numbers of our own making, written out: DuckDB prunes blocks by constants.
-    return " OR ".join(f"{column} BETWEEN {low} AND {high}" for low, high in ranges) or "FALSE"
+def _between(ranges: Ranges) -> str:
+    # Numbers of our own making, written out: DuckDB skips blocks by constants.
+    return " OR ".join(f"cell BETWEEN {low} AND {high}" for low, high in ranges) or "FALSE"
 
 
-def _inside(cells: npt.NDArray[np.uint64], ranges: npt.ArrayLike | Ranges) -> npt.NDArray[np.bool_]:
-    """Which cells lie in ascending inclusive ranges."""
+def merged(ranges: Ranges, most: int = 4) -> list[tuple[int, int]]:
+    """At most `most` ascending ranges that hold the given ones: the widest gaps are left out.
+
+    A scan that compares each row with fifty ranges takes 6 ms where one takes 1.5.
+    """
+    if len(ranges) <= most:
+        return list(ranges)
+    gaps = np.array([after[0] - before[1] for before, after in pairwise(ranges)])
+    cuts = np.sort(np.argsort(gaps, kind="stable")[len(gaps) - most + 1 :]).tolist()
+    lows = [ranges[0][0], *(ranges[cut + 1][0] for cut in cuts)]
+    highs = [*(ranges[cut][1] for cut in cuts), ranges[-1][1]]
+    return list(zip(lows, highs, strict=True))
+
+
+def places_in(
+    cells: npt.NDArray[np.uint64], ranges: Ranges | npt.NDArray[np.uint64]
+) -> npt.NDArray[np.int64]:
+    """Where ascending cells lie in ascending inclusive ranges, ascending; of one place once."""
     bounds = np.asarray(ranges, np.uint64).reshape(-1, 2)
-    if not len(bounds):
-        return np.zeros(len(cells), np.bool_)
-    place = np.searchsorted(bounds[:, 0], cells, side="right") - 1
-    inside: npt.NDArray[np.bool_] = (place >= 0) & (cells <= bounds[place, 1])
-    return inside
+    first = np.searchsorted(cells, bounds[:, 0])
+    stop = np.searchsorted(cells, bounds[:, 1], side="right")
+    # Ranges that touch share a cell.
+    first[1:] = np.maximum(first[1:], stop[:-1])
+    count = np.maximum(stop - first, 0)
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    places: npt.NDArray[np.int64] = np.repeat(first, count) + within
+    return places
 
 
-def _chosen(counts: Counts, keep: npt.NDArray[np.bool_]) -> Counts:
+def _chosen(counts: Counts, keep: npt.NDArray[np.int64] | slice) -> Counts:
     return type(counts)._make(column[keep] for column in counts)
 
 

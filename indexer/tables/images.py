@@ -111,7 +111,7 @@ def write_orders(connection: duckdb.DuckDBPyConnection) -> None:
     )
     connection.execute(
         "CREATE TABLE image_by_cell AS SELECT cell, row_id, taxon_id, observed_from, "
-        "(observed_to - observed_from)::INTEGER AS span_days, observer_id, counted "
+        "(observed_to - observed_from)::INTEGER AS span_days, observer_id, uncertainty_m, counted "
         "FROM image WHERE cell IS NOT NULL ORDER BY cell, taxon_id, row_id"
     )
 

@@ -25,12 +25,14 @@ from atlas.species.counting import (
     UNKNOWN_DAY,
     CellCounts,
     SpeciesInCells,
+    Totals,
     count_distinct,
     count_species,
     count_totals,
     diversity,
     joined,
     species_of_taxa,
+    sum_totals,
 )
 from indexer.tables.placed import Placed, mapped, write_placed
 
@@ -41,6 +43,8 @@ R = TypeVar("R")
 _THREADS = 2
 _SPECIES_CHUNK_ROWS = 2_000_000
 _INSERT_ROWS = 1_000_000
+# Rows that are counted at once, on each thread: 800 MB while they are sorted.
+_PART_ROWS = 8_000_000
 _OCCUPANCY = pa.schema(
     [
         ("taxon_id", pa.int32()),
@@ -86,7 +90,7 @@ class MapStorage(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     least_records: int = 20_000
-    least_per_cell: float = 4.0
+    least_per_cell: float = 8.0
     species_resolutions: tuple[int, ...] = (3, 4, 5)
 
 
@@ -213,9 +217,8 @@ def _count_taxon(
 ) -> list[_Counted]:
     """The counts of one taxon with all below it, at the resolutions that are stored."""
     last = int(taxa.last[taxon_id])
-    first, stop = np.searchsorted(placed.taxon_id, [taxon_id, last + 1])
-    records = placed.records(slice(int(first), int(stop)), taxa.species)
-    totals = count_totals(records, range(finest + 1), finest)
+    first, stop = map(int, np.searchsorted(placed.taxon_id, [taxon_id, last + 1]))
+    totals = _sum_totals(placed, taxa, first, stop, finest)
     stored = [
         r
         for r, found in enumerate(totals)
@@ -223,22 +226,67 @@ def _count_taxon(
     ]
     totals = [totals[r] for r in stored]
     cells = [found.cell for found in totals]
-    observers = count_distinct(records.cell, records.observer, stored, finest, cells)
-    dated = records.visit >= 0
-    visits = count_distinct(records.cell[dated], records.visit[dated], stored, finest, cells)
+    observers, visits = _distinct(placed, taxa, (first, stop), stored, finest, cells)
     if int(taxa.species[taxon_id]) in (NO_SPECIES, taxon_id):
         species = [_of_taxon(by_species[r], taxon_id, last) for r in stored]
     else:  # a part of a species
-        species = count_species(records, stored, finest)
+        species = count_species(placed.records(slice(first, stop), taxa.species), stored, finest)
     return [
         _Counted(taxon_id, r, joined(t, o, v, diversity(s, t.cell)), t.n_coarse)
         for r, t, o, v, s in zip(stored, totals, observers, visits, species, strict=True)
     ]
 
 
+def _sum_totals(placed: Placed, taxa: _Taxa, first: int, stop: int, finest: int) -> list[Totals]:
+    """Totals of a run of rows at every resolution, some rows at a time."""
+    pieces = [
+        count_totals(
+            placed.records(slice(start, min(start + _PART_ROWS, stop)), taxa.species),
+            range(finest + 1),
+            finest,
+        )
+        for start in range(first, max(stop, first + 1), _PART_ROWS)
+    ]
+    return [sum_totals(of_resolution) for of_resolution in zip(*pieces, strict=True)]
+
+
+def _distinct(
+    placed: Placed,
+    taxa: _Taxa,
+    run: tuple[int, int],
+    resolutions: list[int],
+    finest: int,
+    cells: list[npt.NDArray[np.uint64]],
+) -> tuple[list[npt.NDArray[np.int64]], list[npt.NDArray[np.int64]]]:
+    """Observers and visits of cells, at each of several resolutions."""
+    observers = [np.zeros(len(listed), np.int64) for listed in cells]
+    visits = [np.zeros(len(listed), np.int64) for listed in cells]
+    for part in _parts(placed, *run):
+        seen = placed.records(part, taxa.species)
+        dated = seen.visit >= 0
+        for sums, (cell, value) in (
+            (observers, (seen.cell, seen.observer)),
+            (visits, (seen.cell[dated], seen.visit[dated])),
+        ):
+            found = count_distinct(cell, value, resolutions, finest, cells)
+            for whole, more in zip(sums, found, strict=True):
+                whole += more  # noqa: PLW2901 - in place
+    return observers, visits
+
+
+def _parts(placed: Placed, first: int, stop: int) -> Iterator[slice | npt.NDArray[np.int64]]:
+    """A run of rows in parts without a common observer, so that what is distinct adds up."""
+    parts = -(-(stop - first) // _PART_ROWS)
+    if parts <= 1:
+        yield slice(first, stop)
+        return
+    for part in range(parts):
+        yield first + np.flatnonzero(placed.observer_id[first:stop] % parts == part)
+
+
 def _of_taxon(found: SpeciesInCells, taxon_id: int, last: int) -> SpeciesInCells:
     first, stop = np.searchsorted(found.taxon_id, [taxon_id, last + 1])
-    return SpeciesInCells._make(np.asarray(column[first:stop]) for column in found)
+    return SpeciesInCells._make(column[first:stop] for column in found)
 
 
 def _write_counted(connection: duckdb.DuckDBPyConnection, counted: Iterable[_Counted]) -> None:

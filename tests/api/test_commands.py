@@ -88,7 +88,7 @@ def test_help_names_every_command() -> None:
     """Somebody who types --help finds the way."""
     result = CliRunner().invoke(main, ["--help"])
     assert result.exit_code == 0
-    for command in ("serve", "search", "openapi"):
+    for command in ("serve", "search", "gaps", "openapi"):
         assert command in result.stdout
 
 

@@ -40,8 +40,8 @@ def test_answer_has_the_promised_shape(client: Client) -> None:
     """Clients read these names; a missing licence or holder would break the field's rules."""
     answer = search(client, text="a frog", limit=5)
     assert set(answer) == {
-        "hits", "next_cursor", "matching", "held_back", "held_back_for", "spaces", "plan",
-        "interpretation", "took_ms",
+        "hits", "next_cursor", "matching", "held_back", "held_back_for", "unjudged", "layers",
+        "spaces", "plan", "interpretation", "took_ms",
     }  # fmt: skip
     assert all(set(hit) == HIT_KEYS for hit in answer["hits"])
     assert set(answer["took_ms"]) == {"encode", "search", "rows", "total"}

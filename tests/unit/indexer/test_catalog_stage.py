@@ -16,7 +16,7 @@ import pytest
 from atlas.bundle.flags import FLAGS, held_back_mask
 from indexer.stages import catalog
 from indexer.stages.catalog import STEPS, CatalogInput, MapStorage, SourceRow, write_catalog
-from indexer.tables import images
+from indexer.tables import images, occupancy, placed
 from tests.unit.indexer.world import FINEST, World, random_rows, sort_world
 from tests.unit.species.counting_oracle import Record, Tally, tally
 
@@ -124,10 +124,18 @@ STORAGES = (
 
 
 @pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("rows_at_once", [7, 1_000_000])
 def test_occupancy_is_what_counting_by_hand_gives(
-    world: World, tmp_path: Path, storage: MapStorage
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    storage: MapStorage,
+    rows_at_once: int,
 ) -> None:
     """Would break: every map shows wrong numbers of records, observers, visits or species."""
+    for name in ("_PART_ROWS", "_SPECIES_CHUNK_ROWS", "_INSERT_ROWS"):
+        monkeypatch.setattr(occupancy, name, rows_at_once)
+    monkeypatch.setattr(placed, "_CHUNK_ROWS", rows_at_once)
     path = tmp_path / "catalog.duckdb"
     chosen = msgspec.structs.replace(given(world), storage=storage)
     write_catalog(chosen, path, tmp_path / "spill", lambda _done: None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -11,13 +12,15 @@ import h3.api.basic_int as h3
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from atlas.bundle.flags import Flag
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
 from atlas.geo.cells import place
 from atlas.species.counting import count_resolutions, count_species, count_totals
-from atlas.species.occupancy import EVERY_RECORD, Occupancy, RecordFilter
+from atlas.species.occupancy import EVERY_RECORD, Occupancy, RecordFilter, merged, places_in
 from tests.catalog_factory import TAXA, ImageCase, TaxonCase, write_catalog
 from tests.unit.species.counting_oracle import Record, tally
 from tests.unit.species.test_counting import as_arrays, plain
@@ -130,10 +133,10 @@ def _records(taxon_id: int, only: RecordFilter = EVERY_RECORD) -> list[Record]:
     ]
 
 
-def _store_everything(path: Path) -> None:
-    """Fill the tables of stored counts from the oracle's records."""
+def _store(path: Path, *, everything: bool) -> None:
+    """Fill the tables of stored counts, of all taxa or of the root."""
     with duckdb.connect(str(path)) as connection:
-        for taxon in TREE:
+        for taxon in TREE if everything else TREE[:1]:
             arrays = as_arrays(_records(taxon.taxon_id))
             counts = count_resolutions(arrays, range(FINEST + 1), FINEST)
             totals = count_totals(arrays, range(FINEST + 1), FINEST)
@@ -162,7 +165,7 @@ def _store_everything(path: Path) -> None:
                     [taxon.taxon_id, resolution, len(counted.cell)],
                 )
         arrays = as_arrays(_records(0))
-        for resolution in (2, 4):
+        for resolution in (2, 4) if everything else ():
             (found,) = count_species(arrays, (resolution,), FINEST)
             for cell, taxon_id, n, visits, day in zip(*found, strict=True):
                 connection.execute(
@@ -181,11 +184,11 @@ def occupancy(
 ) -> Iterator[Occupancy]:
     """The same records with nothing stored, and with everything."""
     path = write_catalog(tmp_path_factory.mktemp("occupancy") / "c.duckdb", IMAGES, TREE)
-    if request.param == "stored":
-        _store_everything(path)
+    if request.param != "counted":
+        _store(path, everything=request.param == "stored")
     catalog = Catalog.open(path)
-    rows = 5 if request.param == "counted in parts" else 1_000
-    yield Occupancy(catalog, finest=FINEST, run_rows=rows, cached_cells=200)
+    small = {"run_rows": 5, "part_rows": 40} if request.param == "counted in parts" else {}
+    yield Occupancy(catalog, finest=FINEST, cached_cells=200, **small)
     catalog.close()
 
 
@@ -296,7 +299,7 @@ def test_species_in_no_cells(occupancy: Occupancy) -> None:
 def test_held_back_records_are_counted_by_reason(tmp_path: Path) -> None:
     """Would break: an answer hides records and does not say so."""
     path = write_catalog(tmp_path / "c.duckdb", IMAGES, TREE)
-    _store_everything(path)
+    _store(path, everything=True)
     catalog = Catalog.open(path)
     occupancy = Occupancy(catalog, finest=FINEST)
     for taxon in TREE:
@@ -308,6 +311,25 @@ def test_held_back_records_are_counted_by_reason(tmp_path: Path) -> None:
         (found,) = occupancy.held_back(taxon.taxon_id)
         assert (found.flag, found.records) == ("recorded_absent", len(rows))
     catalog.close()
+
+
+@given(
+    cells=st.sets(st.integers(0, 60), max_size=40),
+    edges=st.lists(st.integers(0, 60), max_size=14, unique=True),
+    most=st.integers(1, 5),
+)
+def test_ranges_are_found_and_merged(cells: set[int], edges: list[int], most: int) -> None:
+    """Would break: a tile loses the cells at the end of a range, or reads half the table."""
+    bounds = sorted(edges[: len(edges) // 2 * 2])
+    ranges = list(zip(bounds[::2], bounds[1::2], strict=True))
+    listed = np.array(sorted(cells), np.uint64)
+    inside = [c for c in listed.tolist() if any(low <= c <= high for low, high in ranges)]
+    assert listed[places_in(listed, ranges)].tolist() == inside
+    fewer = merged(ranges, most)
+    assert len(fewer) == min(most, len(ranges))
+    for low, high in ranges:
+        assert sum(first <= low and high <= last for first, last in fewer) == 1
+    assert all(before[1] < after[0] for before, after in pairwise(fewer))
 
 
 def test_what_does_not_exist_is_refused(occupancy: Occupancy) -> None:
