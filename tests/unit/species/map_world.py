@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import numpy as np
 
+from atlas.bundle.flags import held_back_mask
 from atlas.catalog import Catalog
 from atlas.geo.cells import place
 from atlas.species.gaps import GapSettings
@@ -52,7 +54,13 @@ def mapped(
 ) -> Iterator[Maps]:
     """Maps of these records; the class of a kingdom stands for the target group."""
     ordered = sorted(records, key=lambda record: record.taxon_id)
-    catalog = Catalog.open(write_catalog(path, ordered))
+    write_catalog(path, ordered)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "INSERT INTO held_back SELECT taxon_id, flags, count(*) FROM image "
+            f"WHERE flags & {held_back_mask()} > 0 GROUP BY taxon_id, flags"
+        )
+    catalog = Catalog.open(path)
     try:
         yield Maps.of(
             catalog,

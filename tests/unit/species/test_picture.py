@@ -52,7 +52,10 @@ def test_three_states_are_three_colours(tmp_path: Path) -> None:
         "Searched, not recorded: visits that met Animalia",
         "Not searched",
     ]
-    searched = np.concatenate([layer.cells for layer in sheet.layers if layer.colour[1] == "7"])
+    searched = np.concatenate(
+        [layer.cells for layer in sheet.layers if layer.colour in EFFORT_GREYS]
+    )
+    assert len(searched)
     assert not len(np.intersect1d(searched, sheet.layers[-1].cells))
 
 
