@@ -125,9 +125,13 @@ def test_layers_agree_with_each_other(client: Client) -> None:
                 for feature in features(client, 2, x, y, query, layer):
                     cell = feature["properties"].pop("cell")
                     drawn.setdefault(cell, {}).update(feature["properties"])
-    assert len(by_cell) > 3
+    # The pole itself lies beyond a web map.
+    by_cell = {
+        cell: counted for cell, counted in by_cell.items() if h3.cell_to_latlng(cell)[0] < 85
+    }
+    assert len(by_cell) > 2
     assert drawn.keys() > by_cell.keys()
-    for cell in drawn.keys() - by_cell.keys():
+    for cell in drawn.keys() - {counted["cell"] for counted in group}:
         assert drawn[cell] == {"state": "no_data", "species": 0, "visits": 0}
     for cell, counted in by_cell.items():
         values = drawn[cell]
