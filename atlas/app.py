@@ -178,7 +178,7 @@ def open_atlas(
         taxon_pages=TaxonPages(catalog, manifest.ranks),
         maps=maps,
         gap_questions=GapQuestions.of(
-            catalog, maps, settings.gaps, as_of=manifest.built_on, questions=questions
+            catalog, maps, settings.gaps, bundle=bundle, questions=questions
         ),
         records=Records(bundle, catalog),
         description=describe_atlas(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from atlas.bundle.bundle import LAYERS, Bundle
 from atlas.bundle.manifest import LayerEntry, SegmentEntry
 from atlas.errors import BundleError
+from atlas.geo.outlines import Cells
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 Bounds = npt.NDArray[np.float32]
@@ -68,6 +69,16 @@ class LayerName(msgspec.Struct, frozen=True):
     code: str
 
 
+class CellValues(NamedTuple):
+    """What a layer says of the centres of cells, arrays (n,) ascending by cell, NaN where nothing.
+
+    Metres for a distance, numbers of names for a category, else the quantity.
+    """
+
+    cell: Cells
+    value: npt.NDArray[np.float64]
+
+
 class Layer:
     """One layer of an open bundle; segments are numbered as in the bundle."""
 
@@ -97,6 +108,14 @@ class Layer:
     def name_numbers(self, segment: int) -> Values:
         """The number of the nearest feature's name for each row; 0 where it has none."""
         return self._column(segment, NAME, np.int32)
+
+    @cached_property
+    def at_cells(self) -> CellValues:
+        """The layer at every cell that has rows, and at the cells that hold those."""
+        column = "distance_m" if self.entry.kind == "distance" else "value"
+        table = pq.read_table(self._folder / self.entry.cells, columns=["cell", column])
+        values = table[column].cast("float64").to_numpy()
+        return CellValues(table["cell"].to_numpy(), values)
 
     @cached_property
     def names(self) -> tuple[LayerName, ...]:
