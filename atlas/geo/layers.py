@@ -26,8 +26,10 @@ Bounds = npt.NDArray[np.float32]
 Values = npt.NDArray[np.int32]
 NAMES = "names.parquet"
 VALUE, OTHER, NAME = "value.i32", "other.i32", "name.i32"
-# In `value`: the layer has none here; nothing is known of the row's place.
+# In `value`: the layer has none here; nothing is known of the row's place. In `other`: the value is
+# certain; the row's uncertainty may reach any; it reaches places without a value, and no other.
 OUTSIDE, UNKNOWN = 0, -1
+CERTAIN, OR_OUTSIDE = 0, -2
 
 
 def low_name(order: float | None = None) -> str:
@@ -54,7 +56,8 @@ class Interval(msgspec.Struct, frozen=True, eq=False):
 class Category(msgspec.Struct, frozen=True, eq=False):
     """For each row of a segment its value, and another that its uncertainty reaches; (rows,) int32.
 
-    `OUTSIDE` is none; as `other` it says that the value is certain. `UNKNOWN` may be any.
+    Both are numbers of names; `value` may be OUTSIDE or UNKNOWN, `other` CERTAIN, UNKNOWN or
+    OR_OUTSIDE.
     """
 
     value: Values
