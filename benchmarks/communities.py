@@ -65,19 +65,35 @@ class Visited(NamedTuple):
     visit: Ints
 
 
+class Met(NamedTuple):
+    """Which species was met on which visit, and in which cell: numbers (k,), each meeting once."""
+
+    cell: Ints
+    visit: Ints
+    species: Ints
+
+
+def meetings(visited: Visited, resolution: int) -> Met:
+    """Each species once a visit; a visit whose places lie in two cells counts as two."""
+    cell = np.unique(
+        cells_of(visited.latitude, visited.longitude, resolution), return_inverse=True
+    )[1]
+    visit = np.unique(np.stack([cell, visited.visit]), axis=1, return_inverse=True)[1]
+    return Met(*np.unique(np.stack([cell, visit, visited.species]), axis=1))
+
+
 def gather(world: str, visited: Visited, resolution: int) -> Community:
-    """Count records, and visits with each species, by cell; a visit lies in one cell."""
+    """Count records, and visits with each species, by cell."""
     cells, cell = np.unique(
         cells_of(visited.latitude, visited.longitude, resolution), return_inverse=True
     )
     count, species = len(cells), int(visited.species.max()) + 1
     records = np.zeros((count, species), np.int64)
     np.add.at(records, (cell, visited.species), 1)
-    # A visit and cell make one unit, should the same list hold places of two cells.
-    unit = np.unique(np.stack([cell, visited.visit]), axis=1)
-    met = np.unique(np.stack([cell, visited.visit, visited.species]), axis=1)
+    met = meetings(visited, resolution)
     incidences = np.zeros((count, species), np.int64)
-    np.add.at(incidences, (met[0], met[2]), 1)
+    np.add.at(incidences, (met.cell, met.species), 1)
+    _, first = np.unique(met.visit, return_index=True)
     size = np.bincount(cell)
     return Community(
         world=world,
@@ -86,7 +102,7 @@ def gather(world: str, visited: Visited, resolution: int) -> Community:
         longitude=np.bincount(cell, visited.longitude) / size,
         records=records,
         incidences=incidences,
-        visits=np.bincount(unit[0], minlength=count),
+        visits=np.bincount(met.cell[first], minlength=count),
         lives=None,
     )
 

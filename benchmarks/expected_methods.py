@@ -25,7 +25,8 @@ Scores = Mapping[str, Floats]
 Method = Callable[[Community, Flags], Scores]
 
 OURS = "atlas"
-BASELINES = ("3x3 cells of 1 degree", "global frequency", "ratio kernel")
+KERNEL = "ratio kernel"
+BASELINES = ("3x3 cells of 1 degree", "global frequency", KERNEL)
 
 # Rings of the ratio kernel that are tried: the baseline is the best of them, world by world.
 KERNEL_RINGS = (1, 2, 4, 8, 16, 24)
@@ -59,7 +60,7 @@ def ratio_kernel(rings: int) -> Method:
         both = np.concatenate([community.records, effort], axis=1)
         sums = smoothed(community.cells, both, community.cells, rings=rings)
         # Every cell has records of its own, so no group's sum is below 1.
-        return {f"ratio kernel, {rings} rings": sums[:, :-1] / np.maximum(sums[:, -1:], 1.0)}
+        return {f"{KERNEL}, {rings} rings": sums[:, :-1] / np.maximum(sums[:, -1:], 1.0)}
 
     return score
 
@@ -68,15 +69,16 @@ def frescalo(community: Community, asked: Flags) -> Scores:
     """Frescalo as published: the 200 nearest cells, of these the 100 most alike (Dice)."""
     presence = (community.records > 0).astype(np.float64)
     species = presence.sum(axis=1)
-    distance = distances_km(community)
+    alike = 2.0 * (presence @ presence.T) / np.maximum(species[:, None] + species, 1.0)
+    np.fill_diagonal(alike, 2.0)  # itself comes first, though it be empty
+    cells = np.flatnonzero(asked)
+    pairs = zip(distances_km(community)[cells], alike[cells], strict=True)
+    frequencies = np.stack([frescalo_weights(*pair) for pair in pairs]) @ presence
     standard, own = np.zeros(presence.shape), np.zeros(presence.shape)
-    for cell in np.flatnonzero(asked):
-        alike = 2.0 * (presence @ presence[cell]) / np.maximum(species + species[cell], 1.0)
-        alike[cell] = 2.0  # itself comes first, though it be empty
-        frequencies = np.minimum(frescalo_weights(distance[cell], alike) @ presence, 1.0)
-        if frequencies.any():
-            standard[cell] = sampling_effort(frequencies).probabilities
-            own[cell] = at_own_effort(frequencies, int(species[cell]))
+    for cell, shares in zip(cells.tolist(), np.minimum(frequencies, 1.0), strict=True):
+        if shares.any():
+            standard[cell] = sampling_effort(shares).probabilities
+            own[cell] = at_own_effort(shares, int(species[cell]))
     return {"frescalo": standard, "frescalo at own effort": own}
 
 

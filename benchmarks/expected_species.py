@@ -8,10 +8,9 @@ of species and block at a time, and every method ranks what is unrecorded in the
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import msgspec
@@ -20,9 +19,25 @@ from rich.console import Console
 from rich.table import Table
 
 from atlas.geo.cells import parent
-from benchmarks.communities import Community, Flags, Floats, gather, read_atlantic_birds, real_data
-from benchmarks.expected_methods import BASELINES, OURS, every_method
-from benchmarks.ranking import Sorted, by_score, interval, quality, resampled
+from benchmarks.communities import (
+    Community,
+    Flags,
+    Floats,
+    Ints,
+    gather,
+    read_atlantic_birds,
+    real_data,
+)
+from benchmarks.expected_methods import BASELINES, KERNEL, OURS, every_method
+from benchmarks.ranking import (
+    Quality,
+    Sorted,
+    by_score,
+    draws_of_blocks,
+    interval,
+    quality,
+    resampled,
+)
 from benchmarks.virtual_species import simulate
 
 RESOLUTION = 4
@@ -32,6 +47,14 @@ RESAMPLES = 200
 # that is not recorded tells nothing.
 LEAST_VISITS = 5
 LEAST_COVERAGE = 0.7
+
+
+class Ranked(NamedTuple):
+    """Rankings by question and method; how many blocks and well-sampled cells there are."""
+
+    rankings: dict[str, dict[str, Sorted]]
+    blocks: int
+    cells: int
 
 
 def well_sampled(community: Community) -> Flags:
@@ -48,7 +71,7 @@ def masked(community: Community, hidden: Flags) -> Community:
     )
 
 
-def folds(community: Community, block: Floats, seed: int) -> Iterator[Flags]:
+def folds(community: Community, block: Ints, seed: int) -> Iterator[Flags]:
     """Which pairs (m, s) are hidden in each fold: all of a species in a block, each pair once."""
     random = np.random.default_rng(seed)
     fold = random.integers(0, FOLDS, (int(block.max()) + 1, community.records.shape[1]))
@@ -56,87 +79,105 @@ def folds(community: Community, block: Floats, seed: int) -> Iterator[Flags]:
         yield (fold[block] == number) & (community.records > 0)
 
 
-def rank(community: Community, block_resolution: int, seed: int) -> tuple[dict[str, Sorted], int]:
-    """Every method's ranking of all folds' pairs, and how many blocks there are.
+def rank(community: Community, block_resolution: int, seed: int) -> Ranked:
+    """Every method's ranking of all folds' pairs, for each way to say what is right.
 
-    Pairs are those without a record left, in well-sampled cells. Right are the hidden ones; in a
-    simulated world, those where the species lives, hidden or never recorded.
+    Pairs are those without a record left, in well-sampled cells. `hidden`: right are the hidden
+    ones, wrong those never recorded, and in a simulated world only those where the species does not
+    live. `lives`, in a simulated world: right wherever the species lives, hidden or overlooked.
     """
     block = np.unique(parent(community.cells, block_resolution), return_inverse=True)[1]
     asked = well_sampled(community)
     scores: dict[str, list[Floats]] = {}
-    right, blocks = [], []
+    hidden_pairs, living, blocks = [], [], []
     for hidden in folds(community, block, seed):
         seen = masked(community, hidden)
         pairs = asked[:, None] & (seen.records == 0)
-        right.append((hidden if community.lives is None else community.lives)[pairs])
+        hidden_pairs.append(hidden[pairs])
+        living.append((hidden if community.lives is None else community.lives)[pairs])
         blocks.append(np.broadcast_to(block[:, None], pairs.shape)[pairs])
         for method in every_method():
             for name, score in method(seen, asked).items():
                 scores.setdefault(name, []).append(score[pairs])
-    truth, of_block = np.concatenate(right), np.concatenate(blocks)
-    ranked = {
-        name: by_score(np.concatenate(parts), truth, of_block) for name, parts in scores.items()
+    right, lives = np.concatenate(hidden_pairs), np.concatenate(living)
+    questions = {"hidden": (right, right | ~lives)}
+    if community.lives is not None:
+        questions["lives"] = (lives, np.ones(len(lives), np.bool_))
+    of_block = np.concatenate(blocks)
+    joined = {name: np.concatenate(parts) for name, parts in scores.items()}
+    rankings = {
+        question: {
+            name: by_score(score[counts], truth[counts], of_block[counts])
+            for name, score in joined.items()
+        }
+        for question, (truth, counts) in questions.items()
     }
-    return ranked, int(block.max()) + 1
+    return Ranked(rankings, int(block.max()) + 1, int(asked.sum()))
 
 
 def measure(community: Community, block_resolution: int, seed: int) -> list[dict[str, Any]]:
-    """One record a method, with intervals over blocks and the lead over each baseline."""
-    started = time.perf_counter()
-    ranked, blocks = rank(community, block_resolution, seed)
-    names = list(ranked)
-    draws = resampled(list(ranked.values()), blocks, RESAMPLES, seed)
-    best = _best_kernel(ranked, blocks)
-    records = []
-    for position, (name, pairs) in enumerate(ranked.items()):
-        found = quality(pairs, np.ones(blocks))
-        record: dict[str, Any] = {
+    """One record a method and question, with intervals over blocks and our least lead."""
+    ranked = rank(community, block_resolution, seed)
+    records: list[dict[str, Any]] = []
+    for question, by_method in ranked.rankings.items():
+        drawn = draws_of_blocks(ranked.blocks, RESAMPLES, seed)
+        draws = {name: resampled(pairs, drawn) for name, pairs in by_method.items()}
+        best = _best_kernel(by_method)
+        about = {
             "benchmark": "expected_species",
             "world": community.world,
-            "method": "ratio kernel" if name == best else name,
-            "system": "atlas" if name == OURS else name,
+            "right": question,
             "block_resolution": block_resolution,
             "rows": int(community.records.sum()),
             "seed": seed,
-            "cells": int(well_sampled(community).sum()),
+            "cells": ranked.cells,
             "species": community.records.shape[1],
-            "right": int(pairs.right.sum()),
-            "pairs": len(pairs.right),
         }
-        for number, measure_name in enumerate(("auc", "average_precision")):
-            low, high = interval([draw[position][number] for draw in draws])
-            record[measure_name] = round(found[number], 4)
-            record[f"{measure_name}_low"] = round(low, 4)
-            record[f"{measure_name}_high"] = round(high, 4)
-        if name == best:
-            record["rings"] = int(name.split()[2])
-        records.append(record)
-    ahead = _ahead(names, draws, [best if name == "ratio kernel" else name for name in BASELINES])
-    next(record for record in records if record["method"] == OURS).update(
-        ahead, seconds=round(time.perf_counter() - started, 1)
-    )
+        of_method = {
+            name: about | _measured(name, pairs, draws[name]) for name, pairs in by_method.items()
+        }
+        of_method[best] |= {"method": KERNEL, "rings": int(best.split()[2])}
+        others = [best if name == KERNEL else name for name in BASELINES]
+        of_method[OURS] |= _ahead(draws, others)
+        records += of_method.values()
     return records
 
 
-def _best_kernel(ranked: Mapping[str, Sorted], blocks: int) -> str:
+def _measured(name: str, pairs: Sorted, draws: Sequence[Quality]) -> dict[str, Any]:
+    """A method's measures with their intervals."""
+    found = quality(pairs)
+    record: dict[str, Any] = {
+        "method": name,
+        "system": name,
+        "pairs": len(pairs.right),
+        "pairs_right": int(pairs.right.sum()),
+    }
+    for number, measure_name in enumerate(Quality._fields):
+        low, high = interval([draw[number] for draw in draws])
+        record[measure_name] = round(found[number], 4)
+        record[f"{measure_name}_low"] = round(low, 4)
+        record[f"{measure_name}_high"] = round(high, 4)
+    return record
+
+
+def _best_kernel(ranked: Mapping[str, Sorted]) -> str:
     """The ratio kernel that ranks best of those tried: the baseline is given that choice."""
-    kernels = [name for name in ranked if name.startswith("ratio kernel")]
-    return max(kernels, key=lambda name: quality(ranked[name], np.ones(blocks)).auc)
+    kernels = [name for name in ranked if name.startswith(KERNEL)]
+    return max(kernels, key=lambda name: quality(ranked[name]).auc)
 
 
-def _ahead(
-    names: Sequence[str], draws: Sequence[Sequence[Any]], baselines: Sequence[str]
-) -> dict[str, float]:
+def _ahead(draws: Mapping[str, Sequence[Quality]], baselines: Sequence[str]) -> dict[str, float]:
     """The least of our leads over the baselines, at the low end of its interval over blocks."""
-    ours = names.index(OURS)
     found = {}
-    for number, name in enumerate(("auc", "average_precision")):
+    for number, name in enumerate(Quality._fields):
         leads = [
-            interval([draw[ours][number] - draw[names.index(other)][number] for draw in draws])[0]
+            [
+                ours[number] - theirs[number]
+                for ours, theirs in zip(draws[OURS], draws[other], strict=True)
+            ]
             for other in baselines
         ]
-        found[f"{name}_ahead_low"] = round(min(leads), 4)
+        found[f"{name}_ahead_low"] = round(min(interval(lead)[0] for lead in leads), 4)
     return found
 
 
@@ -150,14 +191,14 @@ def verdict(records: Sequence[Mapping[str, Any]]) -> list[str]:
             other
             for other in records
             if other["method"] in BASELINES
-            and all(other[key] == record[key] for key in ("world", "block_resolution"))
+            and all(other[key] == record[key] for key in ("world", "right", "block_resolution"))
         ]
         wins = len(same) == len(BASELINES) and all(
-            record[name] > other[name] for other in same for name in ("auc", "average_precision")
+            record[name] > other[name] for other in same for name in Quality._fields
         )
         said.append(
-            f"{'pass' if wins else 'FAIL'}: {record['world']}, blocks of resolution "
-            f"{record['block_resolution']}: ahead of all three baselines by at least "
+            f"{'pass' if wins else 'FAIL'}: {record['world']}, {record['right']}, blocks of "
+            f"resolution {record['block_resolution']}: ahead of all three baselines by at least "
             f"{record['auc_ahead_low']:+.3f} AUC and "
             f"{record['average_precision_ahead_low']:+.3f} AP (95 % over blocks)"
         )
@@ -168,8 +209,9 @@ def show(console: Console, records: Sequence[Mapping[str, Any]]) -> None:
     """The table of one world and block size."""
     first = records[0]
     title = (
-        f"{first['world']}, {first['rows']} records, {first['cells']} well-sampled cells, "
-        f"blocks of resolution {first['block_resolution']}, {first['right']} of {first['pairs']}"
+        f"{first['world']}: right is {first['right']}, {first['pairs_right']} of {first['pairs']} "
+        f"pairs in {first['cells']} well-sampled cells; blocks of resolution "
+        f"{first['block_resolution']}"
     )
     table = Table("method", "AUC", "", "AP", "", title=title, title_justify="left")
     for record in records:
@@ -200,11 +242,12 @@ def main(rows: int, seed: int, blocks: str, data: Path | None, json_file: Path |
     else:
         console.print(f"atlantic birds: {len(visited.visit)} rows used, left out: {left_out}")
         worlds.insert(0, gather("atlantic birds", visited, RESOLUTION))
-    records = []
+    records: list[dict[str, Any]] = []
     for community in worlds:
         for block_resolution in map(int, blocks.split(",")):
             measured = measure(community, block_resolution, seed)
-            show(console, measured)
+            for question in dict.fromkeys(record["right"] for record in measured):
+                show(console, [record for record in measured if record["right"] == question])
             records += measured
     for line in verdict(records):
         console.print(line)

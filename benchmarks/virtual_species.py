@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from atlas.geo.cells import EARTH_RADIUS_KM, cover
 from atlas.geo.shapes import BoundingBox
-from benchmarks.communities import Cells, Community, Flags, Floats, Ints
+from benchmarks.communities import Cells, Community, Flags, Floats, Ints, Met
 
 _LAND = BoundingBox(-60.0, -30.0, -40.0, -10.0)
 _FIELDS, _WAVES = 3, 6
@@ -39,6 +39,33 @@ def simulate(rows: int, seed: int, *, species: int = 600, resolution: int = 4) -
     """A world of about `rows` records, made on visits that each lie in one cell and day."""
     random = np.random.default_rng(seed)
     world = _grow(species, resolution, random)
+    met = _visit(world, rows, random)
+    shape = world.lives.shape
+    incidences = np.zeros(shape, np.int64)
+    np.add.at(incidences, (met.cell, met.species), 1)
+    searched = incidences.any(axis=1)
+    # A visit that found nothing leaves no record, so nobody knows of it.
+    _, first = np.unique(met.visit, return_index=True)
+    return Community(
+        world="simulated",
+        cells=world.cells[searched],
+        latitude=world.latitude[searched],
+        longitude=world.longitude[searched],
+        # Now and then somebody records the same species twice on a visit.
+        records=(incidences + random.binomial(incidences, 0.3))[searched],
+        incidences=incidences[searched],
+        visits=np.bincount(met.cell[first], minlength=shape[0])[searched],
+        lives=world.lives[searched],
+    )
+
+
+def meetings(rows: int, seed: int, *, species: int = 600, resolution: int = 4) -> Met:
+    """The same world visit by visit: each species once a visit on which it was met."""
+    random = np.random.default_rng(seed)
+    return _visit(_grow(species, resolution, random), rows, random)
+
+
+def _visit(world: _World, rows: int, random: np.random.Generator) -> Met:
     ease = _ease(world, random)
     skill = random.lognormal(0.0, 0.5, _OBSERVERS)
     hours = random.lognormal(-0.5, 0.7, 1_000)
@@ -48,20 +75,13 @@ def simulate(rows: int, seed: int, *, species: int = 600, resolution: int = 4) -
     visits = max(int(rows / found.sum(axis=1).mean()), 1)
     where = random.choice(len(ease), visits, p=ease)
     effort = random.choice(hours, visits) * random.choice(skill, visits)
-    met = _meet(world, where, effort, random)
-    seen = np.bincount(where, minlength=len(ease))
-    searched = seen > 0
-    return Community(
-        world="simulated",
-        cells=world.cells[searched],
-        latitude=world.latitude[searched],
-        longitude=world.longitude[searched],
-        # Now and then somebody records the same species twice on a visit.
-        records=(met + random.binomial(met, 0.3))[searched],
-        incidences=met[searched],
-        visits=seen[searched],
-        lives=world.lives[searched],
-    )
+    met = []
+    for start in range(0, visits, _VISITS_AT_ONCE):
+        part = slice(start, start + _VISITS_AT_ONCE)
+        chance = _chances(world, where[part], effort[part])
+        visit, species = np.nonzero(random.random(chance.shape) < chance)
+        met.append(np.stack([where[part][visit], visit + start, species]))
+    return Met(*np.concatenate(met, axis=1))
 
 
 def _grow(species: int, resolution: int, random: np.random.Generator) -> _World:
@@ -88,7 +108,8 @@ def _environment(latitude: Floats, longitude: Floats, random: np.random.Generato
     phase = random.uniform(0.0, 2.0 * np.pi, (_FIELDS, _WAVES))
     along = np.multiply.outer(longitude, np.cos(angle)) + np.multiply.outer(latitude, np.sin(angle))
     waves = np.sin(2.0 * np.pi * along / length + phase).sum(axis=2)
-    return (waves - waves.mean(axis=0)) / waves.std(axis=0)
+    fields: Floats = (waves - waves.mean(axis=0)) / waves.std(axis=0)
+    return fields
 
 
 def _ease(world: _World, random: np.random.Generator) -> Floats:
@@ -100,23 +121,14 @@ def _ease(world: _World, random: np.random.Generator) -> Floats:
     )
     near = (size * np.exp(-away / 60.0)).sum(axis=1)
     ease = (near + 0.02) * random.lognormal(0.0, 1.2, len(world.cells))
-    return ease / ease.sum()
+    shares: Floats = ease / ease.sum()
+    return shares
 
 
 def _chances(world: _World, where: Ints, effort: Floats) -> Floats:
     """The chance to meet each species on each visit, (visits, species)."""
     rate = world.abundance * world.suitable[where] * effort[:, None]
     return np.where(world.lives[where], -np.expm1(-rate), 0.0)
-
-
-def _meet(world: _World, where: Ints, effort: Floats, random: np.random.Generator) -> Ints:
-    """In how many visits each species was met in each cell."""
-    met = np.zeros(world.lives.shape, np.int64)
-    for start in range(0, len(where), _VISITS_AT_ONCE):
-        part = slice(start, start + _VISITS_AT_ONCE)
-        chance = _chances(world, where[part], effort[part])
-        np.add.at(met, where[part], random.random(chance.shape) < chance)
-    return met
 
 
 def _distance_km(

@@ -173,9 +173,9 @@ def expected_species(
     Frescalo (Hill 2012) with three changes, each of which found more of what had been hidden: the
     neighbourhood is wider and falls off gently, 1 - (rank / nearest)², because a species that was
     overlooked is often overlooked all around; a cell counts by how well it is known,
-    S / (S + half); and likeness in fauna is a factor, not a rank: the cosine of both cells' species
-    with each species divided by the root of its frequency, so that what everybody records says
-    little. It is believed the more, the more species the target has.
+    S / (S + half); and likeness in fauna is a factor, not a rank: the square of the cosine of both
+    cells' species, each species divided by the root of its frequency, so that what everybody
+    records says little. It is believed the more, the more species the target has.
 
     It knows of no habitat within a cell, and of no species that nobody recorded in any neighbour.
     """
@@ -192,7 +192,7 @@ def expected_species(
     weight = known * (1.0 - np.minimum(rank / settings.nearest, 1.0) ** 2)
     if likeness is not None:
         weight *= np.asarray(likeness, np.float64)
-    weight *= _likeness_in_fauna(found, weight, target, settings.half_species)
+    weight *= _likeness_in_fauna(found, weight, target, settings.half_species) ** 2
     if not weight.any():
         return None
     frequencies, effective = _frequencies(found, weight, known, settings.prior_cells)
