@@ -8,6 +8,7 @@ here, before anything is served.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -25,7 +26,10 @@ from litestar.types import ControllerRouterHandler, Scope
 from atlas.api.atlas_page import describe_atlas
 from atlas.api.encoders import EncoderLoader, open_spaces
 from atlas.api.following import SERVED, Following, HoldingRequests
+from atlas.api.gap_questions import GapQuestions
+from atlas.api.gaps import GapsController
 from atlas.api.images import ImagesController
+from atlas.api.maps import MapsController
 from atlas.api.openapi import openapi_config, static_pages
 from atlas.api.operations import AtlasController, HealthController, home, metrics
 from atlas.api.problems import problem_response
@@ -37,18 +41,21 @@ from atlas.api.serving import Serving
 from atlas.api.spaces import SpaceReader, Spaces
 from atlas.api.taxa import TaxaController
 from atlas.api.taxon_pages import TaxonPages
-from atlas.api.tiles import TilesController
+from atlas.api.tiles import LegendController, TilesController
 from atlas.api.workers import BoundedPool
 from atlas.bundle import Bundle, Manifest
 from atlas.bundle.manifest import encode_json
 from atlas.catalog import Catalog
+from atlas.geo.land import land_share
 from atlas.search.batching import BatchReport
 from atlas.search.encoder import load_encoder
 from atlas.search.retrieval import Retrieval
 from atlas.settings import Settings
-from atlas.species.distribution import Distributions
+from atlas.species.gap_detail import GapDetails
+from atlas.species.gap_survey import GapSurvey
+from atlas.species.maps import Maps
 from atlas.species.names import TaxonNames
-from atlas.species.tiles import OccurrenceTiles
+from atlas.species.unrecorded import UnrecordedSpecies
 from atlas.telemetry import Metrics, RequestLog, log_unhandled, prometheus_config
 
 
@@ -62,8 +69,8 @@ class Atlas(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     questions: Questions
     names: TaxonNames
     taxon_pages: TaxonPages
-    distributions: Distributions
-    occurrence_tiles: OccurrenceTiles
+    maps: Maps
+    gap_questions: GapQuestions
     records: Records
     description: AtlasDescription
     serving: Serving
@@ -121,8 +128,13 @@ def open_atlas(
     )
     spaces = open_spaces(bundle, settings, loader, previous.spaces if previous else ())
     manifest = bundle.manifest
-    finest = manifest.cell_resolution
-    distributions = Distributions(catalog, finest=finest, max_cells=settings.maps.max_cells)
+    maps = Maps.of(
+        catalog,
+        finest=manifest.cell_resolution,
+        demonstration=manifest.demonstration,
+        settings=settings.maps,
+        gaps=settings.gaps,
+    )
     collected = previous.metrics if previous else Metrics()
     searches, photos = _pools(settings, workers)
     queues: dict[str, Callable[[], float]] = {
@@ -130,29 +142,30 @@ def open_atlas(
         "photos": lambda: photos.depth,
     }
     queues |= {f"texts {reader.space.name}": partial(_waiting, reader) for reader in spaces}
+    questions = Questions(
+        Retrieval(
+            bundle,
+            catalog,
+            settings.search,
+            fusion=settings.fusion,
+            diversity=settings.diversity,
+        ),
+        catalog,
+        spaces,
+        searches=searches,
+        photos=photos,
+        observe=partial(_count_search, collected),
+    )
     return Atlas(
         settings=settings,
         bundle=bundle,
         catalog=catalog,
         spaces=spaces,
-        questions=Questions(
-            Retrieval(
-                bundle,
-                catalog,
-                settings.search,
-                fusion=settings.fusion,
-                diversity=settings.diversity,
-            ),
-            catalog,
-            spaces,
-            searches=searches,
-            photos=photos,
-            observe=partial(_count_search, collected),
-        ),
+        questions=questions,
         names=TaxonNames(catalog),
         taxon_pages=TaxonPages(catalog, manifest.ranks),
-        distributions=distributions,
-        occurrence_tiles=OccurrenceTiles(catalog, distributions, finest=finest),
+        maps=maps,
+        gap_questions=_gap_questions(settings, manifest, catalog, maps, questions),
         records=Records(bundle, catalog),
         description=describe_atlas(
             bundle, catalog, default_space=spaces.default, with_encoder=spaces.with_encoder
@@ -161,6 +174,27 @@ def open_atlas(
         metrics=collected,
         queues=queues,
     )
+
+
+def _gap_questions(
+    settings: Settings,
+    manifest: Manifest,
+    catalog: Catalog,
+    maps: Maps,
+    questions: Questions,
+) -> GapQuestions:
+    survey = GapSurvey(
+        catalog,
+        maps.occupancy,
+        target_group=maps.target_groups.of,
+        land_share=land_share,
+        settings=settings.gaps,
+        # Data end when the bundle is built: ages count from there.
+        as_of=dt.datetime.fromisoformat(manifest.built_at).date(),
+    )
+    unrecorded = UnrecordedSpecies(catalog, maps.occupancy, settings.gaps)
+    details = GapDetails(survey, catalog, maps.occupancy, unrecorded, settings.gaps)
+    return GapQuestions(survey, details, questions, catalog, settings.gaps)
 
 
 def _pools(settings: Settings, workers: int) -> tuple[BoundedPool, BoundedPool]:
@@ -186,6 +220,7 @@ def _serving(settings: Settings, bundle: Bundle) -> Serving:
     return Serving(
         bundle_number=bundle.manifest.number,
         bundle_tag=hashlib.sha256(checksums.encode()).hexdigest(),
+        cell_resolution=bundle.manifest.cell_resolution,
         tile_cache_s=settings.maps.tile_cache_s,
         picture_cache_s=settings.pictures.cache_s,
     )
@@ -245,7 +280,10 @@ def _route_handlers() -> list[ControllerRouterHandler]:
         SearchController,
         ImagesController,
         TaxaController,
+        MapsController,
         TilesController,
+        LegendController,
+        GapsController,
         AtlasController,
         HealthController,
         metrics,
@@ -258,8 +296,8 @@ _COLLABORATORS = (
     "questions",
     "names",
     "taxon_pages",
-    "distributions",
-    "occurrence_tiles",
+    "maps",
+    "gap_questions",
     "records",
     "description",
     "serving",

@@ -84,6 +84,14 @@ class Licence(msgspec.Struct, frozen=True, kw_only=True):
     hosting: bool
 
 
+class QualityFlag(msgspec.Struct, frozen=True, kw_only=True):
+    """A quality flag as the bundle was built with it; `bit` is its value in `flags`."""
+
+    bit: int
+    name: str
+    meaning: str
+
+
 class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the atlas with its taxon, source and licences.
 
@@ -124,9 +132,9 @@ WITH chosen AS MATERIALIZED (SELECT * FROM image WHERE row_id IN (SELECT unnest(
 SELECT chosen.row_id, image_id, occurrence_id, chosen.taxon_id,
     taxon.scientific_name AS taxon_name, taxon.common_name, taxon.rank, chosen.scientific_name,
     cell, cell_resolution, latitude, longitude, uncertainty_m, observed_from, observed_to,
-    observer, basis_of_record, source_id, licence_id, media_licence_id, rights_holder,
-    reference_url, media_url, media_type, flags
-FROM chosen JOIN taxon USING (taxon_id)
+    nullif(observer.name, '') AS observer, basis_of_record, source_id, licence_id, media_licence_id,
+    rights_holder, reference_url, media_url, media_type, flags
+FROM chosen JOIN taxon USING (taxon_id) JOIN observer USING (observer_id)
 """
 
 
@@ -315,12 +323,12 @@ class Catalog:
         """All licences that a record or a photo carries, by id."""
         return tuple(self._licences.values())
 
-    def held_back_flags(self) -> int:
-        """Bit mask of the quality flags that the default filter holds back."""
-        mask = 0
-        for record in self._records("SELECT bit FROM flag WHERE held_back"):
-            mask |= int(record["bit"])
-        return mask
+    def held_back_flags(self) -> tuple[QualityFlag, ...]:
+        """The quality flags that the default filter holds back, by bit."""
+        found = self._records(
+            f"SELECT {_columns(QualityFlag)} FROM flag WHERE held_back ORDER BY bit"
+        )
+        return tuple(QualityFlag(**record) for record in found)
 
 
 def _columns(kind: type[msgspec.Struct]) -> str:

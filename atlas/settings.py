@@ -18,6 +18,8 @@ from atlas.errors import AtlasError
 from atlas.search.diversity import DiversitySettings
 from atlas.search.fusion import FusionSettings
 from atlas.search.planner import SearchSettings
+from atlas.species.gaps import GapSettings
+from atlas.species.map_settings import MapSettings
 
 ENVIRONMENT_PREFIX = "ATLAS_"
 ENVIRONMENT_SEPARATOR = "__"
@@ -135,17 +137,6 @@ class PicturesSettings(_Section, frozen=True, kw_only=True):
     ] = 86_400
 
 
-class MapsSettings(_Section, frozen=True, kw_only=True):
-    """How large maps may become."""
-
-    max_cells: Annotated[
-        int, Meta(ge=100, le=5_000_000, description="most cells in one distribution answer")
-    ] = 50_000
-    tile_cache_s: Annotated[
-        int, Meta(ge=0, le=31_536_000, description="how long a client may keep a tile, in seconds")
-    ] = 3600
-
-
 class Settings(_Section, frozen=True, kw_only=True):
     """All settings; each section is a table of the TOML file."""
 
@@ -158,7 +149,8 @@ class Settings(_Section, frozen=True, kw_only=True):
     fusion: FusionSettings = FusionSettings()
     diversity: DiversitySettings = DiversitySettings()
     pictures: PicturesSettings = PicturesSettings()
-    maps: MapsSettings = MapsSettings()
+    maps: MapSettings = MapSettings()
+    gaps: GapSettings = GapSettings()
 
 
 class Setting(msgspec.Struct, frozen=True):

@@ -96,7 +96,7 @@ class _Reporting:
         self._pipe.send(("note", message))
 
 
-class _Peak:
+class Peak:
     """The most memory that a process and all below it held since `reset`, sampled by a thread."""
 
     def __init__(self, process: int) -> None:
@@ -196,7 +196,7 @@ def watched_build(plan: Path, bundle: Path, work: Path) -> tuple[list[Stage], li
     process.start()
     sender.close()
     assert process.pid is not None  # noqa: S101 - it was started
-    peak = _Peak(process.pid)
+    peak = Peak(process.pid)
     stages, notes = [], []
     highest = 0
     busy_s = 0.0

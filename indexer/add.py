@@ -27,6 +27,7 @@ from indexer.parts import records_path, rejects_path, vectors_path
 from indexer.plan import Plan
 from indexer.plan_sections import OutputSection
 from indexer.progress import Watcher
+from indexer.quality.sensitive_taxa import SensitiveTaxa
 from indexer.revision import Revision, identity_after, require_live
 from indexer.stages.admit import admit_rows
 from indexer.stages.sort import cut_segments, order_rows, write_segment
@@ -233,6 +234,12 @@ def _check_settings(plan: Plan, base: Manifest, spaces: Mapping[str, SpaceDescri
     ):
         if planned != held:
             raise PlanError(plan.path, f"{what}: {planned}, but the bundle has {held}")
+    if SensitiveTaxa.read(plan.sensitive.table).digest != base.sensitive:
+        raise PlanError(
+            plan.path,
+            "sensitive.table: the bundle was built with another table, or with none; a taxon whose "
+            "places are hidden in some rows only would be found in the others. Build it anew",
+        )
 
 
 def _check_weights(

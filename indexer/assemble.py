@@ -37,6 +37,7 @@ from indexer.captions import caption_queries
 from indexer.parts import records_path, rejects_path, vectors_path
 from indexer.plan import Plan
 from indexer.progress import Watcher
+from indexer.quality.sensitive_taxa import SensitiveTaxa
 from indexer.sources import Source
 from indexer.stages.catalog import STEPS, CatalogInput, SourceRow, write_catalog
 from indexer.stages.encode import encode_rows
@@ -344,6 +345,7 @@ class Assembly:
             spaces=tuple(entry for entry in state.spaces if entry.name in self._dims),
             sources=sources,
             files=(),
+            sensitive=SensitiveTaxa.read(plan.sensitive.table).digest,
         )
         finished = Finished(
             segments={cut.name: self._work.segment(cut.name) for cut in self._cuts},

@@ -21,8 +21,9 @@ from indexer.engines.local import run_parts, worker_count
 from indexer.identity import embed_identity, read_identity
 from indexer.parts import PartReport
 from indexer.plan import Plan
-from indexer.plan_sections import EmbeddingsSection, SpaceSection
+from indexer.plan_sections import EmbeddingsSection, RecordsSection, SpaceSection
 from indexer.progress import Watcher
+from indexer.quality.curation import Curation, curation_of
 from indexer.sources import Source, SourcePart, open_sources
 from indexer.stages.embed import EmbedJob, embed_part
 from indexer.stages.read import read_part
@@ -62,6 +63,7 @@ class _ReadJob(NamedTuple):
     part: SourcePart
     identity: str
     folder: Path
+    curation: Curation
 
 
 def build(plan: Plan, watcher: Watcher) -> Built:
@@ -108,15 +110,28 @@ def prepare(
 
 
 def _read_job(job: _ReadJob) -> PartReport:
-    return read_part(job.source, job.part, identity=job.identity, folder=job.folder)
+    return read_part(
+        job.source,
+        job.part,
+        identity=job.identity,
+        folder=job.folder,
+        curate=job.curation.apply,
+    )
 
 
 def _read(
     plan: Plan, work: WorkFolder, pieces: list[Piece], watcher: Watcher
 ) -> dict[str, PartReport]:
     """Reports of the read stage by part, in the order of the sources."""
+    curation = curation_of(plan)
     jobs = [
-        _ReadJob(piece.source, piece.part, read_identity(plan, piece.source, piece.part), work.read)
+        _ReadJob(
+            piece.source,
+            piece.part,
+            read_identity(plan, piece.source, piece.part, curation.identity),
+            work.read,
+            curation,
+        )
         for piece in pieces
     ]
     rows = sum(piece.part.rows for piece in pieces)
@@ -133,7 +148,7 @@ def _load_encoders(
     plan: Plan, sources: tuple[Source, ...], watcher: Watcher
 ) -> dict[str, OpenClipEncoder]:
     """The encoders that pictures go through; none where all vectors come ready."""
-    if all(isinstance(source.settings, EmbeddingsSection) for source in sources):
+    if all(_ready_spaces(source) is not None for source in sources):
         return {}
     encoders = {}
     for space in plan.spaces:
@@ -175,22 +190,22 @@ def _embed(
     rows = sum(report.rows_out for report in read.values())
 
     def job_of(piece: Piece) -> EmbedJob:
-        ready = _ready_space(piece.source)
-        given = {} if ready else fingerprints
+        ready = _ready_spaces(piece.source)
+        given = fingerprints if ready is None else {}
         return EmbedJob(
             part=piece.part.name,
             identity=embed_identity(plan, piece.source, work.read, piece.part.name, given),
             read_folder=work.read,
             folder=work.embed,
             source=piece.source,
-            encoders={} if ready else encoders,
+            encoders=encoders if ready is None else {},
             media=plan.media,
             decode_threads=plan.workers.decode_threads,
-            ready_space=ready,
+            ready_spaces=ready,
         )
 
-    ready = [piece for piece in pieces if _ready_space(piece.source)]
-    pictures = [piece for piece in pieces if not _ready_space(piece.source)]
+    ready = [piece for piece in pieces if _ready_spaces(piece.source) is not None]
+    pictures = [piece for piece in pieces if _ready_spaces(piece.source) is None]
     reports: dict[str, PartReport] = {}
     with watcher.stage("embed", rows, "images") as advance:
         workers = _workers(plan, ready, _ROWS_PER_TAKER)
@@ -202,10 +217,12 @@ def _embed(
     return {piece.part.name: reports[piece.part.name] for piece in pieces}
 
 
-def _ready_space(source: Source) -> str | None:
-    """The space whose vectors a source brings; None where it brings pictures."""
+def _ready_spaces(source: Source) -> tuple[str, ...] | None:
+    """The spaces whose vectors a source brings; None where it brings pictures to make them from."""
     settings = source.settings
-    return settings.space if isinstance(settings, EmbeddingsSection) else None
+    if isinstance(settings, RecordsSection):
+        return ()
+    return (settings.space,) if isinstance(settings, EmbeddingsSection) else None
 
 
 def _workers(plan: Plan, pieces: list[Piece], rows_each: int) -> int:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from atlas.bundle.flags import Flag
 from atlas.geo.cells import place, resolution_for_uncertainty
+from atlas.species.sensitive import snap_obscured
 from indexer.dates import parse_event_date
 from indexer.licences import normalise_licence
 from indexer.records import image_id_of, made_occurrence_id
@@ -28,6 +29,9 @@ TERMS = (
     "decimalLongitude",
     "coordinateUncertaintyInMeters",
     "eventDate",
+    "year",
+    "month",
+    "day",
     "recordedBy",
     "basisOfRecord",
     "license",
@@ -49,6 +53,9 @@ _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _ABOUT_PLACE = re.compile(
     r"coordinat|locat|localit|positio|obscur|geopriva|generali[sz]|georef|blur", re.IGNORECASE
 )
+# How iNaturalist words it when it has moved a point at random within its square.
+_MOVED_IN_SQUARE = re.compile(r"coordinate uncertainty increased to \d", re.IGNORECASE)
+_PART_OF_DATE = re.compile(r"(\d+)(?:\.0*)?", re.ASCII)
 _METRES = re.compile(r"(\d+(?:\.\d+)?)\s*(k?)m(?:et(?:er|re)s?)?\b", re.IGNORECASE)
 
 
@@ -67,6 +74,14 @@ class Place(NamedTuple):
     latitude: float
     longitude: float
     uncertainty_m: float
+
+
+class Remark(NamedTuple):
+    """What a publisher's remark says of the place: blurred, how far, and within a known square."""
+
+    about_place: bool
+    uncertainty_m: float
+    in_square: bool
 
 
 def clean(text: str) -> str:
@@ -95,10 +110,12 @@ def record_of(
     flags = Flag(0) if name or any(lineage) else Flag.NAME_MISSING
     occurrence_id = given.get("occurrenceID", "")
     if not occurrence_id:
-        occurrence_id = made_occurrence_id(defaults.source_key, {**given, "file": media_ref})
+        occurrence_id = made_occurrence_id(
+            defaults.source_key, {**identifying(given), "file": media_ref}
+        )
         flags |= Flag.OCCURRENCE_ID_MADE
     point, place_flags = _place_of(given)
-    days, date_flags = days_of(given.get("eventDate", ""), defaults.as_of)
+    days, date_flags = days_of(date_of(given), defaults.as_of)
     licence, _ = _licence_code(given.get("license", "") or defaults.licence)
     media_licence, known = _licence_code(given.get("mediaLicense", "") or defaults.media_licence)
     if not known:
@@ -168,18 +185,31 @@ def _place_of(given: Mapping[str, str]) -> tuple[Place, Flag]:
         given.get("coordinateUncertaintyInMeters", "")
     )
     flags |= uncertainty_flags
-    withheld = " ".join(
-        (given.get("informationWithheld", ""), given.get("dataGeneralizations", ""))
-    )
-    if _ABOUT_PLACE.search(withheld):
+    remark = remark_of(given.get("informationWithheld", ""), given.get("dataGeneralizations", ""))
+    if remark.about_place:
         flags |= Flag.LOCATION_OBSCURED
         uncertainty_m = max(
-            _metres_in(withheld),
+            remark.uncertainty_m,
             OBSCURED_UNCERTAINTY_M if math.isnan(uncertainty_m) else uncertainty_m,
         )
+    if remark.in_square:
+        snapped = snap_obscured(np.array([latitude]), np.array([longitude]))
+        latitude, longitude = float(snapped[0][0]), float(snapped[1][0])
     if math.isnan(latitude):
         uncertainty_m = math.nan
     return Place(latitude, longitude, uncertainty_m), flags
+
+
+def remark_of(withheld: str, generalisations: str) -> Remark:
+    """What `informationWithheld` and `dataGeneralizations`, cleaned, say of the place."""
+    text = f"{withheld} {generalisations}"
+    if not _ABOUT_PLACE.search(text):
+        return Remark(about_place=False, uncertainty_m=0.0, in_square=False)
+    return Remark(
+        about_place=True,
+        uncertainty_m=_metres_in(text),
+        in_square=_MOVED_IN_SQUARE.search(text) is not None,
+    )
 
 
 def _coordinates_of(latitude_text: str, longitude_text: str) -> tuple[float, float, Flag]:
@@ -209,6 +239,34 @@ def _metres_in(text: str) -> float:
         (float(number) * (1000 if kilo else 1) for number, kilo in _METRES.findall(text)),
         default=0.0,
     )
+
+
+def identifying(given: Mapping[str, str]) -> dict[str, str]:
+    """What an id is made from: everything given, the date in one form however it was given."""
+    parts = {"eventDate", "year", "month", "day"}
+    return {name: text for name, text in given.items() if name not in parts} | {
+        "eventDate": date_of(given)
+    }
+
+
+def date_of(given: Mapping[str, str]) -> str:
+    """The date as written: `eventDate`, or else `year`, `month` and `day` as one ISO 8601 date.
+
+    What is no number stays as it is, and is then found to be no date. A year of 0, as some tables
+    write for an unknown one, is a number and no date of the calendar.
+    """
+    if given.get("eventDate") or not given.get("year"):
+        return given.get("eventDate", "")
+    written = ""
+    for term, digits in (("year", 4), ("month", 2), ("day", 2)):
+        text = given.get(term, "")
+        if not text:
+            break
+        # Programs that read a column with gaps write 1944.0.
+        number = _PART_OF_DATE.fullmatch(text)
+        part = f"{int(number[1]):0{digits}}" if number else text
+        written = f"{written}-{part}" if written else part
+    return written
 
 
 def days_of(text: str, as_of: date) -> tuple[tuple[date | None, date | None], Flag]:

@@ -22,15 +22,18 @@ from indexer.plan_sections import SpaceSection
 from indexer.sources import Source, SourcePart
 
 # Raised by hand when a change of the code makes other bytes from the same input.
-_READ_VERSION = 2
+_READ_VERSION = 3
 _EMBED_VERSION = 2
 # What people read of a source, and where it lies.
 _NOT_READ = frozenset({"title", "citation", "url", "path", "records"})
 _NOT_EMBEDDED = frozenset({"prompts", "fingerprint"})
 
 
-def read_identity(plan: Plan, source: Source, part: SourcePart) -> str:
-    """Identity of the read stage's part: settings, and the input file's name, size and time."""
+def read_identity(plan: Plan, source: Source, part: SourcePart, curation: str) -> str:
+    """Identity of the read stage's part: settings, and the input file's name, size and time.
+
+    `curation` is the identity of what is done to every record.
+    """
     settings = {
         name: value
         for name, value in msgspec.to_builtins(source.settings, enc_hook=str).items()
@@ -50,6 +53,7 @@ def read_identity(plan: Plan, source: Source, part: SourcePart) -> str:
         list(plan.taxa.ranks),
         plan.cells.resolution,
         dims,
+        curation,
     )
 
 

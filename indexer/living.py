@@ -17,6 +17,7 @@ import pyarrow as pa
 from pyroaring import BitMap
 
 from atlas.bundle.flags import Flag
+from indexer.repeats import repeat_of_earlier
 from indexer.stages.sort import number_taxa, write_taxa
 from indexer.work import batches_of, write_batches
 
@@ -24,12 +25,19 @@ LIVING_SCHEMA = pa.schema([("row_id", pa.int64()), ("taxon_id", pa.int32()), ("f
 # Of several rows with one picture the one that did not carry the flag goes on without it. When it
 # was removed, the first of the others takes its place: a picture is never held back for a copy
 # that is gone.
+# The same holds for records that repeat one another.
+_FIRST = f"flags & {int(Flag.DUPLICATE_RECORD)}, row_id"
+_FOUND_ANEW = int(Flag.DUPLICATE_PICTURE | Flag.DUPLICATE_RECORD)
 _LIVING = f"""
-    SELECT incoming.row_id, assigned.taxon_id, (flags & ~{int(Flag.DUPLICATE_PICTURE)} | CASE
+    WITH named AS (SELECT incoming.*, assigned.taxon_id AS number
+        FROM incoming JOIN assigned USING (lineage, scientific_name)),
+    numbered AS (SELECT * EXCLUDE number REPLACE (number AS taxon_id) FROM named)
+    SELECT row_id, taxon_id, (flags & ~{_FOUND_ANEW} | CASE
         WHEN media_sha256 IS NOT NULL AND row_number() OVER (PARTITION BY media_sha256
-            ORDER BY flags & {int(Flag.DUPLICATE_PICTURE)}, incoming.row_id) > 1
-        THEN {int(Flag.DUPLICATE_PICTURE)} ELSE 0 END)::INTEGER AS flags
-    FROM incoming JOIN assigned USING (lineage, scientific_name) ORDER BY incoming.row_id
+            ORDER BY flags & {int(Flag.DUPLICATE_PICTURE)}, row_id) > 1
+        THEN {int(Flag.DUPLICATE_PICTURE)} ELSE 0 END | CASE WHEN {repeat_of_earlier(_FIRST)}
+        THEN {int(Flag.DUPLICATE_RECORD)} ELSE 0 END)::INTEGER AS flags
+    FROM numbered ORDER BY row_id
 """
 
 

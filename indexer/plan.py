@@ -25,8 +25,11 @@ from indexer.plan_sections import (
     MediaSection,
     OutputSection,
     PartsSection,
+    QualitySection,
+    RecordsSection,
     RejectsSection,
     Section,
+    SensitiveSection,
     SourceSettings,
     SpaceSection,
     TaxaSection,
@@ -49,8 +52,8 @@ class Plan(Section, frozen=True, kw_only=True):
     """Where the bundle goes."""
     sources: tuple[SourceSettings, ...]
     """Where rows come from, in order: of two rows with one image id the first is kept."""
-    spaces: tuple[SpaceSection, ...]
-    """Encoders and their vector spaces."""
+    spaces: tuple[SpaceSection, ...] = ()
+    """Encoders and their vector spaces; none where all sources bring records without pictures."""
     index: IndexSection = IndexSection()
     """How vectors are indexed."""
     cells: CellsSection = CellsSection()
@@ -59,6 +62,10 @@ class Plan(Section, frozen=True, kw_only=True):
     """The taxonomy."""
     media: MediaSection = MediaSection()
     """Which photos are copied, and which are refused."""
+    quality: QualitySection = QualitySection()
+    """What makes a record doubtful."""
+    sensitive: SensitiveSection = SensitiveSection()
+    """Taxa whose places are made coarse."""
     rejects: RejectsSection = RejectsSection()
     """How much refused input a build accepts."""
     parts: PartsSection = PartsSection()
@@ -73,14 +80,25 @@ class Plan(Section, frozen=True, kw_only=True):
         """Check what no section can: whether they fit together."""
         if not self.sources:
             raise ValueError("`sources` is empty: a plan needs at least one [[sources]] entry")
-        if not self.spaces:
-            raise ValueError("`spaces` is empty: a plan needs at least one [[spaces]] entry")
         _check_unique("sources", [source.key for source in self.sources])
         _check_unique("spaces", [space.name for space in self.spaces])
         self._check_spaces_can_be_filled()
 
     def _check_spaces_can_be_filled(self) -> None:
         """Every row needs a vector in every space: ready ones have one space and no picture."""
+        bare = [source.key for source in self.sources if isinstance(source, RecordsSection)]
+        if bare and len(bare) < len(self.sources):
+            raise ValueError(
+                f"`sources`: {bare[0]!r} brings records without pictures; a row without a vector "
+                "cannot stand beside rows that are searched, so give it a plan of its own"
+            )
+        if bare and self.spaces:
+            raise ValueError(
+                f"`spaces`: source {bare[0]!r} brings no pictures to compute vectors from; a plan "
+                "of records has no [[spaces]]"
+            )
+        if not bare and not self.spaces:
+            raise ValueError("`spaces` is empty: a plan needs at least one [[spaces]] entry")
         names = {space.name for space in self.spaces}
         for source in self.sources:
             if isinstance(source, EmbeddingsSection) and names != {source.space}:

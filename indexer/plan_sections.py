@@ -6,35 +6,36 @@ Knows nothing of files or of TOML: `indexer.plan` reads them. Immutable, safe fr
 from __future__ import annotations
 
 import re
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
 from atlas.bundle.manifest import PromptTemplates
+from indexer.curation_sections import QualitySection, SensitiveSection
+from indexer.section import Count, Section, Share, Text, check_key
+from indexer.source_sections import (
+    EmbeddingsSection,
+    FolderSection,
+    RecordsSection,
+    SourceSection,
+    SourceSettings,
+    TextTableSection,
+)
 
-Text = Annotated[str, msgspec.Meta(min_length=1)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-
-_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
+# Sections that stand in files of their own belong here as much as those below.
+__all__ = [
+    "EmbeddingsSection",
+    "FolderSection",
+    "QualitySection",
+    "RecordsSection",
+    "Section",
+    "SensitiveSection",
+    "SourceSection",
+    "SourceSettings",
+    "TextTableSection",
+]
 DEFAULT_RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
-
-
-def _check_key(field: str, value: str) -> None:
-    """Keys become file names, so they are kept to a safe alphabet."""
-    if not _KEY.fullmatch(value):
-        raise ValueError(
-            f"`{field}` is {value!r}; use a-z, 0-9, '-' and '_', no sign first, 64 at most"
-        )
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What all sections have in common: immutable, named fields, no unknown keys.
-
-    `frozen` and `kw_only` stand again at every section, for type checkers.
-    """
 
 
 class AtlasSection(Section, frozen=True, kw_only=True):
@@ -68,79 +69,6 @@ class OutputSection(Section, frozen=True, kw_only=True):
         return self.work or self.bundle.with_name(f"{self.bundle.name}.work")
 
 
-class SourceSection(Section, tag_field="kind", frozen=True, kw_only=True):
-    """What every `[[sources]]` entry says of where its rows come from."""
-
-    key: str
-    """Short name; part of every image id, so changing it makes other images of all rows."""
-    title: Text
-    """Name of the data set."""
-    path: Path
-    """Where it lies: see the kind of source."""
-    citation: str = ""
-    """How its authors want to be cited."""
-    licence: str = ""
-    """Licence of the records; used where a row states none."""
-    url: str = ""
-    """Web page of the data set."""
-    media_licence: str = ""
-    """Licence of the photos of which the rows state none; never taken from the records' licence."""
-    columns: dict[str, str] = {}
-    """The file's own names for columns, by the name the atlas expects, where they differ."""
-
-    def __post_init__(self) -> None:
-        """Check what types cannot: the key."""
-        _check_key("key", self.key)
-
-
-class FolderSection(SourceSection, tag="folder", frozen=True, kw_only=True):
-    """`kind = "folder"`: a folder of images with a table of Darwin Core columns.
-
-    `path` is the folder of images. Column names are Darwin Core terms, and the names of `ranks`.
-    """
-
-    records: Path
-    """The table: a `.csv`, `.tsv`, `.txt` or `.parquet` file."""
-    file_column: Text = "file"
-    """Column that names the image file, relative to `path`."""
-    media_licence_column: Text = "mediaLicense"
-    """Column with the licence of the photo, which is not the licence of the record."""
-    encoding: Literal["utf-8", "latin-1", "cp1252"] = "utf-8"
-    """Character encoding of a text table; UTF-8 may begin with a byte order mark."""
-    delimiter: Annotated[str, msgspec.Meta(pattern='^(auto|[^"\r\n])$')] = "auto"
-    """Character between the columns of a text table; `auto` takes the commonest of `,`, `;`, tab
-    and `|` in the header line."""
-    quoting: Literal["auto", "double", "none"] = "auto"
-    """Whether fields of a text table may stand in double quotes; `auto`: yes, except where the
-    delimiter is a tab, since tab-separated Darwin Core is written without."""
-    as_of: date | None = None
-    """Observations after this day are flagged as implausible; default: the day on which the table
-    was last written (never today, or a resumed build would differ)."""
-
-
-class EmbeddingsSection(SourceSection, tag="embeddings", frozen=True, kw_only=True):
-    """`kind = "embeddings"`: Parquet files of ready image vectors with taxonomy, without pictures.
-
-    `path` is a Parquet file, or a pattern with `*`. Names that `columns` may map: occurrence_id,
-    scientific_name, common_name, media_url, basis_of_record, observer, licence, media_licence,
-    rights_holder, reference_url, decimal_latitude, decimal_longitude, coordinate_uncertainty_m,
-    event_date, and those of `ranks`. Place and date are read only where the plan maps them.
-    """
-
-    space: str
-    """Name of the space that the vectors belong to."""
-    id_column: Text = "uuid"
-    """Column with each image's UUID, which is kept as its image id."""
-    vector_column: Text = "emb"
-    """Column with the vectors, of any length but zero; they are made unit vectors."""
-    as_of: date | None = None
-    """Observations after this day are flagged as implausible; default: the day on which the file
-    was last written."""
-
-
-SourceSettings = FolderSection | EmbeddingsSection
-
-
 class SpaceSection(Section, frozen=True, kw_only=True):
     """`[[spaces]]`: one encoder and the vector space that it makes."""
 
@@ -169,7 +97,7 @@ class SpaceSection(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check what types cannot: name, fingerprint and query prompt."""
-        _check_key("name", self.name)
+        check_key("name", self.name)
         if "{text}" not in self.prompts.query:
             raise ValueError("`prompts`: the query prompt must hold {text}")
         if self.fingerprint is not None and not re.fullmatch(r"[0-9a-f]{64}", self.fingerprint):
@@ -240,7 +168,8 @@ class PartsSection(Section, frozen=True, kw_only=True):
 
     rows: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 2_000
     """Rows of one part, the most work that a killed build loses a worker. Parts of ready vectors
-    follow the row groups of their files instead."""
+    follow the row groups of their files instead, and parts of records without pictures have 65,536
+    rows or more."""
 
 
 class MeasureSection(Section, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from atlas.bundle.bundle import SEGMENTS, SPACES
+from atlas.bundle.bundle import LAYERS, SEGMENTS, SPACES
 from atlas.bundle.files import sync_folder
 from atlas.bundle.manifest import manifest_name, read_manifest
 from indexer.alone import alone_with
@@ -28,7 +28,8 @@ def prune(root: Path, *, dry_run: bool) -> dict[str, int]:
         for path in tuple(named):
             named |= {root / entry.path for entry in read_manifest(path).files}
         ours = {path for pattern in _OURS for path in root.glob(pattern)}
-        folders = [root / SEGMENTS, root / SPACES]
+        tops = [root / SEGMENTS, root / SPACES, *(root / LAYERS).glob("*"), root / LAYERS]
+        folders = [top for top in tops if top.is_dir()]
         ours |= {path for folder in folders for path in folder.rglob("*") if path.is_file()}
         # Manifests first: none may name a file that is gone.
         gone = sorted(ours - named, key=lambda path: (path.suffix != ".json", path))

@@ -5,10 +5,13 @@ Knows nothing of any source. Immutable values and schemas, safe from any thread.
 
 from __future__ import annotations
 
+import hashlib
 import uuid
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from atlas.errors import BuildError
@@ -118,6 +121,28 @@ def image_id_of(source_key: str, occurrence_id: str, media_ref: str) -> str:
     return str(
         uuid.uuid5(_NAMESPACE, _SEPARATOR.join(("image", source_key, occurrence_id, media_ref)))
     )
+
+
+def image_ids_of(source_key: str, occurrence_ids: Iterable[str], media_ref: str) -> pa.Array:
+    """`image_id_of` for many occurrences: the same text, made four times as fast."""
+    begin = hashlib.sha1(_NAMESPACE.bytes, usedforsecurity=False)
+    begin.update(f"image{_SEPARATOR}{source_key}{_SEPARATOR}".encode())
+    end = f"{_SEPARATOR}{media_ref}"
+    digests = []
+    for occurrence_id in occurrence_ids:
+        digest = begin.copy()
+        digest.update((occurrence_id + end).encode())
+        digests.append(digest.digest())
+    whole = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 20)[:, :16].copy()
+    whole[:, 6] = whole[:, 6] & 0x0F | 0x50  # version 5
+    whole[:, 8] = whole[:, 8] & 0x3F | 0x80  # the variant of RFC 9562
+    digits = np.frombuffer(whole.tobytes().hex().encode(), np.uint8).reshape(-1, 32)
+    text = np.full((len(digits), 36), ord("-"), np.uint8)
+    for first, start, stop in ((0, 0, 8), (9, 8, 12), (14, 12, 16), (19, 16, 20), (24, 20, 32)):
+        text[:, first : first + stop - start] = digits[:, start:stop]
+    offsets = np.arange(len(digits) + 1, dtype=np.int32) * 36
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text)]
+    return pa.Array.from_buffers(pa.string(), len(digits), buffers)
 
 
 def made_occurrence_id(source_key: str, content: dict[str, str]) -> str:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from atlas.bundle.bundle import Bundle
 from atlas.bundle.manifest import SpaceDescription
-from atlas.errors import EncoderError, SpaceUnavailable
+from atlas.errors import BundleError, EncoderError, SpaceUnavailable
 from atlas.search.curve import Curve
 from indexer.captions import caption_queries
 from indexer.progress import Watcher
@@ -28,9 +28,11 @@ def measure_bundle(
 ) -> tuple[Curve, ...]:
     """The recall curve of every space of the live bundle, from fresh queries drawn by `seed`.
 
-    Raises BundleError where the bundle is damaged.
+    Raises BundleError where the bundle is damaged or has no space.
     """
     bundle = Bundle.open(root, "sizes")
+    if not bundle.spaces:
+        raise BundleError(root, "holds records without pictures, so there is no search to measure")
     names = _taxon_names(bundle)
     curves = []
     for space in bundle.spaces.values():

@@ -14,6 +14,7 @@ from pyroaring import BitMap
 
 from atlas.bundle.bundle import SPACE_FILE, Bundle
 from atlas.bundle.manifest import (
+    FORMAT_VERSION,
     Manifest,
     SegmentEntry,
     SpaceDescription,
@@ -84,7 +85,7 @@ def write_bundle(
     publish(
         root,
         Manifest(
-            format_version=1,
+            format_version=FORMAT_VERSION,
             number=number,
             title="small",
             description="",

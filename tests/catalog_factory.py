@@ -1,19 +1,19 @@
 """Small catalogs in DuckDB files, with every table that the read side knows.
 
-For tests of what reads a catalog; `occupancy` is there and empty.
+For tests of what reads a catalog; counts of maps are stored nowhere, so they are counted.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 import duckdb
 import msgspec
 
-from atlas.bundle.flags import FLAGS
+from atlas.bundle.flags import FLAGS, held_back_mask
 
 FINEST = 7
 
@@ -168,11 +168,19 @@ def write_catalog(
                 if name is not None
             ],
         )
-        _fill(connection, "image", [_image_row(i, image) for i, image in enumerate(images)])
+        observers = ["", *sorted({image.observer for image in images if image.observer})]
+        _fill(connection, "observer", list(enumerate(observers)))
+        numbers = {name: number for number, name in enumerate(observers)}
+        _fill(
+            connection,
+            "image",
+            [_image_row(i, image, numbers) for i, image in enumerate(images)],
+        )
         connection.execute(
             "INSERT INTO image_key SELECT image_id, row_id FROM image ORDER BY image_id;"
-            "INSERT INTO image_by_cell SELECT cell, row_id FROM image WHERE cell IS NOT NULL "
-            "ORDER BY cell, row_id"
+            "INSERT INTO image_by_cell SELECT cell, row_id, taxon_id, observed_from, "
+            "observed_to - observed_from, observer_id, uncertainty_m, counted FROM image "
+            "WHERE cell IS NOT NULL ORDER BY cell, taxon_id, row_id"
         )
         counts = [sum(image.source_id == i for image in images) for i in range(len(SOURCES))]
         _fill(
@@ -221,7 +229,7 @@ def _taxon_row(taxon: TaxonCase, images: Sequence[ImageCase]) -> tuple[object, .
     )
 
 
-def _image_row(row_id: int, image: ImageCase) -> tuple[object, ...]:
+def _image_row(row_id: int, image: ImageCase, observers: Mapping[str, int]) -> tuple[object, ...]:
     return (
         row_id,
         image_id_of(row_id),
@@ -236,7 +244,7 @@ def _image_row(row_id: int, image: ImageCase) -> tuple[object, ...]:
         image.observed_from,
         image.observed_to,
         image.month,
-        image.observer,
+        observers[image.observer or ""],
         "HumanObservation",
         image.source_id,
         image.licence_id,
@@ -246,6 +254,8 @@ def _image_row(row_id: int, image: ImageCase) -> tuple[object, ...]:
         "https://media.test/1.jpg",
         image.media_type,
         image.flags,
+        # Each of these photos is a record of its own.
+        image.cell is not None and image.flags & held_back_mask() == 0,
     )
 
 
@@ -258,14 +268,20 @@ CREATE TABLE taxon_name (folded VARCHAR, name VARCHAR, taxon_id INTEGER, kind VA
 CREATE TABLE image (row_id BIGINT, image_id UUID, occurrence_id VARCHAR, taxon_id INTEGER,
     scientific_name VARCHAR, cell UBIGINT, cell_resolution TINYINT, latitude DOUBLE,
     longitude DOUBLE, uncertainty_m FLOAT, observed_from DATE, observed_to DATE, month TINYINT,
-    observer VARCHAR, basis_of_record VARCHAR, source_id SMALLINT, licence_id SMALLINT,
+    observer_id INTEGER, basis_of_record VARCHAR, source_id SMALLINT, licence_id SMALLINT,
     media_licence_id SMALLINT, rights_holder VARCHAR, reference_url VARCHAR, media_url VARCHAR,
-    media_type VARCHAR, flags INTEGER);
+    media_type VARCHAR, flags INTEGER, counted BOOLEAN);
 CREATE TABLE image_key (image_id UUID, row_id BIGINT);
-CREATE TABLE image_by_cell (cell UBIGINT, row_id BIGINT);
-CREATE TABLE occupancy (taxon_id INTEGER, resolution TINYINT, period SMALLINT, cell UBIGINT,
-    n INTEGER, n_coarse INTEGER, observers INTEGER, visits INTEGER, first_day DATE, last_day DATE,
-    min_uncertainty_m FLOAT);
+CREATE TABLE observer (observer_id INTEGER, name VARCHAR);
+CREATE TABLE image_by_cell (cell UBIGINT, row_id BIGINT, taxon_id INTEGER, observed_from DATE,
+    span_days INTEGER, observer_id INTEGER, uncertainty_m FLOAT, counted BOOLEAN);
+CREATE TABLE occupancy (taxon_id INTEGER, resolution TINYINT, cell UBIGINT, n INTEGER,
+    n_coarse INTEGER, observers INTEGER, visits INTEGER, incidences INTEGER, species INTEGER,
+    q1 INTEGER, q2 INTEGER, first_day DATE, last_day DATE, min_uncertainty_m FLOAT);
+CREATE TABLE occupancy_run (taxon_id INTEGER, resolution TINYINT, rows BIGINT);
+CREATE TABLE species_cell (resolution TINYINT, cell UBIGINT, taxon_id INTEGER, n INTEGER,
+    visits INTEGER, last_day DATE);
+CREATE TABLE held_back (taxon_id INTEGER, flags INTEGER, records BIGINT);
 CREATE TABLE source (source_id SMALLINT, key VARCHAR, title VARCHAR, citation VARCHAR,
     licence VARCHAR, url VARCHAR, kind VARCHAR, rows BIGINT);
 CREATE TABLE licence (licence_id SMALLINT, code VARCHAR, title VARCHAR, url VARCHAR,

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from atlas.api.layer_pages import layer_summary
 from atlas.api.schemas import (
     AtlasCounts,
     AtlasDescription,
@@ -25,8 +26,9 @@ _COUNTS = """
     SELECT count(*) AS images, count(DISTINCT (source_id, occurrence_id)) AS records,
            (SELECT count(*) FROM taxon WHERE rank <> 'root') AS taxa,
            (SELECT count(*) FROM taxon WHERE rank = 'species') AS species,
-           count(DISTINCT cell) AS cells
-    FROM image
+           count(DISTINCT cell) AS cells,
+           count(*) FILTER (flags & hidden.bits <> 0) AS held_back
+    FROM image, (SELECT coalesce(bit_or(bit), 0) AS bits FROM flag WHERE held_back) AS hidden
 """
 _LICENCES = """
     SELECT code, title, coalesce(url, '') AS url, hosting,
@@ -41,7 +43,7 @@ _FLAGS = """
 
 
 def describe_atlas(
-    bundle: Bundle, catalog: Catalog, *, default_space: str, with_encoder: Collection[str]
+    bundle: Bundle, catalog: Catalog, *, default_space: str | None, with_encoder: Collection[str]
 ) -> AtlasDescription:
     """The whole description; `with_encoder` are the spaces that can read text and photos here."""
     manifest = bundle.manifest
@@ -67,6 +69,7 @@ def describe_atlas(
             msgspec.convert(source, SourceSummary, from_attributes=True)
             for source in manifest.sources
         ],
+        layers=[layer_summary(entry) for entry in manifest.layers],
         licences=msgspec.convert(table_rows(catalog.table(_LICENCES)), list[LicenceSummary]),
         flags=msgspec.convert(table_rows(catalog.table(_FLAGS)), list[FlagSummary]),
         rejects=dict(sorted(rejects.items())),

@@ -12,7 +12,7 @@ import structlog
 
 from atlas.api.spaces import SpaceReader, Spaces
 from atlas.bundle import Bundle, SpaceDescription
-from atlas.errors import BundleError, EncoderError
+from atlas.errors import EncoderError
 from atlas.search.encoder import Encoder, EncoderChoice
 from atlas.settings import Settings, SpacesSettings
 
@@ -42,8 +42,6 @@ def open_spaces(
         return encoder
 
     readers = {space.name: _open_space(space, settings, load) for space in bundle.spaces.values()}
-    if not readers:
-        raise BundleError(bundle.root, "this bundle holds no space to search in")
     return Spaces(readers, max_pixels=settings.pictures.max_pixels)
 
 

@@ -18,7 +18,12 @@ from atlas.errors import InvalidQuery
 from atlas.geo.shapes import BoundingBox
 
 # Parameters that are named otherwise than the field of the filter that they fill.
-_PARAMETERS = {"observed": "from", "observed.from": "from", "observed.to": "to"}
+_PARAMETERS = {
+    "observed": "from",
+    "observed.from": "from",
+    "observed.to": "to",
+    "elevation": "min_elevation_m",
+}
 
 BoxText: TypeAlias = Annotated[
     str | None,
@@ -31,16 +36,7 @@ BoxText: TypeAlias = Annotated[
 
 def parse_box(text: str | None, field: str = "bbox") -> BoundingBox | None:
     """The box written as `west,south,east,north`; None for None."""
-    if text is None:
-        return None
-    try:
-        west, south, east, north = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InvalidQuery(field, "must be four numbers: west,south,east,north") from error
-    try:
-        return BoundingBox(west=west, south=south, east=east, north=north)
-    except InvalidQuery as error:
-        raise InvalidQuery(field, error.problem) from error
+    return None if text is None else BoundingBox.parse(text, field)
 
 
 def as_parameter(error: InvalidQuery) -> InvalidQuery:
@@ -69,6 +65,12 @@ def search_of_query(
     cells: Sequence[str] | None,
     max_uncertainty_m: float | None,
     flags: str | None,
+    near: Sequence[str] | None,
+    country: Sequence[str] | None,
+    region: Sequence[str] | None,
+    habitat: Sequence[str] | None,
+    min_elevation_m: float | None,
+    max_elevation_m: float | None,
 ) -> Search:
     """The search that query parameters ask for; InvalidQuery names the parameter at fault."""
     box = parse_box(bbox)
@@ -77,12 +79,17 @@ def search_of_query(
         "taxon": taxon,
         "bbox": None if box is None else (box.west, box.south, box.east, box.north),
         "observed": observed or None,
-        "months": _words(months),
-        "licences": _words(licences),
-        "sources": _words(sources),
-        "cells": _words(cells),
+        "months": words(months),
+        "licences": words(licences),
+        "sources": words(sources),
+        "cells": words(cells),
         "max_uncertainty_m": max_uncertainty_m,
         "flags": flags,
+        "near": None if near is None else [_near(text) for text in words(near) or []],
+        "country": words(country),
+        "region": words(region),
+        "habitat": words(habitat),
+        "elevation": _given({"min_m": min_elevation_m, "max_m": max_elevation_m}) or None,
     }
     asked = {
         "text": text,
@@ -121,11 +128,19 @@ def to_search(values: Mapping[str, Any]) -> Search:
         raise InvalidQuery(field, problem) from error
 
 
+def _near(text: str) -> dict[str, str]:
+    """A feature, metres, and the least order where one is asked for, with colons between."""
+    parts = text.split(":")
+    if len(parts) not in {2, 3}:
+        raise InvalidQuery("near", "must be feature:metres or feature:metres:order")
+    return dict(zip(("feature", "within_m", "min_order"), parts, strict=False))
+
+
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _words(values: Sequence[str] | None) -> list[str] | None:
+def words(values: Sequence[str] | None) -> list[str] | None:
     """All values of a repeated or comma-separated parameter; None where it is not given."""
     if values is None:
         return None

@@ -83,6 +83,7 @@ _NAMED_FIELD = re.compile(r"(?:field `|parameter ')([^`']*)[`']")
 _MEANINGS: Mapping[int, str] = {
     400: "The body is not JSON, or not a form",
     404: "The atlas has no such thing",
+    406: "None of the media types in Accept can be had; the document names those that can",
     409: "The space has no encoder on this server",
     413: "The upload is too large",
     415: "The upload is not a picture",

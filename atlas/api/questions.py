@@ -17,8 +17,9 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from atlas.api.layer_pages import layer_summary
 from atlas.api.records import as_hits
-from atlas.api.schemas import Interpretation, Plan, SearchAnswer, SegmentPlan, TookMs
+from atlas.api.schemas import HeldBackRows, Interpretation, Plan, SearchAnswer, SegmentPlan, TookMs
 from atlas.api.spaces import Encoded, Spaces, Vector, read_photo, read_text
 from atlas.api.workers import BoundedPool
 from atlas.catalog import Catalog, ImageRow
@@ -179,6 +180,12 @@ class Questions:
             next_cursor=page.next_cursor,
             matching=page.matching,
             held_back=page.held_back,
+            unjudged=page.unjudged,
+            layers=[layer_summary(entry) for entry in page.cited],
+            held_back_for=[
+                HeldBackRows(flag=held.flag, meaning=held.meaning, rows=held.rows)
+                for held in page.held_back_for
+            ],
             spaces=list(asked.vectors),
             plan=_plan(page.plan),
             interpretation=None if search.text is None else Interpretation(text=search.text),

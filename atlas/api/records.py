@@ -12,10 +12,12 @@ from uuid import UUID
 
 from atlas.api.schemas import Hit, Record, SpaceScore, TaxonName
 from atlas.bundle import Bundle
-from atlas.bundle.flags import flag_names
+from atlas.bundle.flags import HIDDEN_PLACE, Flag, flag_names, flags_in
 from atlas.catalog import Catalog, ImageRow
 from atlas.geo.cells import format_cell
 from atlas.search import inquiry
+
+_GENERALISING = HIDDEN_PLACE | Flag.LOCATION_OBSCURED
 
 
 class Records:
@@ -87,8 +89,15 @@ def _fields(row: ImageRow) -> dict[str, Any]:
         "rights_holder": row.rights_holder or None,
         "dataset": row.source.title,
         "occurrence_id": row.occurrence_id,
+        "data_generalizations": _generalisations(row.flags),
         "flags": list(flag_names(row.flags)),
     }
+
+
+def _generalisations(flags: int) -> str | None:
+    """What Darwin Core's `dataGeneralizations` says of a record with these flags."""
+    said = [meaning.meaning for meaning in flags_in(flags) if meaning.flag & _GENERALISING]
+    return " ".join(said) or None
 
 
 def observed_on(first: dt.date | None, last: dt.date | None) -> str | None:

@@ -13,7 +13,9 @@ import msgspec
 from msgspec import Meta
 
 from atlas.species.distribution import OccupiedCell, TargetGroup
+from atlas.species.layers import LayerField, LayerName, Whose
 from atlas.species.names import NameMatch
+from atlas.species.occupancy import HeldBack
 
 
 class Schema(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +39,8 @@ class Record(Schema, frozen=True, kw_only=True):
     """One photo with the record it belongs to.
 
     `licence` is the photo's, `record_licence` the record's; they may differ. `lat` and `lon` are
-    as published, which may be generalised; `cell` is never finer than `uncertainty_m` allows.
+    as published, which may be generalised; places of sensitive taxa are generalised here, too, as
+    `data_generalizations` says. `cell` is never finer than `uncertainty_m` allows.
     """
 
     image_id: UUID
@@ -57,6 +60,9 @@ class Record(Schema, frozen=True, kw_only=True):
     rights_holder: str | None
     dataset: str
     occurrence_id: str | None
+    data_generalizations: Annotated[
+        str | None, Meta(description="how the place was made less exact, and why")
+    ]
     flags: list[str]
 
 
@@ -123,18 +129,49 @@ class TookMs(Schema, frozen=True, kw_only=True):
     total: float
 
 
+class LayerSummary(Schema, frozen=True, kw_only=True):
+    """A place layer: what it tells of, how it was made, and whom to cite."""
+
+    name: str
+    kind: Literal["distance", "category", "value"]
+    feature: str
+    unit: str
+    orders: Annotated[list[float], Meta(description="order classes that `min_order` can ask for")]
+    rule: Annotated[str, Meta(description="how a value was found, for people")]
+    title: str
+    origin: str
+    licence: str
+    citation: str
+    url: str
+    made_at: str
+
+
+class HeldBackRows(Schema, frozen=True, kw_only=True):
+    """Rows that the default quality filter hides for one reason."""
+
+    flag: str
+    meaning: str
+    rows: int
+
+
 class SearchAnswer(Schema, frozen=True, kw_only=True):
     """A page of hits, best first.
 
     `matching` is the exact number of rows that pass the filter, `held_back` how many more the
-    default quality filter hides. `next_cursor` is null on the last page. `spaces` were searched;
-    where there are several, `score` is the fused one.
+    default quality filter hides, and `held_back_for` why: a row may be hidden for several reasons.
+    `unjudged` counts rows that pass the rest of the filter and of which a place layer cannot tell,
+    for their uncertainty or for lack of a value; `layers` are the place layers that the answer
+    rests on. `next_cursor` is null on the last page. `spaces` were searched; where there are
+    several, `score` is the fused one.
     """
 
     hits: list[Hit]
     next_cursor: str | None
     matching: int
     held_back: int
+    unjudged: int
+    layers: list[LayerSummary]
+    held_back_for: list[HeldBackRows]
     spaces: list[str]
     plan: Plan
     interpretation: Interpretation | None
@@ -220,7 +257,37 @@ class FeatureCollection(Schema, frozen=True, kw_only=True):
     target_group: TargetGroup
     records: int
     coarse_records: int
+    held_back: list[HeldBack]
     features: list[Feature]
+
+
+class MapLayer(Schema, frozen=True, kw_only=True):
+    """A layer of vector tiles; `tiles` and `legend` are addresses below this server's."""
+
+    name: LayerName
+    title: str
+    meaning: str
+    whose: Annotated[Whose, Meta(description="whose records are counted")]
+    shown: Annotated[str, Meta(description="the field that the legend colours")]
+    tiles: str
+    legend: str
+    fields: list[LayerField]
+
+
+class MapCapabilities(Schema, frozen=True, kw_only=True):
+    """What maps this atlas draws.
+
+    `resolutions` has the H3 resolution of each zoom, from `min_zoom` on; `states` are the words for
+    a cell, and there are no others.
+    """
+
+    min_zoom: int
+    max_zoom: int
+    extent: Annotated[int, Meta(description="units along the side of a tile")]
+    resolutions: list[int]
+    parameters: Annotated[list[str], Meta(description="what tiles and legends may be asked with")]
+    states: list[str]
+    layers: list[MapLayer]
 
 
 class AtlasCounts(Schema, frozen=True, kw_only=True):
@@ -231,6 +298,7 @@ class AtlasCounts(Schema, frozen=True, kw_only=True):
     taxa: int
     species: int
     cells: int
+    held_back: Annotated[int, Meta(description="images that the default quality filter hides")]
     rejects: int
 
 
@@ -291,9 +359,12 @@ class AtlasDescription(Schema, frozen=True, kw_only=True):
     counts: AtlasCounts
     ranks: list[str]
     cell_resolution: int
-    default_space: str
+    default_space: Annotated[
+        str | None, Meta(description="null where the atlas holds records without pictures")
+    ]
     spaces: list[SpaceSummary]
     sources: list[SourceSummary]
+    layers: list[LayerSummary]
     licences: list[LicenceSummary]
     flags: list[FlagSummary]
     rejects: Annotated[dict[str, int], Meta(description="refused rows by reason, all sources")]

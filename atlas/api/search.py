@@ -57,6 +57,17 @@ class SearchController(Controller):
         cells: Words = None,
         max_uncertainty_m: FromQuery[float | None] = None,
         flags: FromQuery[str | None] = None,
+        near: Annotated[
+            list[str] | None,
+            QueryParameter(
+                description="feature:metres or feature:metres:order, such as river:5000"
+            ),
+        ] = None,
+        country: Words = None,
+        region: Words = None,
+        habitat: Words = None,
+        min_elevation_m: FromQuery[float | None] = None,
+        max_elevation_m: FromQuery[float | None] = None,
         limit: FromQuery[int | None] = None,
         cursor: FromQuery[str | None] = None,
         exact: FromQuery[bool] = False,
@@ -85,6 +96,12 @@ class SearchController(Controller):
             cells=cells,
             max_uncertainty_m=max_uncertainty_m,
             flags=flags,
+            near=near,
+            country=country,
+            region=region,
+            habitat=habitat,
+            min_elevation_m=min_elevation_m,
+            max_elevation_m=max_elevation_m,
         )
         try:
             return await questions.ask(search)

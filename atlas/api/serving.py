@@ -6,9 +6,10 @@ import msgspec
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
-    """The bundle's number and tag, and how long clients may keep what came from it."""
+    """The bundle's number, tag and finest cells; how long clients may keep answers."""
 
     bundle_number: int
     bundle_tag: str
+    cell_resolution: int
     tile_cache_s: int
     picture_cache_s: int

@@ -118,7 +118,10 @@ async def read_photo(
 
 
 class Spaces:
-    """All spaces of the bundle, by name; the first that can read text is the default."""
+    """All spaces of the bundle, by name; the first that can read text is the default.
+
+    A bundle of records without pictures has none, and every question for one is refused.
+    """
 
     def __init__(self, readers: Mapping[str, SpaceReader], *, max_pixels: int) -> None:
         """`max_pixels` is the largest photo taken as a question."""
@@ -126,7 +129,7 @@ class Spaces:
         self.max_pixels = max_pixels
         able = [name for name, reader in self._readers.items() if reader.encoder is not None]
         self.with_encoder = tuple(able)
-        self.default = (able or list(self._readers))[0]
+        self.default = next(iter(able or self._readers), None)
 
     def __iter__(self) -> Iterator[SpaceReader]:
         """Each space, in the bundle's order."""
@@ -135,6 +138,12 @@ class Spaces:
     def get(self, name: str | None) -> SpaceReader:
         """The space of this name, or the default one; InvalidQuery for an unknown name."""
         wanted = self.default if name is None else name
+        if not self._readers:
+            raise InvalidQuery(
+                "space",
+                "this atlas holds records without pictures, so there is nothing to search by "
+                "words or pictures; ask for taxa, maps and gaps",
+            )
         if wanted not in self._readers:
             known = ", ".join(sorted(self._readers))
             raise InvalidQuery("space", f"no space {wanted!r} in this atlas; it has {known}")
@@ -153,12 +162,12 @@ class Spaces:
         """The spaces to look for a stored photo in: the one named, else all, the default first."""
         if name is not None:
             return (self.get(name),)
-        others = [other for other in self._readers if other != self.default]
-        return tuple(map(self.get, (self.default, *others)))
+        default = self.get(None)
+        return (default, *(reader for reader in self if reader is not default))
 
     def of_vector(self, name: str | None, numbers: int) -> SpaceReader:
         """The space that a vector of so many numbers is of; InvalidQuery where that is unclear."""
-        if name is not None or len(self._readers) == 1:
+        if name is not None or len(self._readers) <= 1:
             return self.get(name)
         fitting = [reader for reader in self if reader.space.dim == numbers]
         if len(fitting) == 1:

@@ -26,6 +26,7 @@ from atlas.errors import BundleError
 Verification = Literal["full", "sizes"]
 SEGMENTS = "segments"
 SPACES = "spaces"
+LAYERS = "layers"
 SPACE_FILE = "space.json"
 COARSE_FILE = "coarse.faiss"
 CURVE_FILE = "curve.json"

@@ -26,6 +26,20 @@ class Flag(IntFlag):
     MEDIA_LICENCE_UNKNOWN = 1 << 9
     RECORDED_ABSENT = 1 << 10
     DUPLICATE_PICTURE = 1 << 11
+    COORDINATES_EQUAL = 1 << 12
+    ON_COUNTRY_CENTROID = 1 << 13
+    ON_CAPITAL = 1 << 14
+    ON_INSTITUTION = 1 << 15
+    UNCERTAINTY_SUSPECT = 1 << 16
+    SEA_FOR_LAND_TAXON = 1 << 17
+    OUTSIDE_REGION = 1 << 18
+    DUPLICATE_RECORD = 1 << 19
+    LOCATION_GENERALISED = 1 << 20
+    LOCATION_WITHHELD = 1 << 21
+
+
+# A record with one of these is of a sensitive taxon; its exact place is nowhere in the bundle.
+HIDDEN_PLACE = Flag.LOCATION_GENERALISED | Flag.LOCATION_WITHHELD
 
 
 class FlagMeaning(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,9 +51,13 @@ class FlagMeaning(msgspec.Struct, frozen=True, kw_only=True):
     held_back: bool = False
 
 
-# Few flags are held back: a record is hidden by default only where counting it would be wrong
-# (an absence, an impossible day, the same picture twice). A record that merely lost its place or
-# its name still shows what the organism looks like.
+DEFAULT_FILTER = "default"
+# Few flags are held back by the filter called `default`: a record is hidden only where counting it
+# would be wrong (an absence, an impossible day, the same picture twice, a place that stands for a
+# whole country, a land animal out at sea). A record that merely lost its place or its name still
+# shows what the organism looks like. Capitals are full of good records, and of a suspect
+# uncertainty only the number is in doubt. Two records of one taxon, place, day and observer may
+# be two individuals; estimates rest on visits, in which they count once.
 FLAGS: tuple[FlagMeaning, ...] = (
     FlagMeaning(
         flag=Flag.COORDINATES_INVALID,
@@ -110,6 +128,66 @@ FLAGS: tuple[FlagMeaning, ...] = (
         "not carry this flag.",
         held_back=True,
     ),
+    FlagMeaning(
+        flag=Flag.COORDINATES_EQUAL,
+        name="coordinates_equal",
+        meaning="Latitude and longitude are the same number, apart from the sign: most often one "
+        "was entered twice.",
+        held_back=True,
+    ),
+    FlagMeaning(
+        flag=Flag.ON_COUNTRY_CENTROID,
+        name="on_country_centroid",
+        meaning="The place is the centroid of a country, which stands for all of it.",
+        held_back=True,
+    ),
+    FlagMeaning(
+        flag=Flag.ON_CAPITAL,
+        name="on_capital",
+        meaning="The place is the centre of a capital, which often stands for its country.",
+    ),
+    FlagMeaning(
+        flag=Flag.ON_INSTITUTION,
+        name="on_institution",
+        meaning="The place is that of a museum, zoo, garden or collection of the plan's list: most "
+        "often where the specimen is kept.",
+        held_back=True,
+    ),
+    FlagMeaning(
+        flag=Flag.UNCERTAINTY_SUSPECT,
+        name="uncertainty_suspect",
+        meaning="The coordinate uncertainty is 301, 3036, 999 or 9999 metres, which programs write "
+        "where nobody has measured.",
+    ),
+    FlagMeaning(
+        flag=Flag.SEA_FOR_LAND_TAXON,
+        name="sea_for_land_taxon",
+        meaning="The taxon lives on land, and there is no land within 0.1 degrees of the place.",
+        held_back=True,
+    ),
+    FlagMeaning(
+        flag=Flag.OUTSIDE_REGION,
+        name="outside_region",
+        meaning="The place lies outside the study region of the atlas.",
+        held_back=True,
+    ),
+    FlagMeaning(
+        flag=Flag.DUPLICATE_RECORD,
+        name="duplicate_record",
+        meaning="An earlier record has the same taxon, coordinates, days and observer; the earlier "
+        "one does not carry this flag.",
+    ),
+    FlagMeaning(
+        flag=Flag.LOCATION_GENERALISED,
+        name="location_generalised",
+        meaning="The taxon is sensitive: its place was rounded to a grid before anything else was "
+        "made of it, and the uncertainty includes the rounding.",
+    ),
+    FlagMeaning(
+        flag=Flag.LOCATION_WITHHELD,
+        name="location_withheld",
+        meaning="The taxon is sensitive: its place is not given.",
+    ),
 )
 
 
@@ -122,6 +200,11 @@ def held_back_mask() -> int:
     return mask
 
 
+def flags_in(bits: int) -> tuple[FlagMeaning, ...]:
+    """The flags that are set in `bits`, in bit order."""
+    return tuple(meaning for meaning in FLAGS if bits & meaning.flag)
+
+
 def flag_names(bits: int) -> tuple[str, ...]:
     """Names of the flags that are set in `bits`, in bit order; unknown bits have no name."""
-    return tuple(meaning.name for meaning in FLAGS if bits & meaning.flag)
+    return tuple(meaning.name for meaning in flags_in(bits))

@@ -7,13 +7,13 @@ form, no knowledge of FAISS or DuckDB.
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from atlas.errors import BundleError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CURRENT = "CURRENT"
 
 StructT = TypeVar("StructT")
@@ -105,11 +105,43 @@ class SourceEntry(
     removed: int = 0
 
 
+class LayerEntry(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """A place layer: what is where, for every cell and for every row of `segments`.
+
+    `kind` is `distance` (metres to the nearest feature, for each of `orders` where it has them),
+    `category` (one of `names`) or `value` (a quantity in `unit`). `feature` is what it tells of:
+    river, lake, coast, country, region, habitat, elevation or another word. `cells` and `names`
+    are files in `folder`, below `layers/`. `fingerprint` stands for the file or package that it was
+    made from, `rule` says to people how.
+    """
+
+    name: str
+    kind: Literal["distance", "category", "value"]
+    feature: str
+    folder: str
+    cells: str
+    segments: tuple[str, ...]
+    orders: tuple[float, ...] = ()
+    names: str = ""
+    unit: str = "m"
+    rule: str
+    title: str
+    origin: str
+    fingerprint: str
+    licence: str = ""
+    citation: str = ""
+    url: str = ""
+    made_at: str
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole of a bundle. `built_at` is an ISO 8601 time in UTC.
 
     `identity` stands for all input and settings: a build of the same identity has nothing to do.
-    `catalog` and `rejects` are paths of the DuckDB file and of the rejects Parquet.
+    `catalog` and `rejects` are paths of the DuckDB file and of the rejects Parquet. `sensitive` is
+    the SHA-256, in hex, of the table by which places were made coarse, "" where there was none.
     """
 
     format_version: int
@@ -127,7 +159,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     segments: tuple[SegmentEntry, ...]
     spaces: tuple[SpaceEntry, ...]
     sources: tuple[SourceEntry, ...]
+    layers: tuple[LayerEntry, ...] = ()
     files: tuple[FileEntry, ...]
+    sensitive: str = ""
 
     def file(self, path: str) -> FileEntry:
         """The entry of one file; KeyError when the manifest lists no such file."""

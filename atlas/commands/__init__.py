@@ -1,4 +1,4 @@
-"""The command line of the server: `atlas serve`, `atlas search`, `atlas openapi`.
+"""The command line of the server: serving, searching, mapping.
 
 Asks through the same use cases as the HTTP application. What is wrong is one line on standard
 error and exit code 2.
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import click
+import msgspec
 
 from atlas.errors import AtlasError
 from atlas.settings import Settings, load_settings, override
@@ -54,6 +55,26 @@ def _settings(config: Path | None, bundle: Path | None) -> Settings:
     if not settings.bundle.path:
         raise click.UsageError("no bundle: give --bundle or set bundle.path")
     return settings
+
+
+def _map_options(command: Callable[P, T]) -> Callable[P, T]:
+    """What every command that reads maps may be asked with."""
+    options: list[Callable[[Any], Any]] = [
+        click.argument("taxon"),
+        BUNDLE,
+        CONFIG,
+        click.option("--from", "first", help="Not before this day."),
+        click.option("--to", "last", help="Not after this day."),
+        click.option("--months", help="Only in these months, for example 5,6,7."),
+        click.option("--source", multiple=True, help="Only of this source; may be repeated."),
+        click.option(
+            "--max-uncertainty-m", type=float, help="Only records certain to so many metres."
+        ),
+    ]
+    optioned: Callable[P, T] = command
+    for option in reversed(options):
+        optioned = option(optioned)
+    return optioned
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -122,6 +143,131 @@ def search(
     print_answer(answer, description, as_json=asked["as_json"])
     if asked["explain"] and not asked["as_json"]:
         print_plan(answer)
+
+
+@main.command("map")
+@_map_options
+@click.option("--bbox", help="Show west,south,east,north.  [default: the range with a margin]")
+@click.option("--width", type=click.IntRange(200, 4000), default=1200, show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="PNG file to write.",
+)
+@_one_line_errors
+def draw_map(
+    bundle: Path | None,
+    config: Path | None,
+    **asked: Any,  # noqa: ANN401 - the options above, each of its own type
+) -> None:
+    """Draw where TAXON (a name or a taxon id) was recorded, and where it was looked for."""
+    settings = _settings(config, bundle)
+    from atlas.commands.mapping import write_map  # noqa: PLC0415 - slow
+
+    write_map(settings, asked)
+
+
+@main.command()
+@_map_options
+@click.option("--bbox", help="Only cells that touch west,south,east,north.")
+@click.option("--resolution", type=click.IntRange(0, 15), default=4, show_default=True)
+@click.option("--searched", is_flag=True, help="List cells searched without a record, too.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "geojson", "parquet", "json"]),
+    help="[default: that of the file's extension, else csv]",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write; else standard out.",
+)
+@_one_line_errors
+def distribution(
+    bundle: Path | None,
+    config: Path | None,
+    **asked: Any,  # noqa: ANN401 - the options above, each of its own type
+) -> None:
+    """Write the cells in which TAXON (a name or a taxon id) was recorded, beside the effort."""
+    settings = _settings(config, bundle)
+    from atlas.commands.mapping import form_of, write_distribution  # noqa: PLC0415 - slow
+
+    asked["form"] = form_of(asked["form"], asked["output"])
+    content = write_distribution(settings, asked)
+    if asked["output"] is None:
+        sys.stdout.buffer.write(content)
+    else:
+        asked["output"].write_bytes(content)
+
+
+@main.command("range")
+@_map_options
+@click.option("--resolution", type=click.IntRange(0, 15), default=5, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answer as JSON.")
+@_one_line_errors
+def print_range_of(
+    bundle: Path | None,
+    config: Path | None,
+    **asked: Any,  # noqa: ANN401 - the options above, each of its own type
+) -> None:
+    """Print how large the range of TAXON (a name or a taxon id) is, and its seasons."""
+    settings = _settings(config, bundle)
+    from atlas.commands.mapping import print_range, range_of  # noqa: PLC0415 - slow
+
+    found = range_of(settings, asked)
+    if asked["as_json"]:
+        click.echo(msgspec.json.encode(found))
+    else:
+        print_range(found)
+
+
+@main.command()
+@click.argument("taxon", required=False)
+@BUNDLE
+@CONFIG
+@click.option("--text", help="Gaps for the taxa of the photos that these words find.")
+@click.option("--bbox", help="Only inside west,south,east,north.")
+@click.option(
+    "--polygon",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Only inside the GeoJSON polygon of this file.",
+)
+@click.option("--resolution", type=click.IntRange(0, 15), default=4, show_default=True)
+@click.option(
+    "--state", multiple=True, help="Only cells in this state, such as no_data; may be repeated."
+)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write .csv, .geojson, .json or .png instead of printing a table.",
+)
+@_one_line_errors
+def gaps(
+    bundle: Path | None,
+    config: Path | None,
+    **asked: Any,  # noqa: ANN401 - the options above, each of its own type
+) -> None:
+    """Rank the cells where a visit would add most new species of TAXON (a name or a taxon id)."""
+    settings = _settings(config, bundle)
+    from atlas.commands.gap_table import (  # noqa: PLC0415 - slow
+        check_output,
+        gaps_once,
+        print_gaps,
+        write_gaps,
+    )
+
+    check_output(asked["output"])
+    answer = asyncio.run(gaps_once(settings, asked))
+    if asked["output"] is None:
+        print_gaps(answer)
+    else:
+        write_gaps(answer, asked["output"])
 
 
 @main.command()

@@ -14,7 +14,7 @@ from rich.table import Table
 from atlas.api.params import parse_box, to_search
 from atlas.api.schemas import AtlasDescription, Hit, SearchAnswer
 from atlas.app import Atlas, open_atlas
-from atlas.errors import InvalidQuery
+from atlas.commands.taxon_names import taxon_named
 from atlas.settings import Settings
 
 
@@ -42,16 +42,7 @@ async def search_once(
 
 def find_taxon(atlas: Atlas, written: str | None) -> int | None:
     """The taxon id that a person wrote, or that of the taxon so named; InvalidQuery if none."""
-    if written is None or written.isdecimal():
-        return None if written is None else int(written)
-    found = atlas.names.complete(written, 5)
-    exact = [match for match in found if match.match == "exact"]
-    if exact:
-        return exact[0].taxon_id
-    meant = ", ".join(f"{match.name} ({match.taxon_id})" for match in found)
-    raise InvalidQuery(
-        "taxon", f"no taxon is named {written!r}{'; did you mean ' if meant else ''}{meant}"
-    )
+    return None if written is None else taxon_named(atlas.names, written)
 
 
 def print_answer(answer: SearchAnswer, description: AtlasDescription, *, as_json: bool) -> None:
@@ -77,12 +68,17 @@ def print_answer(answer: SearchAnswer, description: AtlasDescription, *, as_json
             escape("\n".join(part for part in credit if part)),
         )
     console.print(table)
+    unjudged = f", {answer.unjudged} whose place cannot be judged" if answer.layers else ""
     console.print(
         f"{len(answer.hits)} of {answer.matching} photos that pass the filter; "
-        f"{answer.held_back} more held back for quality.\n"
+        f"{answer.held_back} more held back for quality{unjudged}.\n"
         f"Path {answer.plan.path}: {answer.plan.rows_scored} rows scored in "
         f"{answer.took_ms.search:.1f} ms, question read in {answer.took_ms.encode:.1f} ms."
     )
+    for layer in answer.layers:
+        console.print(
+            f"{layer.name}: {layer.title}. {layer.citation} ({layer.licence})", markup=False
+        )
 
 
 def print_plan(answer: SearchAnswer) -> None:

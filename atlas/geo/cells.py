@@ -7,9 +7,12 @@ state: any thread may call them, and the indexing of points releases the interpr
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
 
 import h3.api.basic_int as h3
 import numpy as np
+import pyarrow as pa
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
@@ -19,9 +22,10 @@ from atlas.geo.shapes import BoundingBox, Polygon
 
 try:
     # Five times the speed of the loop (2.4 against 0.5 million points a second on one core).
+    from h3ronpy.vector import cells_to_coordinates as _fast_centres
     from h3ronpy.vector import coordinates_to_cells as _fast_index
 except ImportError:
-    _fast_index = None
+    _fast_centres = _fast_index = None
 
 NO_CELL = np.uint64(0)
 FINEST = 15
@@ -33,6 +37,8 @@ _RESOLUTION_SHIFT = np.uint64(52)
 _RESOLUTION_BITS = np.uint64(15)
 # H3's polygon fill takes a shape wider than 180 degrees for its narrow complement.
 _STRIP_DEG = 60.0
+# Up to here a shape is compared with all cells of the world.
+_OUTLINED = 2
 
 
 def cells_of(latitude: ArrayLike, longitude: ArrayLike, resolution: int) -> Cells:
@@ -177,6 +183,16 @@ def area_km2(cells: ArrayLike) -> Floats:
     return found
 
 
+def centres(cells: ArrayLike) -> tuple[Floats, Floats]:
+    """Return latitude and longitude, float64[n] each, of the centre of each valid cell."""
+    codes = np.ascontiguousarray(cells, dtype=np.uint64)
+    if _fast_centres is not None:
+        found = pa.record_batch(_fast_centres(codes))
+        return found["lat"].to_numpy(), found["lng"].to_numpy()
+    points = np.array([h3.cell_to_latlng(cell) for cell in codes.tolist()]).reshape(-1, 2)
+    return points[:, 0], points[:, 1]
+
+
 def boundary(cell: int) -> list[list[tuple[float, float]]]:
     """Return the cell's outline as closed rings of (longitude, latitude), counter-clockwise.
 
@@ -199,9 +215,8 @@ def cover(shape: BoundingBox | Polygon, resolution: int) -> Cells:
     """
     _check_resolution(resolution)
     geometry = shape.geometry
-    if resolution <= 2:
-        every = np.array(h3.uncompact_cells(h3.get_res0_cells(), resolution), dtype=np.uint64)
-        return np.sort(_overlapping(every, geometry))
+    if resolution <= _OUTLINED:
+        return np.sort(_touching(_world(resolution), geometry))
     edge_deg = float(np.degrees(RADIUS_M[resolution] / 1000.0 / EARTH_RADIUS_KM))
     # An edge is a great circle, H3 fills along straight lines in degrees: at colatitude t the two
     # are edge² / 8t apart, which two edges from the pole is edge / 16. Nearer, cells are tested.
@@ -235,17 +250,41 @@ def cover_resolution(shape: BoundingBox | Polygon, finest: int, max_cells: int) 
     return 0
 
 
-def _overlapping(cells: Cells, geometry: shapely.Geometry) -> Cells:
-    """Return those cells whose great-circle outline touches the geometry."""
+class _Outlined(NamedTuple):
+    """Cells with their outlines as polygons, and what straight sides may miss of each, degrees."""
+
+    cells: Cells
+    pieces: NDArray[np.object_]
+    owner: NDArray[np.int64]
+    margin: Floats
+
+
+@cache
+def _world(resolution: int) -> _Outlined:
+    """Every cell of a coarse resolution: 6,000 outlines take 50 ms, comparing them 2."""
+    every = h3.uncompact_cells(h3.get_res0_cells(), resolution)
+    return _outlined(np.array(every, dtype=np.uint64))
+
+
+def _outlined(cells: Cells) -> _Outlined:
     outline = outlines(cells)
     pieces, owner = world_polygons(outline)
     # What straight pieces of the outline may miss of the great circle, from their longest step.
     step = np.abs(np.diff(outline.longitude, append=outline.longitude[-1:]))
     longest = np.maximum.reduceat(np.minimum(step, np.abs(short_way(step))), outline.start[:-1])
     margin = np.degrees(np.radians(longest) ** 2 / 16.0) + 1e-9
+    return _Outlined(cells, pieces, owner, margin[owner])
+
+
+def _overlapping(cells: Cells, geometry: shapely.Geometry) -> Cells:
+    """Return those cells whose great-circle outline touches the geometry."""
+    return _touching(_outlined(cells), geometry)
+
+
+def _touching(given: _Outlined, geometry: shapely.Geometry) -> Cells:
     shapely.prepare(geometry)
-    touches: Flags = shapely.dwithin(geometry, pieces, margin[owner])
-    return cells[np.unique(owner[touches])]
+    touches: Flags = shapely.dwithin(geometry, given.pieces, given.margin)
+    return given.cells[np.unique(given.owner[touches])]
 
 
 def _filled(geometry: shapely.Geometry, resolution: int) -> Cells:

@@ -75,14 +75,15 @@ class Land:
         )
         return land, lakes
 
-    def coastline(self, box: BoundingBox) -> list[Floats]:
+    def coastline(self, box: BoundingBox, *, lakes: bool = True) -> list[Floats]:
         """Shores of sea and lakes that touch the box, whole; each (n, 2), longitude and latitude.
 
         Not the edges along which land is cut at the antimeridian and the south pole.
         """
+        land, waters = self.areas(box)
         return [
             piece
-            for shape in np.concatenate(self.areas(box))
+            for shape in (np.concatenate([land, waters]) if lakes else land)
             for ring in shapely.get_rings(shape)
             for piece in _without_seams(shapely.get_coordinates(ring))
         ]

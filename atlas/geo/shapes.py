@@ -53,6 +53,18 @@ class BoundingBox(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.structs.force_setattr(self, "west", west)
         msgspec.structs.force_setattr(self, "east", east)
 
+    @classmethod
+    def parse(cls, text: str, field: str = "bbox") -> BoundingBox:
+        """The box written as `west,south,east,north`; InvalidQuery naming `field` if none is."""
+        try:
+            west, south, east, north = (float(part) for part in text.split(","))
+        except ValueError as error:
+            raise InvalidQuery(field, "must be four numbers: west,south,east,north") from error
+        try:
+            return cls(west=west, south=south, east=east, north=north)
+        except InvalidQuery as error:
+            raise InvalidQuery(field, error.problem) from error
+
     def parts(self) -> list[BoundingBox]:
         """Return this box as one or two boxes, none of which crosses the antimeridian."""
         if self.west <= self.east:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import shapely
-from mapbox_vector_tile.Mapbox import vector_tile_pb2
 from numpy.typing import ArrayLike
 
 from atlas.errors import InvalidQuery
@@ -28,6 +27,7 @@ from atlas.geo.outlines import (
     segments,
 )
 from atlas.geo.shapes import BoundingBox
+from atlas.geo.vector_tile import Geometries, encode_tile
 
 MAX_ZOOM = 13
 EXTENT = 4096  # tile units along a side
@@ -39,7 +39,6 @@ _PROJECTED_LIMIT_DEG = 89.9
 # Chosen so that a cell is some 10 to 40 pixels wide on the screen.
 _RESOLUTIONS = (0, 1, 2, 2, 3, 4, 4, 5, 6, 7, 7, 8, 9, 9)
 _MOVE_TO, _LINE_TO, _CLOSE = 1, 2, 7
-_POLYGON = 3
 
 _WINDOW = shapely.box(-BUFFER, -BUFFER, EXTENT + BUFFER, EXTENT + BUFFER)
 
@@ -92,12 +91,12 @@ def encode_cells(
     """Return a vector tile with one layer that holds the cells that touch the tile.
 
     `cells` is uint64[n] of valid cells, `properties` maps names to arrays [n] of numbers, booleans
-    or text; NaN and None leave the property out. Each feature also has `cell`, its hexadecimal
-    text. A cell smaller than a tile unit is drawn as one unit. b"" when no cell touches the tile.
-    About 8 microseconds a cell. Raises `ValueError` for arrays of different lengths.
+    or text; NaN, None and what is masked leave the property out. Each feature also has `cell`, its
+    hexadecimal text. A cell smaller than a tile unit is drawn as one unit. b"" when no cell touches
+    the tile. About 5 microseconds a cell. Raises `ValueError` for arrays of different lengths.
     """
     codes = np.asarray(cells, dtype=np.uint64)
-    columns = {name: np.asarray(values) for name, values in properties.items()}
+    columns = {name: np.asanyarray(values) for name, values in properties.items()}
     for name, values in columns.items():
         if values.shape != codes.shape:
             raise ValueError(f"property {name} has shape {values.shape}, cells {codes.shape}")
@@ -107,21 +106,13 @@ def encode_cells(
     x, y, start, cell = _on_grid(rings)
     if not len(cell):
         return b""
-    message = vector_tile_pb2.tile()
-    target = message.layers.add(name=layer, version=2, extent=EXTENT)
     drawn, first_ring = np.unique(cell, return_index=True)
     columns = {"cell": np.array([f"{code:x}" for code in codes[drawn].tolist()])} | {
         name: values[drawn] for name, values in columns.items()
     }
-    tags = _tags(target, columns, len(drawn))
     commands, first_command = _commands(x, y, start, cell)
-    edges = first_command[np.append(first_ring, len(cell))].tolist()
-    flat = commands.tolist()
-    add = target.features.add
-    for index, tag in enumerate(tags):
-        add(type=_POLYGON, tags=tag, geometry=flat[edges[index] : edges[index + 1]])
-    encoded: bytes = message.SerializeToString()
-    return encoded
+    edges = first_command[np.append(first_ring, len(cell))]
+    return encode_tile(layer, EXTENT, Geometries(commands, edges), columns)
 
 
 def _latitude(share: float) -> float:
@@ -277,41 +268,3 @@ def _commands(
         delta[heads] = values[heads]
         out[target + offset] = (delta << 1) ^ (delta >> 63)
     return out, begin
-
-
-def _tags(target: Any, columns: Mapping[str, Any], count: int) -> list[list[int]]:  # noqa: ANN401
-    """Write the layer's keys and distinct values; return each feature's key and value numbers."""
-    tags: list[list[int]] = [[] for _ in range(count)]
-    offset = 0
-    for key, (name, values) in enumerate(columns.items()):
-        target.keys.append(name)
-        missing = _missing(values)
-        distinct, inverse = np.unique(values[~missing], return_inverse=True)
-        kind = _value_kind(values.dtype, name)
-        for value in distinct.tolist():
-            target.values.add(**{kind: value})
-        numbers = (inverse + offset).tolist()
-        offset += len(distinct)
-        for index, number in zip(np.flatnonzero(~missing).tolist(), numbers, strict=True):
-            tags[index] += (key, number)
-    return tags
-
-
-def _missing(values: Any) -> Flags:  # noqa: ANN401  # array of any kind
-    if values.dtype.kind == "f":
-        return np.asarray(np.isnan(values))
-    if values.dtype.kind == "O":
-        return np.array([value is None for value in values.tolist()], dtype=np.bool_)
-    return np.zeros(len(values), dtype=np.bool_)
-
-
-def _value_kind(dtype: np.dtype[Any], name: str) -> str:
-    """Return the field of a vector tile's value that holds this kind of array."""
-    kinds = {"b": "bool_value", "i": "int_value", "u": "uint_value", "U": "string_value"}
-    if dtype.kind == "f":
-        return "float_value" if dtype.itemsize <= 4 else "double_value"
-    if dtype.kind == "O":
-        return "string_value"
-    if dtype.kind not in kinds:
-        raise ValueError(f"property {name} has type {dtype}, which a vector tile cannot hold")
-    return kinds[dtype.kind]

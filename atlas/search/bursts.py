@@ -20,12 +20,13 @@ from atlas.search.planner import SegmentPlan
 from atlas.search.selection import Selection
 from atlas.search.vectors import QueryVector, unit_vectors
 
-# Rows are sorted by taxon, cell and day within a segment: a burst lies side by side.
+# Rows are sorted by taxon, cell and day within a segment: a burst lies side by side. Observer 0 is
+# nobody named.
 _BURSTS = """
-SELECT row_id, dense_rank() OVER (ORDER BY taxon_id, cell, observed_from, observer) AS burst
+SELECT row_id, dense_rank() OVER (ORDER BY taxon_id, cell, observed_from, observer_id) AS burst
 FROM image
 WHERE row_id IN (SELECT unnest(?::BIGINT[]))
-    AND cell IS NOT NULL AND observed_from = observed_to AND observer <> ''
+    AND cell IS NOT NULL AND observed_from = observed_to AND observer_id <> 0
 ORDER BY row_id
 """
 

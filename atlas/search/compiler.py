@@ -7,6 +7,7 @@ Knows the catalog and the segments' row ranges, nothing of vectors.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from threading import Lock
 
 import msgspec
@@ -14,46 +15,86 @@ import numpy as np
 import numpy.typing as npt
 from cachetools import LRUCache
 
+from atlas.bundle.flags import DEFAULT_FILTER
+from atlas.bundle.manifest import LayerEntry
 from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
-from atlas.search.filters import Condition, Filter, condition_of, key_of
-from atlas.search.selection import Selection
+from atlas.geo.layers import Layers
+from atlas.search.filters import Condition, Filter, condition_of, key_of, without_places
+from atlas.search.place_filters import Statement, cited, judge_all, statements_of
+from atlas.search.selection import Passing, Positions, Selection
 from atlas.search.taxon_runs import read_runs
 
 RowIds = npt.NDArray[np.int64]
+
+
+class HeldBackFor(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows that meet every condition are hidden for one flag."""
+
+    flag: str
+    meaning: str
+    rows: int
+
+
+class _HeldBack(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """The rows that carry one flag that is held back, as positions of each segment."""
+
+    flag: str
+    meaning: str
+    positions: tuple[RowIds, ...]
 
 
 class CompiledFilter(msgspec.Struct, frozen=True, kw_only=True):
     """The rows that pass: one selection a segment, in the bundle's order.
 
     `matching` is their exact number. `held_back` counts the rows that meet every condition and
-    are hidden by the default quality filter alone (0 when the filter says `flags: all`).
+    are hidden by the default quality filter alone (0 when the filter says `flags: all`), and
+    `held_back_for` says why: a row that carries several flags counts for each.
+    `unjudged` counts the rows that meet every other condition, and of which the place layers in
+    `cited` cannot tell: their uncertainty is too great or unknown, or they have no value.
     """
 
     key: bytes
     selections: tuple[Selection, ...]
     matching: int
     held_back: int
+    held_back_for: tuple[HeldBackFor, ...]
+    unjudged: int = 0
+    cited: tuple[LayerEntry, ...] = ()
 
 
 class FilterCompiler:
     """Compiles filters for one bundle, which never changes, so nothing kept goes stale."""
 
     def __init__(
-        self, catalog: Catalog, segments: Sequence[Segment], *, finest: int, cache_bytes: int
+        self,
+        catalog: Catalog,
+        segments: Sequence[Segment],
+        *,
+        finest: int,
+        cache_bytes: int,
+        layers: Layers | None = None,
     ) -> None:
         """`finest` is the resolution cells are stored at; `cache_bytes` bounds what is kept."""
         self._catalog = catalog
         self._segments = tuple(segments)
         self._finest = finest
+        self._layers = Layers() if layers is None else layers
         self._removed = tuple(
             np.fromiter(segment.tombstones, np.int64, len(segment.tombstones))
             for segment in self._segments
         )
         self._taxa = read_runs(catalog, self._segments)
-        mask = catalog.held_back_flags()
-        held_back = catalog.rows("flags & ? <> 0", [mask]) if mask else np.empty(0, np.int64)
-        self._held_back = self._by_segment(held_back)
+        by_flag = {
+            flag: catalog.rows("flags & ? <> 0", [flag.bit]) for flag in catalog.held_back_flags()
+        }
+        every = np.unique(np.concatenate([np.empty(0, np.int64), *by_flag.values()]))
+        self._held_back = self._by_segment(every)
+        self._flags = [
+            _HeldBack(flag=flag.name, meaning=flag.meaning, positions=self._by_segment(row_ids))
+            for flag, row_ids in by_flag.items()
+            if len(row_ids)
+        ]
         self._kept: LRUCache[bytes, CompiledFilter] = LRUCache(cache_bytes, getsizeof=_size_bytes)
         self._lock = Lock()
 
@@ -71,13 +112,18 @@ class FilterCompiler:
         return compiled
 
     def _compile(self, asked: Filter, key: bytes) -> CompiledFilter:
+        statements = statements_of(asked, self._layers)
+        if statements:
+            return self._narrow(asked, key, statements)
         condition = condition_of(asked, self._catalog, finest=self._finest)
         present = tuple(
             selection.without(removed)
             for selection, removed in zip(self._met(condition), self._removed, strict=True)
         )
         passing = present
-        if asked.flags == "default":
+        reasons: tuple[HeldBackFor, ...] = ()
+        if asked.flags == DEFAULT_FILTER:
+            reasons = self._reasons(present)
             passing = tuple(
                 selection.without(held_back)
                 for selection, held_back in zip(present, self._held_back, strict=True)
@@ -88,7 +134,64 @@ class FilterCompiler:
             selections=passing,
             matching=matching,
             held_back=sum(selection.count for selection in present) - matching,
+            held_back_for=reasons,
         )
+
+    def _narrow(self, asked: Filter, key: bytes, statements: Sequence[Statement]) -> CompiledFilter:
+        """Of the rows that pass the rest of the filter, those that every statement holds for."""
+        rest = self.compile(without_places(asked))
+        passing, possible = self._judged(rest.selections, statements)
+        matching = sum(selection.count for selection in passing)
+        hidden: tuple[Selection, ...] = ()
+        if rest.held_back:
+            every = self.compile(msgspec.structs.replace(without_places(asked), flags="all"))
+            flagged = [
+                Selection.of_positions(positions[selection.contains(positions)], selection.rows)
+                for selection, positions in zip(every.selections, self._held_back, strict=True)
+            ]
+            hidden, _ = self._judged(flagged, statements)
+        return CompiledFilter(
+            key=key,
+            selections=passing,
+            matching=matching,
+            held_back=sum(selection.count for selection in hidden),
+            held_back_for=self._reasons(hidden) if hidden else (),
+            unjudged=possible - matching,
+            cited=cited(statements),
+        )
+
+    def _judged(
+        self, selections: Sequence[Selection], statements: Sequence[Statement]
+    ) -> tuple[tuple[Selection, ...], int]:
+        """What is left of each segment's selection, and how many rows may pass in all."""
+        possible = 0
+
+        def judge(segment: int, rows: slice | Positions) -> Passing:
+            nonlocal possible
+            judged = judge_all(statements, segment, rows)
+            possible += int(np.count_nonzero(judged.possible))
+            return judged.passes
+
+        passing = tuple(
+            selection.narrowed(partial(judge, number))
+            for number, selection in enumerate(selections)
+        )
+        return passing, possible
+
+    def _reasons(self, present: tuple[Selection, ...]) -> tuple[HeldBackFor, ...]:
+        """What hides rows of these selections, the flags that hide none left out."""
+        counted = (
+            HeldBackFor(
+                flag=held.flag,
+                meaning=held.meaning,
+                rows=sum(
+                    int(np.count_nonzero(selection.contains(positions)))
+                    for selection, positions in zip(present, held.positions, strict=True)
+                ),
+            )
+            for held in self._flags
+        )
+        return tuple(reason for reason in counted if reason.rows)
 
     def _met(self, condition: Condition) -> tuple[Selection, ...]:
         """Rows that meet the condition, removed ones included."""

@@ -18,6 +18,7 @@ from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
 from atlas.geo.cells import descendant_range, parent_sql, parse_cell
 from atlas.geo.shapes import BoundingBox, Polygon
+from atlas.search.place_filters import PlaceFilter
 
 MAX_LISTED = 1_000
 
@@ -67,7 +68,7 @@ class DateRange(
     last: Annotated[date | None, Meta(description="Last day, included, ISO 8601.")] = None
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Filter(PlaceFilter, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Conditions that a row must meet, all of them; what is left out does not limit."""
 
     taxon: Annotated[
@@ -170,12 +171,22 @@ def key_of(asked: Filter) -> bytes:
         months=None if asked.months is None else tuple(sorted(set(asked.months))),
         licences=as_set(asked.licences),
         sources=as_set(asked.sources),
+        country=as_set(asked.country),
+        region=as_set(asked.region),
+        habitat=as_set(asked.habitat),
     )
     return msgspec.json.encode(plain, order="deterministic")
 
 
+def without_places(asked: Filter) -> Filter:
+    """The same filter without what place layers answer."""
+    return msgspec.structs.replace(
+        asked, near=None, country=None, region=None, habitat=None, elevation=None, layers=None
+    )
+
+
 def condition_of(asked: Filter, catalog: Catalog, *, finest: int) -> Condition:
-    """Everything a filter asks for except `flags`, as a condition on `image`.
+    """What a filter asks for except `flags` and place layers, as a condition on `image`.
 
     `finest` is the resolution that cells are stored at. Raises InvalidQuery naming the field when
     a value makes no sense or names something that this atlas does not hold.

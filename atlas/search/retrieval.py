@@ -16,12 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.bundle.bundle import Bundle
-from atlas.bundle.manifest import read_struct
+from atlas.bundle.manifest import LayerEntry, read_struct
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
+from atlas.geo.layers import Layers
 from atlas.search.bursts import Bursts
 from atlas.search.calibration import set_costs
-from atlas.search.compiler import CompiledFilter, FilterCompiler
+from atlas.search.compiler import CompiledFilter, FilterCompiler, HeldBackFor
 from atlas.search.cursor import digest_of, read_cursor, write_cursor
 from atlas.search.curve import Curve
 from atlas.search.diversity import DiverseRanking, Diversify, DiversitySettings
@@ -81,13 +82,17 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     The order is that of scores, then of row ids, in tiers (see `Ranking`, `FusedRanking`).
 
     `matching` is the exact number of rows that pass the filter, `held_back` that of rows which
-    only the default quality filter hides. `next_cursor` is None after the last hit.
+    only the default quality filter hides, `held_back_for` by reason, `unjudged` that of rows of
+    which the place layers in `cited` cannot tell. `next_cursor` is None after the last hit.
     """
 
     hits: tuple[Hit, ...]
     next_cursor: str | None
     matching: int
     held_back: int
+    unjudged: int
+    cited: tuple[LayerEntry, ...]
+    held_back_for: tuple[HeldBackFor, ...]
     plan: Plan
 
 
@@ -108,6 +113,9 @@ class BegunSearch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             next_cursor=write_cursor(self.stop, self.digest) if more else None,
             matching=self.compiled.matching,
             held_back=self.compiled.held_back,
+            unjudged=self.compiled.unjudged,
+            cited=self.compiled.cited,
+            held_back_for=self.compiled.held_back_for,
             plan=_plan(self.inquiry.plans()),
         )
 
@@ -151,6 +159,7 @@ class Retrieval:
             bundle.segments,
             finest=finest,
             cache_bytes=settings.filter_cache_bytes,
+            layers=Layers.of(bundle),
         )
         self._spaces = space_indexes(
             bundle.segments,

@@ -6,7 +6,7 @@ whichever is less. Immutable: safe from any thread. Knows nothing of filters or 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -74,6 +74,17 @@ class Selection:
             return cls(rows, count, bits=np.packbits(mask, bitorder="little"))
         return cls(rows, count, positions=positions)
 
+    @classmethod
+    def of_mask(cls, mask: Passing) -> Selection:
+        """Rows of a segment by whether they pass, (rows,) bool, in the smallest form."""
+        count = int(np.count_nonzero(mask))
+        if count * _BITS_FROM_ONE_IN < len(mask):
+            return cls.of_positions(np.flatnonzero(mask), len(mask))
+        first, last = int(mask.argmax()), len(mask) - int(mask[::-1].argmax())
+        if last - first == count:
+            return cls(len(mask), count, run=slice(first, last))
+        return cls(len(mask), count, bits=np.packbits(mask, bitorder="little"))
+
     @property
     def all_rows(self) -> bool:
         """Whether every row of the segment passes."""
@@ -116,6 +127,19 @@ class Selection:
             return Selection(self.rows, count, bits=bits)
         mask = np.unpackbits(bits, count=self.rows, bitorder="little")
         return Selection.of_positions(np.flatnonzero(mask), self.rows)
+
+    def narrowed(self, judge: Callable[[slice | Positions], Passing]) -> Selection:
+        """Those positions of the selection that `judge` lets pass.
+
+        It is asked for pieces of the selection in order, and answers bool, one a position.
+        """
+        if self._positions is not None:
+            pieces = [block[judge(block)] for block in map(_as_positions, self.blocks())]
+            return Selection.of_positions(np.concatenate(pieces), self.rows)
+        mask = np.zeros(self.rows, bool)
+        for block in self.blocks():
+            mask[block] = judge(block)
+        return Selection.of_mask(mask)
 
     def contains(self, positions: Positions) -> Passing:
         """Whether each position passes, bool, the shape of `positions`."""
@@ -209,6 +233,10 @@ class Selection:
             first, last = np.searchsorted(self._positions, [start, stop])
             mask[self._positions[first:last] - start] = True
         return mask
+
+
+def _as_positions(block: slice | Positions) -> Positions:
+    return np.arange(block.start, block.stop) if isinstance(block, slice) else block
 
 
 def _stretches(dense: Passing, first: int) -> Iterator[tuple[int, int, bool]]:

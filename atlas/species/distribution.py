@@ -2,56 +2,51 @@
 
 Counting records maps observers, so no count is given without the records, visits and observers
 of the group that would have recorded the taxon too. A cell is "recorded" or "searched, not
-recorded"; a cell that nobody searched is not listed. Never says "absent". Reads `occupancy`;
-one catalog cursor per call, any thread.
+recorded"; a cell that nobody searched is not listed. Never says "absent". Any thread.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal
 
-import h3.api.basic_int as h3
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import shapely
 
-from atlas.catalog import Catalog
-from atlas.errors import InvalidQuery, NotFound
-from atlas.geo import cells as geo_cells
-from atlas.geo.outlines import outlines, world_polygons
+from atlas.errors import InvalidQuery
+from atlas.geo.cells import area_km2
+from atlas.geo.ranges import Ranges, overlaps, shape_ranges
 from atlas.geo.shapes import BoundingBox
-from atlas.species.table_rows import Columns, chosen, table_rows
+from atlas.species.cell_columns import CellColumns, CoarseColumns
+from atlas.species.completeness import ignorance
+from atlas.species.extent import area_of_occupancy_km2, extent_of_occurrence_km2
+from atlas.species.kernel import reporting_rate, smoothed
+from atlas.species.map_settings import MapSettings
+from atlas.species.occupancy import (
+    EVERY_RECORD,
+    CellCounts,
+    HeldBack,
+    Occupancy,
+    RecordFilter,
+)
+from atlas.species.states import RECORDED, SEARCHED, State
+from atlas.species.target_group import TargetGroup, TargetGroups
 
-State = Literal["recorded", "searched, not recorded"]
-TARGET_GROUP_RANK = "class"
-ALL_TIME = 0
-
-# Cells of the coarse cover that a box is sieved through before outlines are compared.
-_MOST_SIEVE_CELLS = 2_000
-
-_CELLS = """
-    SELECT cell, n, observers, visits, first_day, last_day, min_uncertainty_m
-    FROM occupancy
-    WHERE taxon_id = ? AND resolution = ? AND period = ?
-    ORDER BY cell
-"""
-_COARSE = """
-    SELECT cell, resolution, n_coarse AS n
-    FROM occupancy
-    WHERE taxon_id = ? AND resolution < ? AND period = ? AND n_coarse > 0
-    ORDER BY resolution, cell
-"""
-_LINEAGE = """
-    SELECT a.taxon_id, a.rank, a.scientific_name
-    FROM taxon t JOIN taxon a ON a.taxon_id <= t.taxon_id AND a.last_descendant >= t.taxon_id
-    WHERE t.taxon_id = ?
-    ORDER BY a.depth DESC
-"""
+__all__ = [
+    "Distribution",
+    "Distributions",
+    "MappedTaxon",
+    "OccupiedCell",
+    "TargetGroup",
+    "area_of_occupancy_km2",
+    "extent_of_occurrence_km2",
+]
 
 
-class Effort(msgspec.Struct, frozen=True, kw_only=True):
+Floats = npt.NDArray[np.float64]
+
+
+class Effort(msgspec.Struct, frozen=True):
     """What the target group's observers left in a cell: `n` records, observers, visits."""
 
     n: int
@@ -59,12 +54,22 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     visits: int
 
 
-class OccupiedCell(msgspec.Struct, frozen=True, kw_only=True):
+class ReportingRate(msgspec.Struct, frozen=True):
+    """Share of the group's visits that recorded the taxon, with its 95 % interval (Wilson)."""
+
+    rate: float
+    lower: float
+    upper: float
+
+
+class OccupiedCell(msgspec.Struct, frozen=True):
     """One cell of a distribution; `cell` is its H3 number in hexadecimal.
 
     `coarse` marks records whose own uncertainty is wider than the resolution asked for: they stand
     in a cell of their own, coarser `resolution`, and in no finer one. Of these only the number is
-    known. `min_uncertainty_m` is None where no record states one.
+    known. `min_uncertainty_m` is None where no record states one. `density` is the reporting rate
+    smoothed over rings of cells, taxon and group apart; `confidence` is the share of ignorance that
+    the group's visits have removed. Both, and the rate, are None where no visit is dated.
     """
 
     cell: str
@@ -79,21 +84,17 @@ class OccupiedCell(msgspec.Struct, frozen=True, kw_only=True):
     min_uncertainty_m: float | None
     area_km2: float
     effort: Effort | None
-
-
-class TargetGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """The taxon whose records count as effort."""
-
-    taxon_id: int
-    scientific_name: str
-    rank: str
+    reporting_rate: ReportingRate | None
+    density: float | None
+    confidence: float | None
 
 
 class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     """All cells of a taxon at one resolution; `records` counts those listed.
 
     A cell that is not listed was not searched, or, where the question did not ask for searched
-    cells, was searched without a record.
+    cells, was searched without a record. `held_back` counts the taxon's records, of all places and
+    times, that the default quality filter keeps off every map.
     """
 
     taxon_id: int
@@ -101,33 +102,52 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     target_group: TargetGroup
     records: int
     coarse_records: int
+    held_back: list[HeldBack]
     cells: list[OccupiedCell]
 
 
+class MappedTaxon(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A distribution as columns: what is drawn, written to a file or listed."""
+
+    taxon_id: int
+    resolution: int
+    target_group: TargetGroup
+    held_back: list[HeldBack]
+    cells: CellColumns
+    coarse: CoarseColumns
+
+    @property
+    def records(self) -> int:
+        """Records in all cells, coarse ones too."""
+        return int(self.cells.n.sum()) + self.coarse_records
+
+    @property
+    def coarse_records(self) -> int:
+        """Records that stand in coarser cells."""
+        return int(self.coarse.n.sum())
+
+    def listed(self) -> Distribution:
+        """The same as one struct a cell."""
+        return Distribution(
+            taxon_id=self.taxon_id,
+            resolution=self.resolution,
+            target_group=self.target_group,
+            records=self.records,
+            coarse_records=self.coarse_records,
+            held_back=self.held_back,
+            cells=[*_cells(self.cells, self.resolution), *_coarse_cells(self.coarse)],
+        )
+
+
 class Distributions:
-    """Reads distributions from a catalog whose finest cells have `finest` resolution."""
+    """Reads distributions from occupancy, each beside that of its target group."""
 
-    def __init__(self, catalog: Catalog, *, finest: int, max_cells: int) -> None:
-        self._catalog = catalog
-        self._finest = finest
-        self._max_cells = max_cells
-
-    def target_group(self, taxon_id: int, group_id: int | None = None) -> TargetGroup:
-        """The group asked for, else the nearest ancestor of rank class, else the root.
-
-        The taxon itself counts as its own ancestor, so a class is its own group. NotFound for an
-        unknown taxon; InvalidQuery when the group does not hold the taxon.
-        """
-        rows = table_rows(self._catalog.table(_LINEAGE, [taxon_id]))
-        if not rows:
-            raise NotFound("taxon", str(taxon_id))
-        if group_id is not None:
-            rows = [row for row in rows if row["taxon_id"] == group_id]
-            if not rows:
-                problem = f"taxon {group_id} does not hold taxon {taxon_id}"
-                raise InvalidQuery("group", problem)
-        nearest = next((row for row in rows if row["rank"] == TARGET_GROUP_RANK), rows[-1])
-        return msgspec.convert(nearest, TargetGroup)
+    def __init__(
+        self, occupancy: Occupancy, target_groups: TargetGroups, settings: MapSettings
+    ) -> None:
+        self._occupancy = occupancy
+        self._groups = target_groups
+        self._settings = settings
 
     def read(
         self,
@@ -137,146 +157,159 @@ class Distributions:
         box: BoundingBox | None = None,
         group_id: int | None = None,
         searched: bool = False,
-    ) -> Distribution:
+        only: RecordFilter = EVERY_RECORD,
+    ) -> MappedTaxon:
         """The distribution of a taxon at one resolution, inside `box` where given.
 
         With `searched`, cells that hold records of the target group but none of the taxon are
-        listed too. Raises InvalidQuery for a resolution finer than the bundle's cells or an
-        answer of too many cells, NotFound for an unknown taxon.
+        listed too. `only` says which records count, of the taxon and of the group alike. Raises
+        InvalidQuery for a resolution finer than the bundle's cells or an answer of too many cells,
+        NotFound for an unknown taxon.
         """
-        if not 0 <= resolution <= self._finest:
-            raise InvalidQuery("resolution", f"must be from 0 to {self._finest}")
-        group = self.target_group(taxon_id, group_id)
-        own = self._cells(taxon_id, resolution, box)
-        effort = own if group.taxon_id == taxon_id else self._cells(group.taxon_id, resolution, box)
-        coarse = self._coarse(taxon_id, resolution, box)
-        cells = _recorded(own, effort, resolution)
-        if searched:
-            cells += _searched_only(own, effort, resolution)
-        cells += _coarse_cells(coarse)
-        if len(cells) > self._max_cells:
-            problem = f"{len(cells)} cells, more than {self._max_cells}: ask for a coarser one"
-            raise InvalidQuery("resolution", f"{problem} or for a smaller bbox")
-        return Distribution(
+        finest = self._occupancy.finest
+        if not 0 <= resolution <= finest:
+            raise InvalidQuery("resolution", f"must be from 0 to {finest}")
+        group = self._groups.of(taxon_id, group_id)
+        rings = self._settings.smoothing_rings
+        ranges = None if box is None else shape_ranges(box, resolution, rings=rings)
+        own = self._counts(taxon_id, resolution, ranges, only)
+        effort = own
+        if group.taxon_id != taxon_id:
+            effort = self._counts(group.taxon_id, resolution, ranges, only)
+        shown = np.union1d(own.cell, effort.cell) if searched else own.cell
+        coarse = self._occupancy.coarse(taxon_id, resolution, ranges=ranges, filter=only)
+        coarse_columns = CoarseColumns(coarse.cell, coarse.resolution, coarse.n)
+        if box is not None:
+            shown = shown[overlaps(shown, box)]
+            coarse_columns = coarse_columns.chosen(overlaps(coarse.cell, box))
+        self._refuse_many(len(shown) + len(coarse_columns.cell))
+        return MappedTaxon(
             taxon_id=taxon_id,
             resolution=resolution,
             target_group=group,
-            records=sum(cell.n for cell in cells),
-            coarse_records=sum(cell.n for cell in cells if cell.coarse),
-            cells=cells,
+            held_back=self._occupancy.held_back(taxon_id),
+            cells=self._columns(shown, own, effort, self._average(taxon_id, group.taxon_id, only)),
+            coarse=coarse_columns,
         )
 
-    def _cells(self, taxon_id: int, resolution: int, box: BoundingBox | None) -> Columns:
-        table = self._catalog.table(_CELLS, [taxon_id, resolution, ALL_TIME])
-        return table if box is None else chosen(table, overlaps(_cell_numbers(table), box))
+    def _counts(
+        self, taxon_id: int, resolution: int, ranges: Ranges | None, only: RecordFilter
+    ) -> CellCounts:
+        return self._occupancy.cells(taxon_id, resolution, ranges=ranges, filter=only)
 
-    def _coarse(self, taxon_id: int, resolution: int, box: BoundingBox | None) -> Columns:
-        table = self._catalog.table(_COARSE, [taxon_id, resolution, ALL_TIME])
-        return table if box is None else chosen(table, overlaps(_cell_numbers(table), box))
+    def _refuse_many(self, cells: int) -> None:
+        most = self._settings.max_cells
+        if cells > most:
+            problem = f"{cells} cells, more than {most}: ask for a coarser one"
+            raise InvalidQuery("resolution", f"{problem} or for a smaller bbox")
+
+    def _average(self, taxon_id: int, group_id: int, only: RecordFilter) -> float:
+        """The taxon's rate in all visits of the group, of the whole world whatever the box."""
+        own, effort = (
+            int(self._occupancy.cells(counted, 0, filter=only).visits.sum())
+            for counted in (taxon_id, group_id)
+        )
+        return own / max(1, effort)
+
+    def _columns(
+        self,
+        shown: npt.NDArray[np.uint64],
+        own: CellCounts,
+        effort: CellCounts,
+        average: float,
+    ) -> CellColumns:
+        """Both counts in the cells shown, and what follows from them."""
+        columns = CellColumns.joined(shown, own, effort)
+        rate = reporting_rate(columns.visits, columns.effort_visits)
+        half = self._settings.half_confidence_visits
+        dated = columns.effort_visits > 0
+        return columns._replace(
+            area_km2=area_km2(shown),
+            rate=rate.rate,
+            rate_lower=rate.lower,
+            rate_upper=rate.upper,
+            density=self._density(shown, own, effort, average),
+            confidence=np.where(dated, 1.0 - ignorance(columns.effort_visits, half), np.nan),
+        )
+
+    def _density(
+        self,
+        shown: npt.NDArray[np.uint64],
+        own: CellCounts,
+        effort: CellCounts,
+        average: float,
+    ) -> Floats:
+        """Smoothed visits of the taxon over smoothed visits of the group; NaN without any."""
+        rings, prior = self._settings.smoothing_rings, self._settings.smoothing_prior
+        species = smoothed(own.cell, own.visits, shown, rings=rings)
+        group = smoothed(effort.cell, effort.visits, shown, rings=rings)
+        searched = group > 0.0
+        ratio = (species + prior * average) / np.where(searched, group + prior, 1.0)
+        return np.where(searched, ratio, np.nan)
 
 
-def _cell_numbers(table: Columns) -> npt.NDArray[np.uint64]:
-    cells: npt.NDArray[np.uint64] = np.asarray(table["cell"], np.uint64)
-    return cells
-
-
-def _recorded(own: Columns, effort: Columns, resolution: int) -> list[OccupiedCell]:
-    """The taxon's own cells; a cell without any effort is one of coarse records of the group."""
-    efforts = {row["cell"]: row for row in table_rows(effort)}
-    areas = geo_cells.area_km2(_cell_numbers(own))
+def _cells(columns: CellColumns, resolution: int) -> list[OccupiedCell]:
+    listed = zip(*columns.plain(), strict=True)
     return [
         OccupiedCell(
-            cell=geo_cells.format_cell(row["cell"]),
-            resolution=resolution,
-            coarse=False,
-            state="recorded",
-            n=row["n"],
-            observers=row["observers"],
-            visits=row["visits"],
-            first_day=row["first_day"],
-            last_day=row["last_day"],
-            min_uncertainty_m=_known(row["min_uncertainty_m"]),
-            area_km2=round(float(area), 3),
-            effort=_effort(efforts.get(row["cell"])),
+            f"{cell:x}",
+            resolution,
+            False,
+            RECORDED if n else SEARCHED,
+            n,
+            observers,
+            visits,
+            first_day,
+            last_day,
+            uncertainty,
+            area,
+            None if effort_n == 0 else Effort(effort_n, effort_observers, effort_visits),
+            None if rate is None else ReportingRate(rate, lower, upper),
+            density,
+            confidence,
         )
-        for row, area in zip(table_rows(own), areas, strict=True)
+        for (
+            cell,
+            n,
+            observers,
+            visits,
+            first_day,
+            last_day,
+            uncertainty,
+            area,
+            effort_n,
+            effort_observers,
+            effort_visits,
+            rate,
+            lower,
+            upper,
+            density,
+            confidence,
+        ) in listed
     ]
 
 
-def _searched_only(own: Columns, effort: Columns, resolution: int) -> list[OccupiedCell]:
-    """Cells where the target group was recorded and the taxon was not."""
-    recorded = np.isin(_cell_numbers(effort), _cell_numbers(own))
-    searched = chosen(effort, ~recorded)
-    areas = geo_cells.area_km2(_cell_numbers(searched))
+def _coarse_cells(coarse: CoarseColumns) -> list[OccupiedCell]:
+    unknown = (None,) * 5
     return [
         OccupiedCell(
-            cell=geo_cells.format_cell(row["cell"]),
-            resolution=resolution,
-            coarse=False,
-            state="searched, not recorded",
-            n=0,
-            observers=0,
-            visits=0,
-            first_day=None,
-            last_day=None,
-            min_uncertainty_m=None,
-            area_km2=round(float(area), 3),
-            effort=_effort(row),
+            f"{cell:x}",
+            resolution,
+            True,
+            RECORDED,
+            n,
+            *unknown,
+            area,
+            None,
+            None,
+            None,
+            None,
         )
-        for row, area in zip(table_rows(searched), areas, strict=True)
-    ]
-
-
-def _coarse_cells(coarse: Columns) -> list[OccupiedCell]:
-    areas = geo_cells.area_km2(_cell_numbers(coarse))
-    return [
-        OccupiedCell(
-            cell=geo_cells.format_cell(row["cell"]),
-            resolution=row["resolution"],
-            coarse=True,
-            state="recorded",
-            n=row["n"],
-            observers=None,
-            visits=None,
-            first_day=None,
-            last_day=None,
-            min_uncertainty_m=None,
-            area_km2=round(float(area), 3),
-            effort=None,
+        for cell, resolution, n, area in zip(
+            coarse.cell.tolist(),
+            coarse.resolution.tolist(),
+            coarse.n.tolist(),
+            np.round(area_km2(coarse.cell), 3).tolist(),
+            strict=True,
         )
-        for row, area in zip(table_rows(coarse), areas, strict=True)
     ]
-
-
-def _effort(row: dict[str, int] | None) -> Effort | None:
-    if row is None:
-        return None
-    return Effort(n=row["n"], observers=row["observers"], visits=row["visits"])
-
-
-def _known(uncertainty_m: float | None) -> float | None:
-    """None for NULL and for NaN, which JSON cannot carry."""
-    return None if uncertainty_m is None or np.isnan(uncertainty_m) else uncertainty_m
-
-
-def overlaps(cells: npt.NDArray[np.uint64], box: BoundingBox) -> npt.NDArray[np.bool_]:
-    """Which cells' outlines touch the box; bool[n]. Cells of several resolutions may be mixed.
-
-    A sieve at a coarse resolution first, whose size is bounded, then outlines.
-    """
-    keep = np.zeros(len(cells), np.bool_)
-    resolutions = geo_cells.resolution_of(cells)
-    for resolution in np.unique(resolutions).tolist():
-        coarse = geo_cells.cover_resolution(box, resolution, _MOST_SIEVE_CELLS)
-        # A cell may reach out of its ancestor, so the sieve is one ring wider than the box.
-        sieve = {
-            neighbour
-            for cell in geo_cells.cover(box, coarse).tolist()
-            for neighbour in h3.grid_disk(cell, 1)
-        }
-        inside = np.isin(geo_cells.parent(cells, coarse), np.fromiter(sieve, np.uint64))
-        positions = np.flatnonzero(inside & (resolutions == resolution))
-        if len(positions):
-            pieces, owner = world_polygons(outlines(cells[positions]))
-            keep[positions[owner[shapely.intersects(pieces, box.geometry)]]] = True
-    return keep

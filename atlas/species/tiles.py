@@ -1,122 +1,179 @@
-"""Vector tiles of where a taxon was recorded, with the effort of its target group.
+"""Vector tiles of the map's layers, made when they are asked for.
 
 Reads only the cells that touch the tile: descendants of a cell are one contiguous range of
-numbers, and `occupancy` is sorted by cell. One catalog cursor per call, any thread.
+numbers, and counts are sorted by cell. A record is drawn no finer than its uncertainty. Any thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from atlas.catalog import Catalog
-from atlas.geo import cells as geo_cells
-from atlas.geo.shapes import BoundingBox
-from atlas.geo.tiles import BUFFER, EXTENT, Tile, encode_cells, resolution_for_zoom
-from atlas.species.distribution import ALL_TIME, Distributions
-from atlas.species.table_rows import Columns
+from atlas.geo.cells import area_km2
+from atlas.geo.ranges import Ranges, tile_ranges
+from atlas.geo.tiles import Tile, encode_cells, resolution_for_zoom
+from atlas.species.cell_columns import filled, matched
+from atlas.species.completeness import CompletenessArrays, completeness_of, ignorance
+from atlas.species.gaps import STATES, GapSettings, cell_states
+from atlas.species.kernel import reporting_rate
+from atlas.species.layers import LAYERS, LayerName
+from atlas.species.map_settings import MapSettings
+from atlas.species.occupancy import (
+    EVERY_RECORD,
+    UNKNOWN_DAY,
+    CellCounts,
+    CoarseCounts,
+    Occupancy,
+    RecordFilter,
+)
+from atlas.species.target_group import TargetGroups
 
-OCCURRENCE_LAYER = "occurrence"
-# What is drawn beyond each side of a tile, as a share of the side.
-_MARGIN = BUFFER / EXTENT
-
-Range = tuple[int, int]
+Values = Mapping[str, npt.NDArray[Any]]
 
 
-class OccurrenceTiles:
-    """Encodes the layer `occurrence` for a catalog whose finest cells have `finest` resolution."""
+class MapTiles:
+    """Encodes tiles of every layer."""
 
-    def __init__(self, catalog: Catalog, distributions: Distributions, *, finest: int) -> None:
-        self._catalog = catalog
-        self._distributions = distributions
-        self._finest = finest
+    def __init__(
+        self,
+        occupancy: Occupancy,
+        target_groups: TargetGroups,
+        settings: MapSettings,
+        gaps: GapSettings,
+    ) -> None:
+        self._occupancy = occupancy
+        self._groups = target_groups
+        self._half = settings.half_confidence_visits
+        self._gaps = gaps
+        self._values: dict[LayerName, Callable[[CellCounts], Values]] = {
+            "richness": _richness,
+            "effort": self._effort,
+            "completeness": self._completeness,
+            "gaps": self._sampling,
+        }
 
-    def encode(self, tile: Tile, taxon_id: int) -> bytes:
-        """The tile as MVT, features with `cell, n, observers, effort`; empty when it has none.
+    def encode(
+        self, layer: LayerName, tile: Tile, taxon_id: int, only: RecordFilter = EVERY_RECORD
+    ) -> bytes:
+        """The tile as MVT with one layer; empty when it has no cell.
 
-        `effort` is the number of the target group's records in the same cell. Raises NotFound for
-        an unknown taxon.
+        `LAYERS` names the fields of each layer. `only` says which records count, of the taxon and
+        of its target group alike. Raises NotFound for an unknown taxon.
         """
-        group = self._distributions.target_group(taxon_id)
-        resolution = min(resolution_for_zoom(tile.z), self._finest)
-        ranges = cell_ranges(tile, resolution)
-        own = self._cells(taxon_id, resolution, ranges)
-        if len(own["cell"]) == 0:
+        resolution = min(resolution_for_zoom(tile.z), self._occupancy.finest)
+        ranges = tile_ranges(tile, resolution)
+        if layer == "occurrence":
+            return self._occurrence(tile, taxon_id, resolution, ranges, only)
+        counted = taxon_id
+        if LAYERS[layer].whose == "target group":
+            counted = self._groups.of(taxon_id).taxon_id
+        counts = self._occupancy.cells(counted, resolution, ranges=ranges, filter=only)
+        return encode_cells(tile, layer, counts.cell, self._values[layer](counts))
+
+    def _occurrence(
+        self, tile: Tile, taxon_id: int, resolution: int, ranges: Ranges, only: RecordFilter
+    ) -> bytes:
+        group = self._groups.of(taxon_id).taxon_id
+        own = self._occupancy.cells(taxon_id, resolution, ranges=ranges, filter=only)
+        coarse = self._occupancy.coarse(taxon_id, resolution, ranges=ranges, filter=only)
+        if not len(own.cell) and not len(coarse.cell):
             return b""
         effort = own
-        if group.taxon_id != taxon_id:
-            effort = self._cells(group.taxon_id, resolution, ranges)
-        cells = np.asarray(own["cell"], np.uint64)
-        return encode_cells(
-            tile,
-            OCCURRENCE_LAYER,
-            cells,
-            {
-                "n": np.asarray(own["n"]),
-                "observers": np.asarray(own["observers"]),
-                "effort": _matched(cells, effort),
-            },
-        )
+        if group != taxon_id and len(own.cell):
+            effort = self._occupancy.cells(group, resolution, ranges=ranges, filter=only)
+        # Coarse cells first: the finer ones are drawn over them.
+        cells = np.concatenate([coarse.cell, own.cell])
+        return encode_cells(tile, "occurrence", cells, self._beside(own, effort, coarse))
 
-    def _cells(self, taxon_id: int, resolution: int, ranges: Sequence[Range]) -> Columns:
-        inside = " OR ".join(["cell BETWEEN ? AND ?"] * len(ranges))
-        bounds = [bound for low_high in ranges for bound in low_high]
-        sql = f"""
-            SELECT cell, n, observers FROM occupancy
-            WHERE taxon_id = ? AND resolution = ? AND period = ? AND ({inside})
-            ORDER BY cell
-        """
-        return self._catalog.table(sql, [taxon_id, resolution, ALL_TIME, *bounds])
+    def _beside(self, own: CellCounts, effort: CellCounts, coarse: CoarseCounts) -> Values:
+        """Fields of the layer `occurrence`; of coarse cells no more is known than the number."""
+        at, here = matched(own.cell, effort.cell)
+        visits = filled(effort.visits, at, here, 0)
+        rate = reporting_rate(own.visits, visits).rate
+        known: Values = {
+            "observers": own.observers,
+            "visits": own.visits,
+            "per_1000_km2": _per_1000_km2(own),
+            "effort": filled(effort.n, at, here, 0),
+            "effort_visits": visits,
+            "rate": rate.astype(np.float32),
+            "confidence": self._confidence(visits),
+        }
+        is_coarse = np.arange(len(coarse.cell) + len(own.cell)) < len(coarse.cell)
+        return {
+            "n": np.concatenate([coarse.n, own.n]),
+            "coarse": is_coarse,
+            **{name: _behind_unknown(values, is_coarse) for name, values in known.items()},
+        }
+
+    def _effort(self, counts: CellCounts) -> Values:
+        return {
+            "visits": counts.visits,
+            "n": counts.n,
+            "observers": counts.observers,
+            "per_1000_km2": _per_1000_km2(counts),
+            "last_year": _last_year(counts),
+            "confidence": self._confidence(counts.visits),
+        }
+
+    def _completeness(self, counts: CellCounts) -> Values:
+        complete = _complete(counts)
+        state = cell_states(counts, self._gaps)
+        enough = state > STATES.index("insufficient")
+        return {
+            "coverage": np.where(enough, complete.coverage, np.nan).astype(np.float32),
+            "species": counts.species,
+            "at_least": np.round(complete.richness, 1).astype(np.float32),
+            "visits": counts.visits,
+            "state": np.array(STATES)[state],
+        }
+
+    def _sampling(self, counts: CellCounts) -> Values:
+        return {
+            "state": np.array(STATES)[cell_states(counts, self._gaps)],
+            "species": counts.species,
+            "visits": counts.visits,
+            "new_species": np.where(
+                counts.visits > 0, np.round(_complete(counts).slope, 3), np.nan
+            ).astype(np.float32),
+            "last_year": _last_year(counts),
+            "confidence": self._confidence(counts.visits),
+        }
+
+    def _confidence(self, visits: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        return np.round(1.0 - ignorance(visits, self._half), 3).astype(np.float32)
 
 
-def cell_ranges(tile: Tile, resolution: int) -> list[Range]:
-    """Inclusive ranges of cell numbers that hold every cell touching the tile and its margin.
-
-    The cells are covered at the resolution itself and then named by their parents, because a cell
-    may reach out of its parent: covering by parents would lose such cells at the tile's edge.
-    """
-    cells = geo_cells.cover(_with_margin(tile), resolution)
-    holders = geo_cells.parent(cells, max(0, resolution - 1))
-    ranges: list[Range] = []
-    for holder in np.unique(holders):
-        low, high = geo_cells.descendant_range(int(holder), resolution)
-        if ranges and _follows(ranges[-1][1], int(low), resolution):
-            ranges[-1] = (ranges[-1][0], int(high))
-        else:
-            ranges.append((int(low), int(high)))
-    return ranges
+def _richness(counts: CellCounts) -> Values:
+    return {
+        "species": counts.species,
+        "n": counts.n,
+        "observers": counts.observers,
+        "visits": counts.visits,
+    }
 
 
-def _follows(high: int, low: int, resolution: int) -> bool:
-    """Whether no cell of this resolution lies between the two numbers."""
-    # The digits below the resolution are all set in a cell's number, so neighbours in number
-    # differ by one unit of the resolution's own digit, or by the step over the unused digit 7.
-    unit = 1 << (3 * (15 - resolution))
-    return low - high <= 2 * unit
+def _complete(counts: CellCounts) -> CompletenessArrays:
+    return completeness_of(counts.species, counts.q1, counts.q2, counts.visits, counts.incidences)
 
 
-def _with_margin(tile: Tile) -> BoundingBox:
-    """The tile's bounds, widened by what is drawn beyond them; may cross the antimeridian."""
-    bounds = tile.bounds()
-    west = -180 + 360 * tile.x / (1 << tile.z)
-    wide = 360 / (1 << tile.z)
-    # Rows of a tile grow towards the equator, never by more than double beside it.
-    high = 2 * (bounds.north - bounds.south) * _MARGIN
-    return BoundingBox(
-        west=west - wide * _MARGIN,
-        south=max(-90.0, bounds.south - high),
-        east=west + wide * (1 + _MARGIN),
-        north=min(90.0, bounds.north + high),
-    )
+def _per_1000_km2(counts: CellCounts) -> npt.NDArray[np.float32]:
+    """Cells of one resolution differ in area by up to a factor of two."""
+    return np.round(1000.0 * counts.n / area_km2(counts.cell), 2).astype(np.float32)
 
 
-def _matched(cells: npt.NDArray[np.uint64], effort: Columns) -> npt.NDArray[np.int64]:
-    """The group's record count of each cell; both sides are sorted by cell."""
-    others = np.asarray(effort["cell"], np.uint64)
-    counts = np.asarray(effort["n"], np.int64)
-    if len(others) == 0:
-        return np.zeros(len(cells), np.int64)
-    positions = np.minimum(np.searchsorted(others, cells), len(others) - 1)
-    return np.where(others[positions] == cells, counts[positions], 0)
+def _last_year(counts: CellCounts) -> npt.NDArray[Any]:
+    """Year of the last dated record, masked where none is."""
+    unknown = counts.last_day == UNKNOWN_DAY
+    years = np.where(unknown, 0, counts.last_day).astype("datetime64[D]").astype("datetime64[Y]")
+    return np.ma.masked_array(years.astype(np.int64) + 1970, unknown)
+
+
+def _behind_unknown(values: npt.NDArray[Any], unknown: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """The values of all cells that are not `unknown`, which come first; those are masked."""
+    whole = np.zeros(len(unknown), values.dtype)
+    whole[~unknown] = values
+    return np.ma.masked_array(whole, unknown)

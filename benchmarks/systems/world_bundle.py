@@ -16,6 +16,7 @@ from indexer.assemble import Assembly
 from indexer.identity import embed_identity, read_identity
 from indexer.plan import Plan
 from indexer.plan_sections import AtlasSection, IndexSection, OutputSection, SpaceSection
+from indexer.quality.curation import curation_of
 from indexer.stages.embed import EmbedJob, embed_part
 from indexer.stages.read import read_part
 from indexer.state import begin, identity_of
@@ -50,12 +51,17 @@ def build_world(data: WorldOnDisk, folder: Path, factory: str) -> dict[str, floa
     sources = tuple(
         WorldSource(data, number, folder, plan.cells.resolution) for number in range(len(SOURCES))
     )
+    curation = curation_of(plan)
     pieces = [(source, part) for source in sources for part in source.parts()]
     parts = Parts(
         source_of={part.name: source.settings.key for source, part in pieces},
         read={
             part.name: read_part(
-                source, part, identity=read_identity(plan, source, part), folder=work.read
+                source,
+                part,
+                identity=read_identity(plan, source, part, curation.identity),
+                folder=work.read,
+                curate=curation.apply,
             )
             for source, part in pieces
         },
@@ -72,7 +78,7 @@ def build_world(data: WorldOnDisk, folder: Path, factory: str) -> dict[str, floa
                 source=source,
                 encoders={},
                 media=plan.media,
-                ready_space=SPACE,
+                ready_spaces=(SPACE,),
             )
         )
     state = begin(plan, work, identity_of(plan, parts))

@@ -13,7 +13,7 @@ import numpy as np
 
 from atlas.bundle.bundle import Bundle
 from atlas.bundle.manifest import SpaceDescription
-from atlas.errors import BuildError, EncoderError, NotFound, SpaceUnavailable
+from atlas.errors import BuildError, BundleError, EncoderError, NotFound, SpaceUnavailable
 from atlas.search.encoder import Encoder
 from atlas.search.prompts import query_prompt
 from indexer.evaluation.averages import GroupScores, by_category
@@ -127,6 +127,8 @@ def evaluate_bundle(
     """
     query_set = read_query_set(query_file, settings)
     bundle = Bundle.open(root, "sizes")
+    if not bundle.spaces:
+        raise BundleError(bundle.root, "holds records without pictures: nothing can be asked of it")
     for name in options.spaces:
         if name not in bundle.spaces:
             raise NotFound("space", name)

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from indexer.plan import parse_toml, plan_error, read_text
-from indexer.plan_sections import Section, Text
+from indexer.section import Section, Text
 
 Match = Literal["image_id", "occurrence_id", "media_url"]
 

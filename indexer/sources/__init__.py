@@ -6,9 +6,10 @@ Sources read and write nothing.
 from __future__ import annotations
 
 from indexer.plan import Plan
-from indexer.plan_sections import EmbeddingsSection
+from indexer.plan_sections import EmbeddingsSection, RecordsSection
 from indexer.sources.embeddings import EmbeddingsSource
 from indexer.sources.folder import FolderSource
+from indexer.sources.record_tables import PART_ROWS, RecordTable
 from indexer.sources.source import ReadPart as ReadPart
 from indexer.sources.source import Source as Source
 from indexer.sources.source import SourcePart as SourcePart
@@ -26,6 +27,15 @@ def open_sources(plan: Plan) -> tuple[Source, ...]:
                     ranks=plan.taxa.ranks,
                     dim=dims[settings.space],
                     resolution=plan.cells.resolution,
+                )
+            )
+        elif isinstance(settings, RecordsSection):
+            opened.append(
+                RecordTable(
+                    settings,
+                    ranks=plan.taxa.ranks,
+                    resolution=plan.cells.resolution,
+                    part_rows=max(plan.parts.rows, PART_ROWS),
                 )
             )
         else:

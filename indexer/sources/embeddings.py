@@ -7,7 +7,7 @@ read in any process.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -20,15 +20,26 @@ import pyarrow.compute as pc
 from atlas.bundle.flags import Flag
 from atlas.errors import PictureError, PlanError
 from indexer.darwin_core import clean, clean_name, with_cells
-from indexer.licences import normalise_licence
 from indexer.plan_sections import EmbeddingsSection
-from indexer.records import RECORD_SCHEMA, REJECT_SCHEMA, RejectReason
-from indexer.sources.darwin_columns import days_of_column, places_of
+from indexer.records import REJECT_SCHEMA, RejectReason
+from indexer.sources.darwin_columns import (
+    days_of_column,
+    licence_codes,
+    lineages,
+    or_unknown,
+    places_of,
+    record_table,
+)
 from indexer.sources.input_file import check_unchanged, stamp_of, written_on
-from indexer.sources.parquet_table import column_names, read_rows, row_group_sizes
+from indexer.sources.parquet_table import (
+    column_names,
+    read_rows,
+    row_group_sizes,
+    runs_of_row_groups,
+)
 from indexer.sources.ready_vectors import check_vector_column, likely_dim, unit_vectors
 from indexer.sources.source import ReadPart, SourcePart, part_name
-from indexer.sources.text_columns import distinct, text_of, tidied
+from indexer.sources.text_columns import is_empty, or_null, text_of, tidied
 
 # A row group has to be decoded whole, so parts follow row groups: small ones are put together,
 # larger ones are cut only where a part's memory would pass some 200 MB at 768 dimensions.
@@ -98,7 +109,9 @@ class EmbeddingsSource:
         for file in self._files():
             self._columns(file)
             stamp = stamp_of(file)
-            for first_row, rows in _runs(row_group_sizes(file)):
+            for first_row, rows in runs_of_row_groups(
+                row_group_sizes(file), least=_LEAST_PART_ROWS, most=_MOST_PART_ROWS
+            ):
                 parts.append(
                     SourcePart(
                         source_key=self._settings.key,
@@ -207,10 +220,10 @@ class EmbeddingsSource:
     ) -> pa.Table:
         count = len(ids)
         ranks = [texts[rank] for rank in self._ranks]
-        licences, _ = _codes(texts["licence"], self._settings.licence)
-        media, known = _codes(texts["media_licence"], self._settings.media_licence)
-        nameless = _empty(pc.binary_join_element_wise(texts["scientific_name"], *ranks, ""))
-        made_id = _empty(texts["occurrence_id"])
+        licences, _ = licence_codes(texts["licence"], self._settings.licence)
+        media, known = licence_codes(texts["media_licence"], self._settings.media_licence)
+        nameless = is_empty(pc.binary_join_element_wise(texts["scientific_name"], *ranks, ""))
+        made_id = is_empty(texts["occurrence_id"])
         place = places_of(
             texts["decimal_latitude"],
             texts["decimal_longitude"],
@@ -231,10 +244,10 @@ class EmbeddingsSource:
                 pc.binary_join_element_wise("urn:uuid:", ids, ""),
                 texts["occurrence_id"],
             ),
-            "lineage": _lineages(ranks, count),
-            "latitude": _or_unknown(place.latitude),
-            "longitude": _or_unknown(place.longitude),
-            "uncertainty_m": _or_unknown(place.uncertainty_m),
+            "lineage": lineages(ranks, count),
+            "latitude": or_unknown(place.latitude),
+            "longitude": or_unknown(place.longitude),
+            "uncertainty_m": or_unknown(place.uncertainty_m),
             "observed_from": days.first,
             "observed_to": days.last,
             "licence": licences,
@@ -246,17 +259,8 @@ class EmbeddingsSource:
         for name in ("scientific_name", "common_name"):
             columns[name] = texts[name]
         for name in ("observer", "basis_of_record", "rights_holder", "reference_url", "media_url"):
-            columns[name] = _or_null(texts[name])
-        table = pa.table(
-            [
-                columns[field.name].cast(field.type)
-                if field.name in columns
-                else pa.nulls(count, field.type)
-                for field in RECORD_SCHEMA
-            ],
-            schema=RECORD_SCHEMA,
-        )
-        return with_cells(table, self._resolution)
+            columns[name] = or_null(texts[name])
+        return with_cells(record_table(columns, count), self._resolution)
 
     def _rejects(
         self,
@@ -287,53 +291,9 @@ class EmbeddingsSource:
         )
 
 
-def _runs(sizes: list[int]) -> Iterator[tuple[int, int]]:
-    """(first row, rows) of each part: row groups put together or cut to a sensible size."""
-    first_row, rows = 0, 0
-    for size in sizes:
-        rows += size
-        while rows > _MOST_PART_ROWS:
-            yield first_row, _MOST_PART_ROWS
-            first_row, rows = first_row + _MOST_PART_ROWS, rows - _MOST_PART_ROWS
-        if rows >= _LEAST_PART_ROWS:
-            yield first_row, rows
-            first_row, rows = first_row + rows, 0
-    if rows:
-        yield first_row, rows
-
-
 def _text(file: Path, table: pa.Table, column: str) -> pa.Array:
     """A column's text. Raises PlanError where it is none, with the column."""
     try:
         return text_of(table[column])
     except ValueError as error:
         raise PlanError(file, f"column {column!r} holds text that is not UTF-8") from error
-
-
-def _codes(text: pa.Array, default: str) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
-    """The licence code to store for each row, and whether the atlas recognises it."""
-    found = distinct(text)
-    read = [normalise_licence(value or default) for value in found.values]
-    codes = found.spread([licence and licence.code for licence in read], pa.string())
-    known = [licence is not None and licence.recognised for licence in read]
-    return codes, found.spread(known, pa.bool_()).to_numpy(zero_copy_only=False)
-
-
-def _lineages(ranks: Sequence[pa.Array], count: int) -> pa.Array:
-    """One list of names a row, from the root down."""
-    by_rank = np.arange(len(ranks) * count).reshape(len(ranks), count)
-    names = pa.concat_arrays(ranks).take(pa.array(by_rank.T.ravel()))
-    offsets = np.arange(count + 1, dtype=np.int32) * len(ranks)
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), names)
-
-
-def _empty(text: pa.Array) -> npt.NDArray[np.bool_]:
-    return np.asarray(pc.equal(text, "").to_numpy(zero_copy_only=False), bool)
-
-
-def _or_null(text: pa.Array) -> pa.Array:
-    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
-
-
-def _or_unknown(numbers: npt.NDArray[np.float64]) -> pa.Array:
-    return pa.array(numbers, mask=np.isnan(numbers))

@@ -15,6 +15,7 @@ from atlas.errors import PictureError, PlanError
 from indexer.darwin_core import TERMS, Defaults, record_of, with_cells
 from indexer.plan_sections import FolderSection
 from indexer.records import Reject, RejectReason, records_table, rejects_table
+from indexer.sources.header import columns_by_name
 from indexer.sources.input_file import check_unchanged, stamp_of, written_on
 from indexer.sources.parquet_table import as_text, column_names, read_rows, row_group_sizes
 from indexer.sources.source import ReadPart, SourcePart, part_name
@@ -168,18 +169,9 @@ class FolderSource:
         wanted = {name: name for name in (*TERMS, *self._ranks)}
         wanted |= {_FILE: self._settings.file_column}
         wanted |= {_MEDIA_LICENCE: self._settings.media_licence_column}
-        unknown = sorted(set(self._settings.columns) - set(wanted))
-        if unknown:
-            raise PlanError(
-                self._settings.records,
-                f"`columns` maps {unknown[0]!r}, which the atlas never reads",
-            )
-        wanted |= self._settings.columns
-        found = {name: _found(column, header) for name, column in wanted.items()}
-        for name in (_FILE, *self._settings.columns):
-            if not found[name]:
-                raise PlanError(self._settings.records, f"has no column {wanted[name]!r}", 1)
-        return {name: column for name, column in found.items() if column}
+        return columns_by_name(
+            self._settings.records, header, wanted, self._settings.columns, [_FILE]
+        )
 
     def _text_starts(self) -> Iterator[_Start]:
         table = TextTable(self._settings)
@@ -227,18 +219,6 @@ class _Start(NamedTuple):
     rows: int
     offset: int
     line: int
-
-
-def _found(column: str, header: Sequence[str]) -> str:
-    """The header's own spelling of a column, "" where it has none.
-
-    GBIF's Parquet downloads write Darwin Core terms in lower case.
-    """
-    if column in header:
-        return column
-    folded = [name.casefold() for name in header]
-    matches = folded.count(column.casefold())
-    return header[folded.index(column.casefold())] if matches == 1 else ""
 
 
 def _checked(row: InputRow) -> InputRow:

@@ -5,7 +5,7 @@ Knows nothing of Darwin Core. Opens the file for each call, so it is safe from a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -32,6 +32,24 @@ def row_group_sizes(path: Path) -> list[int]:
     """Rows of each row group, in order."""
     with open_parquet(path) as file:
         return [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+
+
+def runs_of_row_groups(sizes: Sequence[int], *, least: int, most: int) -> Iterator[tuple[int, int]]:
+    """(first row, rows) of runs along the row groups, which have to be decoded whole.
+
+    Small groups are put together until a run has `least` rows; larger ones are cut at `most`.
+    """
+    first_row, rows = 0, 0
+    for size in sizes:
+        rows += size
+        while rows > most:
+            yield first_row, most
+            first_row, rows = first_row + most, rows - most
+        if rows >= least:
+            yield first_row, rows
+            first_row, rows = first_row + rows, 0
+    if rows:
+        yield first_row, rows
 
 
 def column_names(path: Path) -> tuple[str, ...]:

@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from indexer.sources.parquet_table import as_text
+
+Passing = npt.NDArray[np.bool_]
 
 
 class Distinct(NamedTuple):
@@ -48,3 +53,13 @@ def tidied(text: pa.Array, tidy: Callable[[str], str]) -> pa.Array:
     """Each value of a text column after `tidy`."""
     found = distinct(text)
     return found.spread([tidy(value) for value in found.values], pa.string())
+
+
+def is_empty(text: pa.Array) -> Passing:
+    """Whether each text is ""."""
+    return np.asarray(pc.equal(text, "").to_numpy(zero_copy_only=False), bool)
+
+
+def or_null(text: pa.Array) -> pa.Array:
+    """The text, null where it is ""."""
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)

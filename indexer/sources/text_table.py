@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from atlas.errors import PlanError
-from indexer.plan_sections import FolderSection
 from indexer.records import RejectReason
+from indexer.source_sections import TextTableSection
+from indexer.sources.input_file import open_bytes
 
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -74,9 +75,9 @@ class TextTable:
     Blank lines are no rows. Lines end in LF or CR LF.
     """
 
-    def __init__(self, settings: FolderSection) -> None:
+    def __init__(self, settings: TextTableSection) -> None:
         """Read the header. Raises PlanError where there is none, or it names a column twice."""
-        self._path = settings.records
+        self._path = settings.table
         self._encoding = settings.encoding
         self._data_offset = 0
         first = self._first_bytes()
@@ -88,19 +89,19 @@ class TextTable:
 
     def rows(self, *, offset: int | None = None, line: int | None = None) -> Iterator[TextRow]:
         """All rows from `offset`, which begins line `line`; by default from the first row."""
-        with self._path.open("rb") as file:
+        with open_bytes(self._path) as file:
             if offset is None or line is None:
                 offset, line = self._data_offset, self._data_line
             yield from self._rows(_Lines(file, self._encoding, offset, line), len(self.columns))
 
     def _first_bytes(self) -> bytes:
         try:
-            with self._path.open("rb") as file:
+            with open_bytes(self._path) as file:
                 return file.readline(1 << 20)
         except OSError as error:
             raise PlanError(self._path, f"cannot be read: {error.strerror}") from error
 
-    def _choose_dialect(self, header: bytes, settings: FolderSection) -> None:
+    def _choose_dialect(self, header: bytes, settings: TextTableSection) -> None:
         self._delimiter = settings.delimiter
         if settings.delimiter == "auto":
             text = header.decode(self._encoding, errors="replace")
@@ -110,8 +111,23 @@ class TextTable:
         )
         self._unquoted = unquoted
 
+    @property
+    def delimiter(self) -> str:
+        """The character between columns."""
+        return self._delimiter
+
+    @property
+    def unquoted(self) -> bool:
+        """Whether a double quote is a character like any other."""
+        return self._unquoted
+
+    @property
+    def data(self) -> tuple[int, int]:
+        """Byte offset and line at which the rows begin."""
+        return self._data_offset, self._data_line
+
     def _read_header(self, start: int) -> tuple[str, ...]:
-        with self._path.open("rb") as file:
+        with open_bytes(self._path) as file:
             lines = _Lines(file, self._encoding, start, 1)
             header = next(self._rows(lines, None), None)
             self._data_offset, self._data_line = lines.offset, lines.line

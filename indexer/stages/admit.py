@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from atlas.bundle.flags import HIDDEN_PLACE
 from indexer.records import REJECT_SCHEMA, RejectReason
 from indexer.work import PartFiles, batches_of, write_batches
 
@@ -75,7 +76,8 @@ def _view_offered(
     listed = ", ".join("'" + str(part.records).replace("'", "''") + "'" for part in parts)
     connection.execute(
         "CREATE VIEW offered AS SELECT part.part, records.file_row_number AS position, stem, "
-        "records.image_id, source_key, row, occurrence_id, media_ref "
+        f"records.image_id, source_key, row, occurrence_id, CASE WHEN "
+        f"flags & {int(HIDDEN_PLACE)} <> 0 THEN NULL ELSE records.media_ref END AS media_ref "
         f"FROM read_parquet([{listed}], filename = true, file_row_number = true) AS records "
         "JOIN part USING (filename) SEMI JOIN ordered "
         "ON ordered.part = part.part AND ordered.position = records.file_row_number"

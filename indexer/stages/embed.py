@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from atlas.bundle.files import atomic_path
+from atlas.bundle.flags import HIDDEN_PLACE
 from atlas.errors import BuildError, PictureError
 from atlas.search.pictures import hosted_copy, read_picture
 from indexer.licences import normalise_licence
@@ -74,7 +75,7 @@ class EmbedJob(NamedTuple):
     """One part to embed: where its records lie, where the result goes, and with what.
 
     `encoders` by space; not used for a part whose vectors came ready, which are those of
-    `ready_space`.
+    `ready_spaces`: none where its records have no pictures. None where pictures make the vectors.
     """
 
     part: str
@@ -85,7 +86,7 @@ class EmbedJob(NamedTuple):
     encoders: Mapping[str, PictureEncoder]
     media: MediaSection
     decode_threads: int = 4
-    ready_space: str | None = None
+    ready_spaces: tuple[str, ...] | None = None
 
 
 class _Prepared(NamedTuple):
@@ -112,8 +113,8 @@ def embed_part(job: EmbedJob, progress: Callable[[int], None] | None = None) -> 
     begin(job.folder, job.part)
     records = pq.read_table(records_path(job.read_folder, job.part))
     report = progress if progress is not None else _silent
-    if job.ready_space is not None:
-        return _keep_ready_vectors(job, job.ready_space, records, report)
+    if job.ready_spaces is not None:
+        return _keep_ready_vectors(job, job.ready_spaces, records, report)
     return _embed_pictures(job, records, report)
 
 
@@ -122,13 +123,16 @@ def _silent(rows: int) -> None:
 
 
 def _keep_ready_vectors(
-    job: EmbedJob, space: str, records: pa.Table, progress: Callable[[int], None]
+    job: EmbedJob, spaces: tuple[str, ...], records: pa.Table, progress: Callable[[int], None]
 ) -> PartReport:
-    """Take over the vectors that came with the records: the read part's own file, linked."""
-    dim = report_of(job.read_folder, job.part).dims[space]
-    link_file(
-        vectors_path(job.read_folder, job.part, space), vectors_path(job.folder, job.part, space)
-    )
+    """Take over the vectors that came with the records: the read part's own files, linked."""
+    read = report_of(job.read_folder, job.part)
+    dims = {space: read.dims[space] for space in spaces}
+    for space in spaces:
+        link_file(
+            vectors_path(job.read_folder, job.part, space),
+            vectors_path(job.folder, job.part, space),
+        )
     nothing = {name: [None] * records.num_rows for name in ("media_sha256", "media_type", "media")}
     columns = [
         pa.array(nothing[field.name], field.type) if field.name in nothing else records[field.name]
@@ -137,9 +141,7 @@ def _keep_ready_vectors(
     write_table(records_path(job.folder, job.part), pa.table(columns, schema=EMBEDDED_SCHEMA))
     write_table(rejects_path(job.folder, job.part), rejects_table([]))
     progress(records.num_rows)
-    return _finish(
-        job, {space: dim}, rows_in=records.num_rows, rows_out=records.num_rows, rejects=0
-    )
+    return _finish(job, dims, rows_in=records.num_rows, rows_out=records.num_rows, rejects=0)
 
 
 def _embed_pictures(
@@ -187,7 +189,7 @@ def _runs_ahead(
     waiting: list[tuple[pa.Table, list[Future[_Prepared | Reject]]]] = []
     for first in range(0, records.num_rows, RUN_ROWS):
         run = records.slice(first, RUN_ROWS)
-        columns = ("row", "occurrence_id", "media_ref", "media_licence")
+        columns = ("row", "occurrence_id", "media_ref", "media_licence", "flags")
         rows = run.select(columns).to_pylist()
         waiting.append((run, [pool.submit(_prepare, job, row, hosted) for row in rows]))
         if len(waiting) == 2:
@@ -214,15 +216,17 @@ def _prepare(job: EmbedJob, row: dict[str, Any], hosted: frozenset[str]) -> _Pre
             media, media_type = hosted_copy(picture, job.media.max_side_px)
         pixels = {space: encoder.prepare(picture) for space, encoder in job.encoders.items()}
     except PictureError as error:
+        # The name of a file may tell where a sensitive organism was found.
+        hidden = bool(row["flags"] & HIDDEN_PLACE)
         return Reject(
             source_key=job.source.settings.key,
             part=job.part,
             row=row["row"],
             occurrence_id=row["occurrence_id"],
-            media_ref=media_ref,
+            media_ref=None if hidden else media_ref,
             stage=_STAGE,
             reason=str(error.reason),
-            detail=error.problem,
+            detail=f"row {row['row']}: its taxon is sensitive" if hidden else error.problem,
         )
     except Exception as error:
         # Anything else is a fault of ours: stop, and say at which picture.

@@ -6,7 +6,10 @@ process; the files appear whole, the report last.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+
+import pyarrow as pa
 
 from indexer.parts import (
     PartReport,
@@ -22,10 +25,15 @@ from indexer.parts import (
 )
 from indexer.sources import Source, SourcePart
 
+Curate = Callable[[pa.Table], pa.Table]
 
-def read_part(source: Source, part: SourcePart, *, identity: str, folder: Path) -> PartReport:
+
+def read_part(
+    source: Source, part: SourcePart, *, identity: str, folder: Path, curate: Curate
+) -> PartReport:
     """Write `PART.parquet`, `PART.rejects.parquet` and `PART.json` into `folder`.
 
+    `curate` flags doubtful records and hides sensitive places: nothing is written before.
     Vectors that came ready go into `PART.SPACE.f16`, never through Parquet, which would take most
     of a build's time to pack and unpack them.
     A finished part of the same identity is left as it is. Raises BuildError where the input
@@ -37,7 +45,8 @@ def read_part(source: Source, part: SourcePart, *, identity: str, folder: Path) 
     begin(folder, part.name)
     outcome = source.read(part)
     records, rejects = records_path(folder, part.name), rejects_path(folder, part.name)
-    write_table(records, outcome.records)
+    curated = curate(outcome.records)
+    write_table(records, curated)
     write_table(rejects, outcome.rejects)
     vectors = {space: vectors_path(folder, part.name, space) for space in outcome.vectors}
     for space, path in vectors.items():
@@ -49,7 +58,7 @@ def read_part(source: Source, part: SourcePart, *, identity: str, folder: Path) 
             stage="read",
             identity=identity,
             rows_in=outcome.rows_in,
-            rows_out=outcome.records.num_rows,
+            rows_out=curated.num_rows,
             rejects=outcome.rejects.num_rows,
             dims={space: made.shape[1] for space, made in outcome.vectors.items()},
             files=sizes_of(records, rejects, *vectors.values()),

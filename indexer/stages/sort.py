@@ -1,8 +1,9 @@
 """Sort stage: embedded parts in, the rows of every segment out, in (taxon, cell, day) order.
 
 Numbers the taxa in preorder, refuses an image that came twice, marks a picture whose bytes came
-twice, and gathers vectors and pictures from the parts into their segment. Works out of core:
-DuckDB orders the metadata, and one block of vectors at a time is in memory.
+twice and a record that repeats another, and gathers vectors and pictures from the parts into their
+segment. Works out of core: DuckDB orders the metadata, and one block of vectors at a time is in
+memory.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ import pyarrow.parquet as pq
 from pyroaring import BitMap
 
 from atlas.bundle.files import atomic_path, atomic_write
-from atlas.bundle.flags import Flag
+from atlas.bundle.flags import HIDDEN_PLACE, Flag
 from atlas.bundle.segment import PICTURE_OFFSETS, PICTURES, ROWS, TOMBSTONES, vectors_name
 from atlas.species.taxa import CommonName, TaxonName, TaxonTree, build_tree, fold
 from indexer.records import REJECT_SCHEMA, RejectReason
+from indexer.repeats import repeat_of_earlier
 from indexer.work import PartFiles, batches_of, open_database, write_batches
 
 TAXA_SCHEMA = pa.schema(
@@ -111,7 +113,9 @@ def order_rows(
             "CREATE TABLE ranked AS SELECT incoming.part, incoming.position, taxon_id, cell, "
             "observed_from, image_id::UUID AS image_id, row_number() OVER (PARTITION BY image_id "
             "ORDER BY incoming.part, incoming.position) AS turn, media_sha256, "
-            "incoming.occurrence_id, incoming.media_ref, source_key, incoming.row "
+            "incoming.occurrence_id, source_key, incoming.row, latitude, longitude, observed_to, "
+            "observer, flags, CASE WHEN "
+            f"flags & {int(HIDDEN_PLACE)} <> 0 THEN NULL ELSE incoming.media_ref END AS media_ref "
             "FROM incoming JOIN assigned USING (lineage, scientific_name)"
         )
         refused = _write_duplicates(connection, duplicates)
@@ -203,10 +207,11 @@ def _write_order(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     reader = batches_of(
         connection,
         "WITH kept AS (SELECT *, media_sha256 IS NOT NULL AND row_number() OVER "
-        "  (PARTITION BY media_sha256 ORDER BY part, position) > 1 AS copy_of_earlier "
+        "  (PARTITION BY media_sha256 ORDER BY part, position) > 1 AS copy_of_earlier, "
+        f"  {repeat_of_earlier('part, position')} AS repeat_of_earlier "
         "  FROM ranked WHERE turn = 1) "
         "SELECT (row_number() OVER (ORDER BY taxon_id, cell NULLS LAST, observed_from NULLS LAST, "
-        "image_id)) - 1 AS row_id, part, position, taxon_id, copy_of_earlier "
+        "image_id)) - 1 AS row_id, part, position, taxon_id, copy_of_earlier, repeat_of_earlier "
         "FROM kept ORDER BY row_id",
     )
     schema = pa.schema(
@@ -216,6 +221,7 @@ def _write_order(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
             ("position", pa.int64()),
             ("taxon_id", pa.int32()),
             ("copy_of_earlier", pa.bool_()),
+            ("repeat_of_earlier", pa.bool_()),
         ]
     )
     return write_batches(path, schema, (batch.cast(schema) for batch in reader))
@@ -280,7 +286,8 @@ def _write_rows(
         reader = batches_of(
             connection,
             f"SELECT ordered.row_id, ordered.taxon_id, {_COPIED}, (flags | CASE WHEN "
-            f"copy_of_earlier THEN {int(Flag.DUPLICATE_PICTURE)} ELSE 0 END)::INTEGER AS flags "
+            f"copy_of_earlier THEN {int(Flag.DUPLICATE_PICTURE)} ELSE 0 END | CASE WHEN "
+            f"repeat_of_earlier THEN {int(Flag.DUPLICATE_RECORD)} ELSE 0 END)::INTEGER AS flags "
             "FROM (SELECT * FROM read_parquet(?) WHERE row_id >= ? AND row_id < ?) AS ordered "
             "JOIN incoming USING (part, position) ORDER BY ordered.row_id",
             [str(order), cut.first_row, cut.first_row + cut.rows],

@@ -22,7 +22,8 @@ Hit = dict[str, Any]
 HIT_KEYS = {
     "image_id", "score", "taxon", "verbatim_name", "cell", "lat", "lon", "uncertainty_m",
     "observed_on", "observer", "basis_of_record", "media_url", "source_url", "licence",
-    "record_licence", "rights_holder", "dataset", "occurrence_id", "flags",
+    "record_licence", "rights_holder", "dataset", "occurrence_id",
+    "data_generalizations", "flags",
     "spaces", "collapsed", "collapsed_images",
 }  # fmt: skip
 
@@ -39,8 +40,8 @@ def test_answer_has_the_promised_shape(client: Client) -> None:
     """Clients read these names; a missing licence or holder would break the field's rules."""
     answer = search(client, text="a frog", limit=5)
     assert set(answer) == {
-        "hits", "next_cursor", "matching", "held_back", "spaces", "plan", "interpretation",
-        "took_ms",
+        "hits", "next_cursor", "matching", "held_back", "held_back_for", "unjudged", "layers",
+        "spaces", "plan", "interpretation", "took_ms",
     }  # fmt: skip
     assert all(set(hit) == HIT_KEYS for hit in answer["hits"])
     assert set(answer["took_ms"]) == {"encode", "search", "rows", "total"}
@@ -157,6 +158,12 @@ def test_held_back_is_counted(client: Client, hits: list[Hit]) -> None:
     """What the default quality filter hides is said, not silently gone."""
     answer = search(client, text="frog", limit=200)
     assert answer["matching"] + answer["held_back"] == len(hits)
+    hiding = {flag["name"] for flag in client.get("/v1/atlas").json()["flags"] if flag["held_back"]}
+    hidden = [hiding & set(hit["flags"]) for hit in hits]
+    assert {held["flag"]: held["rows"] for held in answer["held_back_for"]} == {
+        name: sum(name in names for names in hidden) for name in set().union(*hidden)
+    }
+    assert all(held["meaning"] for held in answer["held_back_for"])
 
 
 async def test_32_clients_at_once(settings: Settings) -> None:

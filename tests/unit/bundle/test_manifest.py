@@ -96,8 +96,10 @@ def test_a_manifest_of_another_kind_is_refused(
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("missing", sorted(Manifest.__struct_fields__))
-def test_every_field_is_required(tmp_path: Path, missing: str) -> None:
+@pytest.mark.parametrize(
+    "missing", [field.name for field in msgspec.structs.fields(Manifest) if field.required]
+)
+def test_every_field_of_the_first_bundles_is_required(tmp_path: Path, missing: str) -> None:
     """Would break: a manifest cut short by hand counts as one with defaults."""
     path = tmp_path / "manifest-000001.json"
     fields = msgspec.to_builtins(MANIFEST)

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from atlas.errors import InvalidQuery
 from atlas.geo import cells as cells_module
+from atlas.geo import outlines as outlines_module
 from atlas.geo.cells import (
     RADIUS_M,
     area_km2,
     boundary,
     cells_of,
+    centres,
     cover,
     cover_resolution,
     descendant_range,
@@ -28,7 +30,7 @@ from atlas.geo.cells import (
     resolution_for_uncertainty,
     resolution_of,
 )
-from atlas.geo.outlines import short_way
+from atlas.geo.outlines import outlines, short_way
 from atlas.geo.shapes import BoundingBox, Polygon
 
 latitudes = st.floats(-90, 90)
@@ -57,6 +59,22 @@ def test_fast_and_plain_paths_agree(resolution: int, monkeypatch: pytest.MonkeyP
     assert (fast == plain).all()
     assert fast[7] == fast[9] == 0
     assert (fast != 0).sum() == 498
+
+
+@pytest.mark.parametrize("resolution", [0, 1, 5])
+def test_fast_and_plain_outlines_agree(resolution: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails if the two libraries draw another corner, or bytes are read from the wrong place."""
+    cells = np.unique(cells_of(*points(300), resolution))
+    fast, fast_centres = outlines(cells), centres(cells)
+    monkeypatch.setattr(outlines_module, "_fast_outlines", None)
+    monkeypatch.setattr(cells_module, "_fast_centres", None)
+    plain = outlines(cells)
+    assert (fast.start == plain.start).all()
+    assert (fast.polar == plain.polar).all()
+    np.testing.assert_allclose(fast.longitude, plain.longitude, atol=1e-10)
+    np.testing.assert_allclose(fast.latitude, plain.latitude, atol=1e-10)
+    np.testing.assert_allclose(fast_centres, centres(cells), atol=1e-10)
+    assert len(outlines(cells[:0]).longitude) == len(centres(cells[:0])[0]) == 0
 
 
 @pytest.mark.parametrize("fast", [True, False])

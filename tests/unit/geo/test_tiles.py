@@ -201,7 +201,7 @@ def test_properties_that_do_not_fit_are_refused() -> None:
         encode_cells(
             Tile(0, 0, 0), "cells", cells, {"n": np.array(["2020-01-01"], "datetime64[D]")}
         )
-    with pytest.raises(ValueError, match="not a valid H3 cell"):
+    with pytest.raises(ValueError, match="cell"):
         encode_cells(Tile(0, 0, 0), "cells", np.array([0], dtype=np.uint64), {})
 
 
@@ -256,3 +256,42 @@ def test_bounds_are_the_tile(z: int, x: float, y: float) -> None:
     corners = np.array([[box.west, box.north], [box.east, box.south]])
     assert tile_units(tile, corners).ravel() == pytest.approx([0, 0, EXTENT, EXTENT], abs=1e-4)
     assert abs(box.north) <= MERCATOR_LIMIT_DEG + 1e-9
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-(2**62), 2**62),
+            st.one_of(st.none(), st.text(max_size=200)),
+            st.floats(allow_nan=True, allow_infinity=False, width=32),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=7,
+    )
+)
+def test_any_value_survives_the_wire(rows: list[tuple[int, str | None, float, bool]]) -> None:
+    """Fails where a length or a number is written with a byte too few, or a value slides on."""
+    cells = np.array(h3.grid_disk(h3.latlng_to_cell(10.0, 10.0, 3), 1)[: len(rows)], np.uint64)
+    numbers, texts, floats, flags = (list(column) for column in zip(*rows, strict=True))
+    properties = {
+        "number": np.array(numbers, np.int64),
+        "text": np.array(texts, object),
+        "single": np.array(floats, np.float32),
+        "double": np.array(floats, np.float64),
+        "unsigned": np.abs(np.array(numbers, np.int64)).astype(np.uint64),
+        "flag": np.array(flags),
+    }
+    features = decoded(encode_cells(Tile(0, 0, 0), "cells", cells, properties))
+    assert len(features) == len(rows)
+    for cell, (number, text, value, flag) in zip(cells.tolist(), rows, strict=True):
+        found = features[f"{cell:x}"]["properties"]
+        assert found.pop("cell") == f"{cell:x}"
+        assert found.pop("number") == number
+        assert found.pop("unsigned") == abs(number)
+        assert found.pop("flag") is flag
+        assert found.pop("text", None) == text
+        known = None if np.isnan(value) else value
+        assert found.pop("single", None) == known
+        assert found.pop("double", None) == known
+        assert not found

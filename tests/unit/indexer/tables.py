@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pyarrow as pa
 from PIL import Image
 
 from indexer.sources import SourcePart
@@ -20,6 +21,11 @@ def sole(parts: Sequence[SourcePart]) -> SourcePart:
     """The only part of a source."""
     (part,) = parts
     return part
+
+
+def unchanged(records: pa.Table) -> pa.Table:
+    """Records as their source gave them, neither flagged nor hidden."""
+    return records
 
 
 def write_csv(path: Path, rows: list[dict[str, str]]) -> None:

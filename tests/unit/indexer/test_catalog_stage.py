@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,10 @@ import pytest
 
 from atlas.bundle.flags import FLAGS, held_back_mask
 from indexer.stages import catalog
-from indexer.stages.catalog import STEPS, CatalogInput, SourceRow, write_catalog
-from tests.unit.indexer.world import FINEST, Row, World, random_rows, sort_world
+from indexer.stages.catalog import STEPS, CatalogInput, MapStorage, SourceRow, write_catalog
+from indexer.tables import images, occupancy, placed
+from tests.unit.indexer.world import FINEST, World, random_rows, sort_world
+from tests.unit.species.counting_oracle import Record, Tally, tally
 
 SOURCES = tuple(
     SourceRow(
@@ -37,18 +38,6 @@ READINGS = {
     "ask the museum": "ask the museum",
     None: None,
 }
-
-
-class Count(msgspec.Struct, kw_only=True):
-    """What is gathered of one taxon in one cell and period."""
-
-    records: set[tuple[str, str]] = msgspec.field(default_factory=set)
-    coarse: set[tuple[str, str]] = msgspec.field(default_factory=set)
-    observers: set[str] = msgspec.field(default_factory=set)
-    visits: set[tuple[date, str]] = msgspec.field(default_factory=set)
-    first: list[date] = msgspec.field(default_factory=list)
-    last: list[date] = msgspec.field(default_factory=list)
-    uncertainty_m: list[float] = msgspec.field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
@@ -88,79 +77,137 @@ def rows_of(connection: duckdb.DuckDBPyConnection, table: str) -> list[dict[str,
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
-def counted(world: World) -> dict[tuple[int, int, int, int], Count]:
-    """Counts by (taxon, resolution, period, cell), one row and one ancestor after the other."""
+def counted(world: World) -> list[Record]:
+    """The first photo of each record that maps count, in row order."""
     taxa = pq.read_table(world.taxa).to_pylist()
-    counts: dict[tuple[int, int, int, int], Count] = defaultdict(Count)
+    found: dict[tuple[object, ...], Record] = {}
     for row in world.stored():
         if row["cell"] is None or row["flags"] & held_back_mask():
             continue
-        text = h3.int_to_str(row["cell"])
-        stored_at = h3.get_resolution(text)
-        taxon: int | None = row["taxon_id"]
-        while taxon is not None:
-            for resolution in range(stored_at + 1):
-                cell = h3.str_to_int(h3.cell_to_parent(text, resolution))
-                for period in periods(row):
-                    count = counts[taxon, resolution, period, cell]
-                    add(count, row, is_coarse=resolution == stored_at < FINEST)
-            taxon = taxa[taxon]["parent_id"]
-    return counts
+        key = (row["source_key"], row["occurrence_id"], row["taxon_id"], row["cell"])
+        at: int | None = row["taxon_id"]
+        while at is not None and taxa[at]["rank"] != "species":
+            at = taxa[at]["parent_id"]
+        record = Record(
+            cell=row["cell"],
+            taxon_id=row["taxon_id"],
+            species=at,
+            observer=row["observer"] or "",
+            first=row["observed_from"],
+            last=row["observed_to"],
+            uncertainty_m=row["uncertainty_m"],
+        )
+        found.setdefault(key, record)
+    return list(found.values())
 
 
-def periods(row: Row) -> set[int]:
-    """All time, and the year where all days of the record are in one."""
-    first, last = row["observed_from"], row["observed_to"]
-    return {0, first.year} if first is not None and first.year == last.year else {0}
+def tallies(world: World) -> dict[tuple[int, int], dict[int, Tally]]:
+    """Counts by taxon, resolution and cell, one record and one ancestor after the other."""
+    taxa = pq.read_table(world.taxa).to_pylist()
+    records = counted(world)
+    return {
+        (taxon["taxon_id"], resolution): tally(
+            [r for r in records if taxon["taxon_id"] <= r.taxon_id <= taxon["last_descendant"]],
+            resolution,
+            FINEST,
+        )
+        for taxon in taxa
+        for resolution in range(FINEST + 1)
+    }
 
 
-def add(count: Count, row: Row, *, is_coarse: bool) -> None:
-    """Count one row."""
-    record = (row["source_key"], row["occurrence_id"])
-    observer = row["observer"] or ""
-    count.records.add(record)
-    if is_coarse:
-        count.coarse.add(record)
-    count.observers.add(observer)
-    if row["observed_from"] is not None:
-        count.first.append(row["observed_from"])
-        count.last.append(row["observed_to"])
-        if row["observed_from"] == row["observed_to"]:
-            count.visits.add((row["observed_from"], observer))
-    if row["uncertainty_m"] is not None:
-        count.uncertainty_m.append(row["uncertainty_m"])
+STORAGES = (
+    MapStorage(),
+    MapStorage(least_records=1, least_per_cell=0, species_resolutions=(0, 2, 9)),
+    MapStorage(least_records=20, least_per_cell=3),
+)
 
 
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("rows_at_once", [7, 1_000_000])
 def test_occupancy_is_what_counting_by_hand_gives(
-    world: World, connection: duckdb.DuckDBPyConnection
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    storage: MapStorage,
+    rows_at_once: int,
 ) -> None:
-    """Would break: every map shows wrong numbers of records, observers or visits."""
-    wanted = counted(world)
-    found = rows_of(connection, "occupancy")
-    keys = [(row["taxon_id"], row["resolution"], row["period"], row["cell"]) for row in found]
+    """Would break: every map shows wrong numbers of records, observers, visits or species."""
+    for name in ("_PART_ROWS", "_SPECIES_CHUNK_ROWS", "_INSERT_ROWS"):
+        monkeypatch.setattr(occupancy, name, rows_at_once)
+    monkeypatch.setattr(placed, "_CHUNK_ROWS", rows_at_once)
+    path = tmp_path / "catalog.duckdb"
+    chosen = msgspec.structs.replace(given(world), storage=storage)
+    write_catalog(chosen, path, tmp_path / "spill", lambda _done: None)
+    wanted = tallies(world)
+    with duckdb.connect(str(path), read_only=True) as opened:
+        found = rows_of(opened, "occupancy")
+        runs = rows_of(opened, "occupancy_run")
+        species = rows_of(opened, "species_cell")
+    stored = {(run["taxon_id"], run["resolution"]): run["rows"] for run in runs}
+    for (taxon_id, resolution), cells in wanted.items():
+        n = sum(one.n for one in cells.values())
+        dense = n >= storage.least_per_cell * max(1, len(cells))
+        total = sum(one.n for one in wanted[taxon_id, 0].values())
+        heavy = total >= storage.least_records and dense
+        assert ((taxon_id, resolution) in stored) == (taxon_id == 0 or heavy)
     # In this order, without one twice: a taxon's map is one contiguous read.
-    assert keys == sorted(wanted)
-    for key, row in zip(keys, found, strict=True):
-        count = wanted[key]
-        assert row["n"] == len(count.records)
-        assert row["n_coarse"] == len(count.coarse)
-        assert row["observers"] == len(count.observers)
-        assert row["visits"] == len(count.visits)
-        assert row["first_day"] == min(count.first, default=None)
-        assert row["last_day"] == max(count.last, default=None)
-        assert row["min_uncertainty_m"] == min(count.uncertainty_m, default=None)
+    keys = [(row.pop("taxon_id"), row.pop("resolution"), row.pop("cell")) for row in found]
+    assert keys == sorted(set(keys))
+    assert keys == [(*run, cell) for run in sorted(stored) for cell in wanted[run]]
+    for (taxon_id, resolution, cell), row in zip(keys, found, strict=True):
+        assert row == wanted[taxon_id, resolution][cell].row()
+    assert stored == {run: len(wanted[run]) for run in stored}
+    assert species == [
+        {
+            "resolution": resolution,
+            "cell": cell,
+            "taxon_id": taxon_id,
+            "n": one.species_n[taxon_id],
+            "visits": len(one.species[taxon_id]),
+            "last_day": one.species_last.get(taxon_id),
+        }
+        for resolution in storage.species_resolutions
+        if resolution <= FINEST
+        for cell, one in wanted[0, resolution].items()
+        for taxon_id in sorted(one.species)
+    ]
 
 
-def test_the_world_has_what_could_be_miscounted(
-    world: World, connection: duckdb.DuckDBPyConnection
+@pytest.mark.parametrize("chunk_rows", [1, 40, 10_000])
+def test_the_first_photo_of_a_record_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, chunk_rows: int
 ) -> None:
+    """Would break: a record with three photos counts three times, or never."""
+    monkeypatch.setattr(images, "CHUNK_ROWS", chunk_rows)
+    path = tmp_path / "catalog.duckdb"
+    write_catalog(given(world), path, tmp_path / "spill", lambda _done: None)
+    with duckdb.connect(str(path), read_only=True) as opened:
+        found = opened.execute("SELECT cell, taxon_id, counted FROM image ORDER BY row_id")
+        marked = [(cell, taxon) for cell, taxon, is_counted in found.fetchall() if is_counted]
+        held = rows_of(opened, "held_back")
+    assert marked == [(record.cell, record.taxon_id) for record in counted(world)]
+    records: dict[tuple[int, int], set[tuple[str, str]]] = defaultdict(set)
+    for row in world.stored():
+        if bits := row["flags"] & held_back_mask():
+            key = (row["source_key"], row["occurrence_id"])
+            records[row["taxon_id"], bits].add(key)
+    assert held == [
+        {"taxon_id": taxon_id, "flags": bits, "records": len(records[taxon_id, bits])}
+        for taxon_id, bits in sorted(records)
+    ]
+
+
+def test_the_world_has_what_could_be_miscounted(world: World) -> None:
     """Would break: the comparison above proves nothing, because nothing special came up."""
-    found = rows_of(connection, "occupancy")
+    rows = [one.row() for cells in tallies(world).values() for one in cells.values()]
     stored = world.stored()
-    assert any(row["n_coarse"] for row in found)
-    assert any(row["n"] > row["visits"] > 0 for row in found)
-    assert any(row["visits"] == 0 for row in found)
-    assert {row["period"] for row in found} >= {0, 2019, 2020, 2021}
+    assert any(row["n_coarse"] for row in rows)
+    assert any(row["n"] > row["visits"] > 0 for row in rows)
+    assert any(row["visits"] == 0 for row in rows)
+    assert any(row["q1"] and row["q2"] for row in rows)
+    assert any(row["incidences"] > row["visits"] for row in rows)
+    assert any(record.species is None for record in counted(world))
     assert any(row["flags"] & held_back_mask() and row["cell"] for row in stored)
     photos = [(row["source_key"], row["occurrence_id"]) for row in stored]
     assert len(set(photos)) < len(photos)
@@ -168,9 +215,18 @@ def test_the_world_has_what_could_be_miscounted(
 
 def test_records_by_cell_are_in_order(world: World, connection: duckdb.DuckDBPyConnection) -> None:
     """Would break: a search in a cell reads the whole table, or misses rows."""
-    wanted = [(row["cell"], row["row_id"]) for row in world.stored() if row["cell"] is not None]
-    found = connection.execute("SELECT cell, row_id FROM image_by_cell").fetchall()
-    assert found == sorted(wanted)
+    wanted = [row for row in world.stored() if row["cell"] is not None]
+    wanted.sort(key=lambda row: (row["cell"], row["taxon_id"], row["row_id"]))
+    found = rows_of(connection, "image_by_cell")
+    names = dict(connection.execute("SELECT observer_id, name FROM observer").fetchall())
+    counted_rows = connection.execute("SELECT row_id FROM image WHERE counted").fetchall()
+    assert sum(row["counted"] for row in found) == len(counted_rows)
+    for row, stored in zip(found, wanted, strict=True):
+        assert row.pop("counted") == ((row["row_id"],) in counted_rows)
+        assert names[row.pop("observer_id")] == (stored["observer"] or "")
+        span, first = row.pop("span_days"), stored["observed_from"]
+        assert span == (None if first is None else (stored["observed_to"] - first).days)
+        assert row == {name: stored[name] for name in row}
 
 
 def test_images_are_found_by_id(world: World, connection: duckdb.DuckDBPyConnection) -> None:
@@ -185,6 +241,9 @@ def test_every_photo_keeps_its_record(world: World, connection: duckdb.DuckDBPyC
     sources = {source.key: i for i, source in enumerate(SOURCES)}
     licences = {row["licence_id"]: row["code"] for row in rows_of(connection, "licence")}
     images = rows_of(connection, "image")
+    observers = {row["observer_id"]: row["name"] for row in rows_of(connection, "observer")}
+    assert list(observers) == list(range(len(observers)))
+    assert list(observers.values()) == ["", *sorted(filter(None, observers.values()))]
     for found, row in zip(images, world.stored(), strict=True):
         first, last = row["observed_from"], row["observed_to"]
         in_one_month = first and (first.year, first.month) == (last.year, last.month)
@@ -194,6 +253,8 @@ def test_every_photo_keeps_its_record(world: World, connection: duckdb.DuckDBPyC
         assert found.pop("cell_resolution") == (
             None if row["cell"] is None else h3.get_resolution(h3.int_to_str(row["cell"]))
         )
+        assert observers[found.pop("observer_id")] == (row["observer"] or "")
+        found.pop("counted")
         assert licences.get(found.pop("licence_id")) == READINGS[row["licence"]]
         assert licences.get(found.pop("media_licence_id")) == READINGS[row["media_licence"]]
         assert found == {name: row[name] for name in found}
@@ -264,12 +325,12 @@ def test_a_failed_catalog_is_made_again(
     """Would break: a catalog without its last table is published after a crash."""
     path = tmp_path / "catalog.duckdb"
 
-    def fail(connection: duckdb.DuckDBPyConnection, finest: int) -> None:
+    def fail(connection: duckdb.DuckDBPyConnection, *_given: object) -> None:
         connection.execute("CREATE TABLE occupancy AS SELECT 1 AS taxon_id")
-        raise OSError(f"no space left at resolution {finest}")
+        raise OSError("no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(catalog, "_write_occupancy", fail)
+        patch.setattr(catalog, "write_occupancy", fail)
         with pytest.raises(OSError, match="no space left"):
             write_catalog(given(world), path, tmp_path / "spill", lambda _done: None)
     assert not [entry for entry in tmp_path.iterdir() if entry.name != "spill"]
@@ -280,4 +341,6 @@ def test_a_failed_catalog_is_made_again(
     assert steps == [STEPS]
     assert path.stat().st_mtime_ns == written
     with duckdb.connect(str(path), read_only=True) as opened:
-        assert len(rows_of(opened, "occupancy")) == len(counted(world))
+        assert sum(
+            row["n"] for row in rows_of(opened, "occupancy") if row["resolution"] == 0
+        ) == len(counted(world))

@@ -24,7 +24,7 @@ from indexer.sources.folder import FolderSource
 from indexer.stages import embed
 from indexer.stages.embed import EmbedJob, embed_part
 from indexer.stages.read import read_part
-from tests.unit.indexer.tables import RANKS, FolderMaker, draw, sole, write_csv
+from tests.unit.indexer.tables import RANKS, FolderMaker, draw, sole, unchanged, write_csv
 
 Vectors = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
@@ -94,7 +94,7 @@ def photos(folder_source: FolderMaker, tmp_path: Path) -> Source:
 def job_of(source: Source, work: Path, **changes: object) -> EmbedJob:
     """Read the only part of a source and describe how to embed it."""
     part = sole(source.parts())
-    read_part(source, part, identity="r", folder=work / "read")
+    read_part(source, part, identity="r", folder=work / "read", curate=unchanged)
     job = EmbedJob(
         part=part.name,
         identity="e",
@@ -279,7 +279,7 @@ def test_ready_vectors_are_kept_as_they_are(tmp_path: Path) -> None:
     pq.write_table(pa.table({"uuid": ids, "emb": vectors}), tmp_path / "v.parquet")
     section = EmbeddingsSection(key="v", title="V", path=tmp_path / "v.parquet", space="ready")
     source = EmbeddingsSource(section, ranks=RANKS, dim=None, resolution=7)
-    job = job_of(source, tmp_path, encoders={}, ready_space="ready")
+    job = job_of(source, tmp_path, encoders={}, ready_spaces=("ready",))
     report = embed_part(job)
     assert (report.rows_in, report.rows_out, report.dims) == (2, 2, {"ready": 2})
     stored = np.fromfile(vectors_path(job.folder, job.part, "ready"), "<f2").reshape(-1, 2)

@@ -19,7 +19,8 @@ from atlas.errors import PictureError, PlanError
 from indexer.darwin_core import Defaults, record_of, with_cells
 from indexer.plan_sections import EmbeddingsSection
 from indexer.records import RECORD_SCHEMA, records_table
-from indexer.sources.embeddings import EmbeddingsSource, _runs
+from indexer.sources.embeddings import _LEAST_PART_ROWS, _MOST_PART_ROWS, EmbeddingsSource
+from indexer.sources.parquet_table import runs_of_row_groups
 from tests.unit.indexer.tables import RANKS, sole
 
 IDS = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(20)]
@@ -205,7 +206,7 @@ def test_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
 @given(st.lists(st.integers(0, 200_000), max_size=12))
 def test_parts_cover_all_row_groups_once(sizes: list[int]) -> None:
     """Would break: rows between two parts are read twice or never."""
-    runs = list(_runs(sizes))
+    runs = list(runs_of_row_groups(sizes, least=_LEAST_PART_ROWS, most=_MOST_PART_ROWS))
     at = 0
     for first_row, rows in runs:
         assert first_row == at

@@ -28,12 +28,24 @@ def test_bits_never_move() -> None:
         "MEDIA_LICENCE_UNKNOWN": 512,
         "RECORDED_ABSENT": 1024,
         "DUPLICATE_PICTURE": 2048,
+        "COORDINATES_EQUAL": 4096,
+        "ON_COUNTRY_CENTROID": 8192,
+        "ON_CAPITAL": 16384,
+        "ON_INSTITUTION": 32768,
+        "UNCERTAINTY_SUSPECT": 65536,
+        "SEA_FOR_LAND_TAXON": 131072,
+        "OUTSIDE_REGION": 262144,
+        "DUPLICATE_RECORD": 524288,
+        "LOCATION_GENERALISED": 1048576,
+        "LOCATION_WITHHELD": 2097152,
     }
 
 
 def test_the_default_filter_holds_back_what_would_count_wrongly() -> None:
     """Would break: the default filter hides usable records, or counts absences and copies."""
     held_back = Flag.DATE_IMPLAUSIBLE | Flag.RECORDED_ABSENT | Flag.DUPLICATE_PICTURE
+    held_back |= Flag.COORDINATES_EQUAL | Flag.ON_COUNTRY_CENTROID | Flag.ON_INSTITUTION
+    held_back |= Flag.SEA_FOR_LAND_TAXON | Flag.OUTSIDE_REGION
     assert held_back_mask() == held_back
 
 

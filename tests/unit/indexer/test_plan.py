@@ -12,7 +12,6 @@ import msgspec
 import pytest
 
 from atlas.errors import PlanError
-from indexer import plan as plan_module
 from indexer import plan_sections
 from indexer.plan import Plan, read_plan
 from indexer.plan_sections import EmbeddingsSection, FolderSection, Section
@@ -194,7 +193,8 @@ def sections() -> list[type[Section]]:
 @pytest.mark.parametrize("section", sections(), ids=lambda section: section.__name__)
 def test_every_setting_says_what_it_is_for(section: type[Section]) -> None:
     """Would break: a setting without a word on its meaning."""
-    module = plan_module if section is Plan else plan_sections
+    module = inspect.getmodule(section)
+    assert module is not None
     tree = ast.parse(inspect.getsource(module))
     body = next(
         node.body

@@ -11,10 +11,9 @@ import shapely
 
 from atlas.geo import cells as geo_cells
 from atlas.geo.outlines import outlines, world_polygons
+from atlas.geo.ranges import overlaps, shape_ranges, tile_ranges
 from atlas.geo.shapes import BoundingBox
 from atlas.geo.tiles import Tile
-from atlas.species.distribution import overlaps
-from atlas.species.tiles import cell_ranges
 
 
 @pytest.mark.parametrize("resolution", [0, 2, 4, 7])
@@ -64,7 +63,7 @@ def test_ranges_hold_every_cell_of_the_tile(tile: Tile, finer: int) -> None:
     resolution = min((0, 1, 2, 2, 3, 4, 4, 5, 6, 7, 7, 8, 9, 9)[tile.z], 7) + finer
     if tile.z == 0 and finer:
         resolution = 1
-    ranges = cell_ranges(tile, resolution)
+    ranges = tile_ranges(tile, resolution)
     touching = geo_cells.cover(tile.bounds(), resolution)
     for cell in touching.tolist():
         assert any(low <= cell <= high for low, high in ranges)
@@ -74,7 +73,7 @@ def test_ranges_hold_every_cell_of_the_tile(tile: Tile, finer: int) -> None:
 
 def test_ranges_read_only_the_tile() -> None:
     """A tile of a street must not read a continent."""
-    ranges = cell_ranges(Tile(10, 530, 360), 7)
+    ranges = tile_ranges(Tile(10, 530, 360), 7)
     far = h3.latlng_to_cell(-33.9, 18.4, 7)
     assert not any(low <= far <= high for low, high in ranges)
     span = sum(
@@ -83,3 +82,15 @@ def test_ranges_read_only_the_tile() -> None:
         if any(low <= cell <= high for low, high in ranges)
     )
     assert span < 1_000
+
+
+@pytest.mark.parametrize("resolution", [1, 4, 6])
+@pytest.mark.parametrize("rings", [0, 3])
+def test_shape_ranges_hold_the_rings_around(resolution: int, rings: int) -> None:
+    """A smoothed value at the edge of a box needs the cells that lie beyond it."""
+    box = BoundingBox(178.0, -19.0, -178.0, -15.0)
+    ranges = shape_ranges(box, resolution, rings=rings)
+    for cell in geo_cells.cover(box, resolution).tolist():
+        for neighbour in h3.grid_disk(cell, rings):
+            assert any(low <= neighbour <= high for low, high in ranges)
+    assert len(ranges) < 500

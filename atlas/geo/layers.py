@@ -1,0 +1,161 @@
+"""Place layers of a bundle, opened for reading: what is known of every row, and of every cell.
+
+A row has an interval: its distance to the nearest river, say, lies between two numbers, for its
+own coordinates and uncertainty. Memory-mapped and immutable: any thread. Knows nothing of filters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from atlas.bundle.bundle import LAYERS, Bundle
+from atlas.bundle.manifest import LayerEntry, SegmentEntry
+from atlas.errors import BundleError
+
+ScalarT = TypeVar("ScalarT", bound=np.generic)
+Bounds = npt.NDArray[np.float32]
+Values = npt.NDArray[np.int32]
+NAMES = "names.parquet"
+VALUE, OTHER, NAME = "value.i32", "other.i32", "name.i32"
+# In `value`: the layer has none here; nothing is known of the row's place.
+OUTSIDE, UNKNOWN = 0, -1
+
+
+def low_name(order: float | None = None) -> str:
+    """File of float32, one a row: the least that a quantity can be; of features of an order."""
+    return f"low{_suffix(order)}.f32"
+
+
+def high_name(order: float | None = None) -> str:
+    """File of float32, one a row: the most that a quantity can be."""
+    return f"high{_suffix(order)}.f32"
+
+
+def _suffix(order: float | None) -> str:
+    return "" if order is None else f"-{order:g}"
+
+
+class Interval(msgspec.Struct, frozen=True, eq=False):
+    """Bounds of a quantity for each row of a segment, both (rows,) float32."""
+
+    low: Bounds
+    high: Bounds
+
+
+class Category(msgspec.Struct, frozen=True, eq=False):
+    """For each row of a segment its value, and another that its uncertainty reaches; (rows,) int32.
+
+    `OUTSIDE` is none; as `other` it says that the value is certain. `UNKNOWN` may be any.
+    """
+
+    value: Values
+    other: Values
+
+
+class LayerName(msgspec.Struct, frozen=True):
+    """A value of a category, or a named feature: its number, its name and its code ('' if none)."""
+
+    id: int
+    name: str
+    code: str
+
+
+class Layer:
+    """One layer of an open bundle; segments are numbered as in the bundle."""
+
+    def __init__(self, root: Path, entry: LayerEntry, segments: Sequence[SegmentEntry]) -> None:
+        """Nothing is read before it is asked for."""
+        self.entry = entry
+        self._folder = root / LAYERS / entry.folder
+        self._segments = tuple(segments)
+
+    def covers(self, segment: int) -> bool:
+        """Whether the rows of a segment have values; those of segments added since have none."""
+        return self._segments[segment].name in self.entry.segments
+
+    def interval(self, segment: int, order: float | None = None) -> Interval:
+        """Bounds of the quantity, of features of `order` and above where one is given."""
+        return Interval(
+            self._column(segment, low_name(order), np.float32),
+            self._column(segment, high_name(order), np.float32),
+        )
+
+    def category(self, segment: int) -> Category:
+        """Values of a category."""
+        return Category(
+            self._column(segment, VALUE, np.int32), self._column(segment, OTHER, np.int32)
+        )
+
+    def name_numbers(self, segment: int) -> Values:
+        """The number of the nearest feature's name for each row; 0 where it has none."""
+        return self._column(segment, NAME, np.int32)
+
+    @cached_property
+    def names(self) -> tuple[LayerName, ...]:
+        """The values of a category, or the names of features."""
+        if not self.entry.names:
+            return ()
+        return tuple(
+            LayerName(**row) for row in pq.read_table(self._folder / self.entry.names).to_pylist()
+        )
+
+    @cached_property
+    def _numbers(self) -> dict[str, set[int]]:
+        found: dict[str, set[int]] = {}
+        for name in self.names:
+            for word in (name.name, name.code):
+                if word:
+                    found.setdefault(word.casefold(), set()).add(name.id)
+        return found
+
+    def numbers_of(self, word: str) -> set[int]:
+        """The numbers that a name or a code stands for, in any case; empty where none."""
+        return self._numbers.get(word.strip().casefold(), set())
+
+    def order_class(self, least: float) -> float | None:
+        """The least order class that holds features of `least` and above only; None if none."""
+        return min((order for order in self.entry.orders if order >= least), default=None)
+
+    def _column(self, segment: int, name: str, dtype: type[ScalarT]) -> npt.NDArray[ScalarT]:
+        described = self._segments[segment]
+        path = self._folder / described.name / name
+        expected_bytes = described.rows * np.dtype(dtype).itemsize
+        try:
+            size_bytes = path.stat().st_size
+        except FileNotFoundError as error:
+            raise BundleError(path, "this file is missing") from error
+        if size_bytes != expected_bytes:
+            raise BundleError(path, f"holds {size_bytes} bytes where {expected_bytes} belong")
+        column: npt.NDArray[ScalarT] = np.memmap(path, dtype=dtype, mode="r")
+        return column
+
+
+class Layers:
+    """All layers of an open bundle."""
+
+    def __init__(self, layers: Sequence[Layer] = ()) -> None:
+        """Use `of` for those of a bundle."""
+        self._layers = tuple(layers)
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Layers:
+        """The layers that the bundle's manifest lists."""
+        manifest = bundle.manifest
+        return cls([Layer(bundle.root, entry, manifest.segments) for entry in manifest.layers])
+
+    def all(self) -> tuple[Layer, ...]:
+        """Every layer, in the manifest's order."""
+        return self._layers
+
+    def called(self, word: str) -> tuple[Layer, ...]:
+        """The layer of this name; else those that tell of this feature."""
+        named = tuple(layer for layer in self._layers if layer.entry.name == word)
+        return named or tuple(layer for layer in self._layers if layer.entry.feature == word)

@@ -1,0 +1,259 @@
+"""What a question may ask of place layers, and which rows of a segment pass.
+
+A statement about a place has three outcomes for a row: it holds wherever in its uncertainty the
+record was; it holds nowhere there; or it cannot be judged. Only rows of the first kind pass.
+Pure but for the layers' files, which are memory-mapped: safe from any thread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Annotated, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Meta
+
+from atlas.bundle.manifest import LayerEntry
+from atlas.errors import InvalidQuery
+from atlas.geo.layers import OUTSIDE, Layer, Layers
+
+MAX_CONDITIONS = 8
+MAX_VALUES = 300
+Values = Annotated[tuple[str, ...], Meta(min_length=1, max_length=MAX_VALUES)]
+Word = Annotated[str, Meta(min_length=1, max_length=100)]
+Passing = npt.NDArray[np.bool_]
+Rows = slice | npt.NDArray[np.int64]
+ELEVATION = "elevation"
+
+
+class Near(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Within a distance of a feature."""
+
+    feature: Annotated[Word, Meta(description="A feature or a layer's name: river, lake, coast.")]
+    within_m: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="Metres. A record passes when it lies within them wherever in its "
+            "uncertainty it was; one of unknown uncertainty cannot be judged.",
+        ),
+    ]
+    min_order: Annotated[
+        float | None, Meta(description="Only features of this order or size class and above.")
+    ] = None
+    name: Annotated[
+        Word | None, Meta(description="The nearest feature must carry this name or code.")
+    ] = None
+
+
+class ElevationRange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Metres above the sea, both ends included; either may be left out."""
+
+    min_m: float | None = None
+    max_m: float | None = None
+
+
+class LayerRange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A range of a quantity, both ends included, or some values of a category."""
+
+    min: float | None = None
+    max: float | None = None
+    values: Values | None = None
+
+
+class PlaceFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The part of a filter that place layers answer; what is left out does not limit."""
+
+    near: Annotated[
+        Annotated[tuple[Near, ...], Meta(min_length=1, max_length=MAX_CONDITIONS)] | None,
+        Meta(description="Features that a record must be near, all of them."),
+    ] = None
+    country: Annotated[
+        Values | None,
+        Meta(description="Countries by ISO 3166-1 alpha-2 code or name, territorial waters too."),
+    ] = None
+    region: Annotated[Values | None, Meta(description="First-level regions by name or code.")] = (
+        None
+    )
+    habitat: Annotated[Values | None, Meta(description="Habitats or biomes by name.")] = None
+    elevation: Annotated[
+        ElevationRange | None, Meta(description="Elevation that the place must have.")
+    ] = None
+    layers: Annotated[
+        Annotated[dict[str, LayerRange], Meta(min_length=1, max_length=MAX_CONDITIONS)] | None,
+        Meta(description="Ranges or values of any place layer, by its name."),
+    ] = None
+
+
+class Judged(NamedTuple):
+    """Which rows pass for certain, and which may pass; bool, one a row asked for."""
+
+    passes: Passing
+    possible: Passing
+
+
+class InRange(msgspec.Struct, frozen=True, kw_only=True):
+    """A quantity lies between two bounds; with `names`, that of a feature called so."""
+
+    layer: Layer
+    low: float
+    high: float
+    order: float | None = None
+    names: frozenset[int] | None = None
+
+    def judge(self, segment: int, rows: Rows) -> Judged:
+        """The outcome for rows of a segment, whose values the layer has."""
+        bounds = self.layer.interval(segment, self.order)
+        least, most = bounds.low[rows], bounds.high[rows]
+        high = _float32(self.high, -np.inf)
+        passes, possible = most <= high, least <= high
+        if self.low > -math.inf:
+            low = _float32(self.low, np.inf)
+            passes, possible = passes & (least >= low), possible & (most >= low)
+        if self.names is not None:
+            named = np.isin(self.layer.name_numbers(segment)[rows], [*self.names])
+            passes = passes & named
+        return Judged(passes, possible)
+
+
+def _float32(number: float, towards: float) -> np.float32:
+    """The number as the columns hold numbers; where that rounds, `towards` the stricter side."""
+    found = np.float32(number)
+    strict = found <= number if towards < 0 else found >= number
+    return found if strict else np.nextafter(found, np.float32(towards))
+
+
+class IsOneOf(msgspec.Struct, frozen=True, kw_only=True):
+    """A category is one of some values."""
+
+    layer: Layer
+    values: frozenset[int]
+
+    def judge(self, segment: int, rows: Rows) -> Judged:
+        """The outcome for rows of a segment, whose values the layer has."""
+        held = self.layer.category(segment)
+        value, other = held.value[rows], held.other[rows]
+        wanted = np.zeros(len(self.layer.names) + 1, np.bool_)
+        wanted[[*self.values]] = True
+        # UNKNOWN is -1, so the last entry answers for it: nothing is certain, anything may be.
+        passes = np.append(wanted, np.False_)[value] & (other == OUTSIDE)
+        may = np.append(wanted, np.True_)
+        return Judged(passes, may[value] | may[other])
+
+
+# A statement about places, bound to a layer.
+Statement = InRange | IsOneOf
+
+
+def statements_of(asked: PlaceFilter, layers: Layers) -> tuple[Statement, ...]:
+    """The statements of a filter; InvalidQuery names the field at fault."""
+    return tuple(_statements(asked, layers))
+
+
+def _statements(asked: PlaceFilter, layers: Layers) -> Iterator[Statement]:
+    for near in asked.near or ():
+        yield _near(near, layers)
+    for field in ("country", "region", "habitat"):
+        values: Values | None = getattr(asked, field)
+        if values is not None:
+            name = f"filter.{field}"
+            yield _one_of(_layer(layers, field, name, ("category",)), values, name)
+    if asked.elevation is not None:
+        name = "filter.elevation"
+        layer = _layer(layers, ELEVATION, name, ("value",))
+        yield _in_range(layer, asked.elevation.min_m, asked.elevation.max_m, name, "min_m or max_m")
+    for word, range_ in (asked.layers or {}).items():
+        name = f"filter.layers.{word}"
+        layer = _layer(layers, word, name, ("distance", "category", "value"))
+        if range_.values is not None:
+            if layer.entry.kind != "category" or range_.min is not None or range_.max is not None:
+                raise InvalidQuery(name, "`values` are for a layer of a category, without a range")
+            yield _one_of(layer, range_.values, name)
+        else:
+            if layer.entry.kind == "category":
+                raise InvalidQuery(name, f"layer {layer.entry.name} is a category: give `values`")
+            yield _in_range(layer, range_.min, range_.max, name, "min, max or values")
+
+
+def _near(near: Near, layers: Layers) -> InRange:
+    name = "filter.near"
+    layer = _layer(layers, near.feature, name, ("distance",))
+    if not math.isfinite(near.within_m):
+        raise InvalidQuery(name, "`within_m` must be a number above 0")
+    order = None
+    if near.min_order is not None:
+        order = layer.order_class(near.min_order)
+        if order is None:
+            offered = ", ".join(f"{one:g}" for one in layer.entry.orders) or "none"
+            raise InvalidQuery(name, f"layer {layer.entry.name} has these orders: {offered}")
+    names = None
+    if near.name is not None:
+        if order is not None:
+            raise InvalidQuery(name, "`name` and `min_order` do not go together")
+        names = _numbers(layer, (near.name,), name)
+    return InRange(layer=layer, low=-math.inf, high=near.within_m, order=order, names=names)
+
+
+def _in_range(
+    layer: Layer, least: float | None, most: float | None, field: str, needs: str
+) -> InRange:
+    low = -math.inf if least is None else least
+    high = math.inf if most is None else most
+    if least is None and most is None:
+        raise InvalidQuery(field, f"needs {needs}")
+    if math.isnan(low) or math.isnan(high) or low > high:
+        raise InvalidQuery(field, "the least is above the most")
+    return InRange(layer=layer, low=low, high=high)
+
+
+def _one_of(layer: Layer, values: Values, field: str) -> IsOneOf:
+    return IsOneOf(layer=layer, values=_numbers(layer, values, field))
+
+
+def _numbers(layer: Layer, words: Sequence[str], field: str) -> frozenset[int]:
+    found: set[int] = set()
+    for word in words:
+        numbers = layer.numbers_of(word)
+        if not numbers:
+            raise InvalidQuery(field, f"layer {layer.entry.name} knows no {word!r}")
+        found |= numbers
+    return frozenset(found)
+
+
+def _layer(layers: Layers, word: str, field: str, kinds: tuple[str, ...]) -> Layer:
+    """The one layer that a word means."""
+    found = [layer for layer in layers.called(word) if layer.entry.kind in kinds]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        named = ", ".join(layer.entry.name for layer in found)
+        raise InvalidQuery(field, f"{word!r} is told by several layers; name one: {named}")
+    fit = (layer.entry.name for layer in layers.all() if layer.entry.kind in kinds)
+    raise InvalidQuery(
+        field, f"this atlas has no layer {word!r}; it has: {', '.join(sorted(fit)) or 'none'}"
+    )
+
+
+def cited(statements: Sequence[Statement]) -> tuple[LayerEntry, ...]:
+    """The layers that an answer rests on, each once, in order."""
+    return tuple({one.layer.entry.name: one.layer.entry for one in statements}.values())
+
+
+def judge_all(statements: Sequence[Statement], segment: int, rows: Rows) -> Judged:
+    """Rows that every statement holds for, and rows that it may; at least one statement.
+
+    A row without a value in a layer, because it came after the layer was made, cannot be judged.
+    """
+    count = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+    passes, possible = np.ones(count, bool), np.ones(count, bool)
+    for statement in statements:
+        if not statement.layer.covers(segment):
+            passes[:] = False
+            continue
+        one = statement.judge(segment, rows)
+        passes &= one.passes
+        possible &= one.possible
+    return Judged(passes, possible)

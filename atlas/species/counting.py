@@ -1,0 +1,468 @@
+"""Counts records, observers, visits and species by H3 cell, at several resolutions at once.
+
+The one place where maps are counted, for a build and for a question alike. In the order of H3's
+digits each cell is one run of rows at every resolution, so one sort serves them all. Knows nothing
+of tables or filters. Pure functions of arrays, safe from any thread; sorting releases the
+interpreter lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Cells = npt.NDArray[np.uint64]
+Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Days = npt.NDArray[np.int32]
+
+UNKNOWN_DAY = -(2**31)
+NO_SPECIES = -1
+NO_VISIT = -1
+_FINEST = 15
+_RESOLUTION_SHIFT = np.uint64(52)
+_INDEX_MODE = np.uint64(1 << 59)  # an H3 index of a cell
+_NO_DIGIT = np.uint64(7)
+_KEY_BITS = 63
+_PIECE_ROWS = 4_000_000  # what is looked up at once
+# Stands for an unknown day while the first is sought.
+_NEVER = np.int32(2**31 - 1)
+
+
+class Records(NamedTuple):
+    """Placed records, arrays (n,) in any order.
+
+    `cell` is uint64, as stored. `species` is the taxon id of the species, NO_SPECIES where a record
+    is not known to one. `observer` and `visit` are numbers from 0, equal for the same thing;
+    `visit` is NO_VISIT without one exact day. Days are int32 since 1970, UNKNOWN_DAY where
+    unknown; `uncertainty_m` is float32, NaN where unknown.
+    """
+
+    cell: Cells
+    species: npt.NDArray[np.int32]
+    observer: npt.NDArray[Any]
+    visit: npt.NDArray[Any]
+    first_day: Days
+    last_day: Days
+    uncertainty_m: npt.NDArray[np.float32]
+
+
+_NO_RECORDS = Records(*(np.empty(0, kind) for kind in ("u8", "i4", "i8", "i8", "i4", "i4", "f4")))
+
+
+class Totals(NamedTuple):
+    """What sums over rows, arrays (n,) by cell, ascending; `n_coarse` of `n` are stored there."""
+
+    cell: Cells
+    n: Integers
+    n_coarse: Integers
+    first_day: Days
+    last_day: Days
+    min_uncertainty_m: npt.NDArray[np.float32]
+
+
+class Diversity(NamedTuple):
+    """Of each cell: species, those met in one and in two visits, and the sum of their visits."""
+
+    species: Integers
+    q1: Integers
+    q2: Integers
+    incidences: Integers
+
+
+class CellCounts(NamedTuple):
+    """Counts of one resolution, arrays (n,) sorted by cell.
+
+    `n` is of records, `visits` of distinct (day, observer), `incidences` of distinct (species, day,
+    observer), `q1` and `q2` of species met in exactly one and two visits of the cell. Days are
+    since 1970, UNKNOWN_DAY where no record has one; `min_uncertainty_m` is NaN where none has.
+    """
+
+    cell: Cells
+    n: Integers
+    observers: Integers
+    visits: Integers
+    incidences: Integers
+    species: Integers
+    q1: Integers
+    q2: Integers
+    first_day: Days
+    last_day: Days
+    min_uncertainty_m: npt.NDArray[np.float32]
+
+
+class SpeciesInCells(NamedTuple):
+    """Species of cells, arrays (n,) sorted by cell, then taxon; `visits` are of that species."""
+
+    cell: Cells
+    taxon_id: npt.NDArray[np.int32]
+    n: Integers
+    visits: Integers
+    last_day: Days
+
+
+def count_cells(records: Records, resolution: int, finest: int) -> CellCounts:
+    """Counts at one resolution of records whose cells are no finer than `finest`.
+
+    Records stored coarser than `resolution` are in no cell of it and are not counted.
+    """
+    return count_resolutions(records, (resolution,), finest)[0]
+
+
+def count_resolutions(
+    records: Records, resolutions: Sequence[int], finest: int
+) -> list[CellCounts]:
+    """Counts at each of several resolutions, in the order asked."""
+    totals = count_totals(records, resolutions, finest)
+    cells = [found.cell for found in totals]
+    observers = count_distinct(records.cell, records.observer, resolutions, finest, cells)
+    dated = records.visit >= 0
+    visits = count_distinct(records.cell[dated], records.visit[dated], resolutions, finest, cells)
+    species = count_species(records, resolutions, finest)
+    return [
+        joined(total, seen, visited, diversity(of_species, total.cell))
+        for total, seen, visited, of_species in zip(totals, observers, visits, species, strict=True)
+    ]
+
+
+def count_parts(parts: Iterable[Records], resolution: int, finest: int) -> CellCounts:
+    """Counts of records that come in parts, of which no two share an observer.
+
+    So a visit is in one part only, and everything adds up. Memory follows the parts.
+    """
+    totals: list[Totals] = []
+    distinct: list[tuple[Integers, Integers]] = []
+    species: list[SpeciesInCells] = []
+    for part in parts:
+        found = count_totals(part, (resolution,), finest)
+        cells = [found[0].cell]
+        dated = part.visit >= 0
+        distinct += zip(
+            count_distinct(part.cell, part.observer, (resolution,), finest, cells),
+            count_distinct(part.cell[dated], part.visit[dated], (resolution,), finest, cells),
+            strict=True,
+        )
+        totals += found
+        species += count_species(part, (resolution,), finest)
+    whole = sum_totals(totals)
+    observers, visits = np.zeros((2, len(whole.cell)), np.int64)
+    for found_part, (seen, visited) in zip(totals, distinct, strict=True):
+        place = np.searchsorted(whole.cell, found_part.cell)
+        observers[place] += seen
+        visits[place] += visited
+    return joined(whole, observers, visits, diversity(sum_species(species), whole.cell))
+
+
+def sum_totals(parts: Sequence[Totals]) -> Totals:
+    """Totals of one resolution over parts of the rows."""
+    if len(parts) == 1:
+        return parts[0]
+    empty = count_totals(_NO_RECORDS, (0,), 0)[0]
+    columns = [np.concatenate(column) for column in zip(empty, *parts, strict=True)]
+    order = np.argsort(columns[0], kind="stable")
+    cell, n, coarse, first, last, metres = (column[order] for column in columns)
+    start = _starts(cell)
+    earliest = _reduced(np.minimum, np.where(first == UNKNOWN_DAY, _NEVER, first), start)
+    return Totals(
+        cell=cell[start],
+        n=_reduced(np.add, n, start),
+        n_coarse=_reduced(np.add, coarse, start),
+        first_day=np.where(earliest == _NEVER, np.int32(UNKNOWN_DAY), earliest),
+        last_day=_reduced(np.maximum, last, start),
+        min_uncertainty_m=_reduced(np.fmin, metres, start),
+    )
+
+
+def sum_species(parts: Sequence[SpeciesInCells]) -> SpeciesInCells:
+    """Species of cells over parts without a common visit; by taxon, then cell."""
+    if len(parts) == 1:
+        return parts[0]
+    empty = count_species(_NO_RECORDS, (0,), 0)[0]
+    columns = [np.concatenate(column) for column in zip(empty, *parts, strict=True)]
+    order = np.lexsort((columns[0], columns[1]))
+    cell, taxon_id, n, visits, last = (column[order] for column in columns)
+    start = np.flatnonzero(_changes(taxon_id, cell))
+    return SpeciesInCells(
+        cell=cell[start],
+        taxon_id=taxon_id[start],
+        n=_reduced(np.add, n, start),
+        visits=_reduced(np.add, visits, start),
+        last_day=_reduced(np.maximum, last, start),
+    )
+
+
+def joined(totals: Totals, observers: Integers, visits: Integers, kinds: Diversity) -> CellCounts:
+    """Counts of the same cells put together."""
+    return CellCounts(
+        cell=totals.cell,
+        n=totals.n,
+        observers=observers,
+        visits=visits,
+        incidences=kinds.incidences,
+        species=kinds.species,
+        q1=kinds.q1,
+        q2=kinds.q2,
+        first_day=totals.first_day,
+        last_day=totals.last_day,
+        min_uncertainty_m=totals.min_uncertainty_m,
+    )
+
+
+def count_totals(records: Records, resolutions: Sequence[int], finest: int) -> list[Totals]:
+    """What sums over rows, at each resolution."""
+    digits = digits_of(records.cell, finest)
+    order = np.argsort(digits, kind="stable")
+    digits = digits[order]
+    start = _starts(digits)
+    # Where a day or an uncertainty is unknown, the least or the greatest must not be that.
+    first = records.first_day[order]
+    first = np.where(first == UNKNOWN_DAY, _NEVER, first)
+    uncertainty_m = records.uncertainty_m[order]
+    stored = (
+        digits[start],
+        np.diff(start, append=len(digits)).astype(np.int64),
+        _reduced(np.minimum, first, start),
+        _reduced(np.maximum, records.last_day[order], start),
+        _reduced(np.fmin, uncertainty_m, start),
+    )
+    return [_totals_at(*stored, resolution, finest) for resolution in resolutions]
+
+
+def _totals_at(
+    digits: Cells,
+    n: Integers,
+    first: Days,
+    last: Days,
+    uncertainty_m: npt.NDArray[np.float32],
+    resolution: int,
+    finest: int,
+) -> Totals:
+    inside = _within(digits, resolution, finest)
+    here = digits[inside] >> _shift(resolution, finest)
+    start = _starts(here)
+    coarse = np.zeros(len(here), np.bool_)
+    if resolution < finest:
+        coarse = ~_within(digits[inside], resolution + 1, finest)
+    earliest = _reduced(np.minimum, first[inside], start)
+    return Totals(
+        cell=cells_from(here[start], resolution),
+        n=_reduced(np.add, n[inside], start),
+        n_coarse=_reduced(np.add, np.where(coarse, n[inside], 0), start),
+        first_day=np.where(earliest == _NEVER, np.int32(UNKNOWN_DAY), earliest),
+        last_day=_reduced(np.maximum, last[inside], start),
+        min_uncertainty_m=_reduced(np.fmin, uncertainty_m[inside], start),
+    )
+
+
+def count_distinct(
+    cell: Cells,
+    value: npt.NDArray[Any],
+    resolutions: Sequence[int],
+    finest: int,
+    cells: Sequence[Cells],
+) -> list[Integers]:
+    """Distinct values in each of `cells[i]`, all cells of resolution `resolutions[i]`, ascending.
+
+    `value` are numbers from 0. Rows with equal values lie by their digits side by side, so a row
+    is the first of its cell where the digits up to its resolution differ from the row's before.
+    """
+    bits = 7 + 3 * finest
+    if _bits(value) + bits > _KEY_BITS:
+        _, value = np.unique(value, return_inverse=True)
+    value, digits = sorted_pairs(value, digits_of(cell, finest), bits)
+    found = []
+    for resolution, listed in zip(resolutions, cells, strict=True):
+        here = digits >> _shift(resolution, finest)
+        here = here[_changes(value, here) & _within(digits, resolution, finest)]
+        here = np.sort(here)
+        start = _starts(here)
+        counts = np.zeros(len(listed), np.int64)
+        places = np.searchsorted(listed, cells_from(here[start], resolution))
+        counts[places] = np.diff(start, append=len(here))
+        found.append(counts)
+    return found
+
+
+def count_species(
+    records: Records, resolutions: Sequence[int], finest: int
+) -> list[SpeciesInCells]:
+    """Species by cell at each resolution, sorted by taxon, then cell (`by_cell` turns that)."""
+    known = records.species >= 0
+    species, visit = records.species[known].astype(np.int64), records.visit[known]
+    digits, last = digits_of(records.cell[known], finest), records.last_day[known]
+    bits = 7 + 3 * finest
+    order = sorted_order(species, digits, bits)
+    kept, kept_digits = species[order], digits[order]
+    start = np.flatnonzero(_changes(kept, kept_digits))
+    kept, kept_digits = kept[start], kept_digits[start]
+    n = np.diff(start, append=len(order)).astype(np.int64)
+    last = _reduced(np.maximum, last[order], start)
+    dated = visit >= 0
+    pair, species_of_pair = _numbered(species[dated], visit[dated].astype(np.int64))
+    pair, visit_digits = sorted_pairs(pair, digits[dated], bits)
+    return [
+        _species_at(
+            (kept, kept_digits, n, last), (pair, species_of_pair, visit_digits), resolution, finest
+        )
+        for resolution in resolutions
+    ]
+
+
+def _species_at(
+    stored: tuple[Integers, Cells, Integers, Days],
+    visited: tuple[Integers, Integers, Cells],
+    resolution: int,
+    finest: int,
+) -> SpeciesInCells:
+    species, digits, n, last = stored
+    shift = _shift(resolution, finest)
+    inside = _within(digits, resolution, finest)
+    species, here, n, last = species[inside], digits[inside] >> shift, n[inside], last[inside]
+    start = np.flatnonzero(_changes(species, here))
+    species, here = species[start], here[start]
+    pair, species_of_pair, digits = visited
+    there = digits >> shift
+    fresh = _changes(pair, there) & _within(digits, resolution, finest)
+    met, there = sorted_pairs(species_of_pair[pair[fresh]], there[fresh], 7 + 3 * resolution)
+    begin = np.flatnonzero(_changes(met, there))
+    visits = np.zeros(len(species), np.int64)
+    places = _positions(species, here, met[begin], there[begin])
+    visits[places] = np.diff(begin, append=len(met))
+    return SpeciesInCells(
+        cell=cells_from(here, resolution),
+        taxon_id=species.astype(np.int32),
+        n=_reduced(np.add, n, start),
+        visits=visits,
+        last_day=_reduced(np.maximum, last, start),
+    )
+
+
+def by_cell(found: SpeciesInCells) -> SpeciesInCells:
+    """The same sorted by cell, then taxon."""
+    order = np.lexsort((found.taxon_id, found.cell))
+    return SpeciesInCells._make(column[order] for column in found)
+
+
+def diversity(found: SpeciesInCells, cells: Cells) -> Diversity:
+    """Species counts of `cells`, which are ascending and hold every cell of `found`."""
+    counts = np.zeros((4, len(cells)), np.int64)
+    for start in range(0, len(found.cell), _PIECE_ROWS):
+        piece = slice(start, start + _PIECE_ROWS)
+        place, visits = np.searchsorted(cells, found.cell[piece]), found.visits[piece]
+        for row, chosen in enumerate((slice(None), visits == 1, visits == 2)):
+            counts[row] += np.bincount(place[chosen], minlength=len(cells))
+        counts[3] += np.bincount(place, visits, minlength=len(cells)).astype(np.int64)
+    return Diversity(*counts)
+
+
+def visit_numbers(first_day: Days, last_day: Days, observer: npt.NDArray[Any]) -> Integers:
+    """A number for each pair of day and observer, NO_VISIT without one exact day; int64[n]."""
+    dated = (first_day == last_day) & (first_day != UNKNOWN_DAY)
+    day = first_day.astype(np.int64) - int(first_day[dated].min(initial=2**31 - 1))
+    visits = day * (int(observer.max(initial=0)) + 1) + observer
+    return np.where(dated, visits, NO_VISIT)
+
+
+def species_of_taxa(is_species: Flags, last_descendant: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+    """The species that each taxon is or lies in, NO_SPECIES where none; taxa in preorder."""
+    taxa = np.arange(len(is_species))
+    nearest = np.maximum.accumulate(np.where(is_species, taxa, NO_SPECIES))
+    inside = (nearest >= 0) & (np.asarray(last_descendant)[nearest] >= taxa)
+    return np.where(inside, nearest, NO_SPECIES).astype(np.int32)
+
+
+def digits_of(cell: Cells, finest: int) -> Cells:
+    """Base cell and digits down to `finest`, 7 + 3 finest bits; a coarser cell ends in sevens."""
+    below = np.uint64((1 << 52) - 1)
+    return (np.asarray(cell, np.uint64) & below) >> _shift(finest, _FINEST)
+
+
+def cells_from(digits: Cells, resolution: int) -> Cells:
+    """The cells of base cell and digits down to their own resolution."""
+    unused = np.uint64((1 << (3 * (_FINEST - resolution))) - 1)
+    head = _INDEX_MODE | (np.uint64(resolution) << _RESOLUTION_SHIFT) | unused
+    cells: Cells = (digits << _shift(resolution, _FINEST)) | head
+    return cells
+
+
+def sorted_order(major: npt.NDArray[Any], minor: Cells, minor_bits: int) -> Integers:
+    """Positions sorted by `major`, numbers from 0, then `minor`; in one key where that fits."""
+    if _bits(major) + minor_bits <= _KEY_BITS:
+        return np.argsort((major.astype(np.uint64) << np.uint64(minor_bits)) | minor)
+    return np.lexsort((minor, major))
+
+
+def sorted_pairs(major: npt.NDArray[Any], minor: Cells, minor_bits: int) -> tuple[Integers, Cells]:
+    """Both columns sorted by `major`, then `minor`: as keys, several times faster than an order."""
+    if _bits(major) + minor_bits <= _KEY_BITS:
+        keys = np.sort((major.astype(np.uint64) << np.uint64(minor_bits)) | minor)
+        low = np.uint64((1 << minor_bits) - 1)
+        return (keys >> np.uint64(minor_bits)).astype(np.int64), keys & low
+    order = np.lexsort((minor, major))
+    return major[order].astype(np.int64), minor[order]
+
+
+def _numbered(first: Integers, second: npt.NDArray[Any]) -> tuple[Integers, Integers]:
+    """A number for each row's pair, ascending as the pairs are, and the `first` of each number."""
+    bits = _bits(second)
+    order = sorted_order(first, second.astype(np.uint64), bits)
+    one, other = first[order], second[order]
+    fresh = _changes(one, other)
+    numbers = np.empty(len(order), np.int64)
+    numbers[order] = np.cumsum(fresh) - 1
+    return numbers, one[fresh]
+
+
+def _positions(majors: Integers, minors: Cells, major: Integers, minor: Cells) -> Integers:
+    """Where each pair stands among distinct sorted pairs that hold it."""
+    bits = max(_bits(minors), _bits(minor))
+    if _bits(majors) + bits <= _KEY_BITS:
+        shift = np.uint64(bits)
+        keys = (majors.astype(np.uint64) << shift) | minors
+        return np.searchsorted(keys, (major.astype(np.uint64) << shift) | minor)
+    ranks = np.unique(np.concatenate([minors, minor]))
+    return _positions(
+        majors,
+        np.searchsorted(ranks, minors).astype(np.uint64),
+        major,
+        np.searchsorted(ranks, minor).astype(np.uint64),
+    )
+
+
+def _bits(numbers: npt.NDArray[Any]) -> int:
+    return int(numbers.max(initial=0)).bit_length()
+
+
+def _shift(resolution: int, finest: int) -> np.uint64:
+    return np.uint64(3 * (finest - resolution))
+
+
+def _within(digits: Cells, resolution: int, finest: int) -> Flags:
+    """Which rows are stored at `resolution` or finer: the digit of that resolution is used."""
+    if resolution == 0:
+        return np.ones(len(digits), np.bool_)
+    used: Flags = ((digits >> _shift(resolution, finest)) & _NO_DIGIT) != _NO_DIGIT
+    return used
+
+
+def _changes(*columns: npt.NDArray[Any]) -> Flags:
+    """True where a row differs from the one before in any column, and at the first row."""
+    changed = np.zeros(len(columns[0]), np.bool_)
+    changed[:1] = True
+    for column in columns:
+        changed[1:] |= column[1:] != column[:-1]
+    return changed
+
+
+def _starts(column: npt.NDArray[Any]) -> Integers:
+    return np.flatnonzero(_changes(column))
+
+
+def _reduced(function: np.ufunc, values: npt.NDArray[Any], start: Integers) -> npt.NDArray[Any]:
+    if not len(start):
+        return values[:0]
+    reduced: npt.NDArray[Any] = function.reduceat(values, start)
+    return reduced

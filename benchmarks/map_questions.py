@@ -1,0 +1,165 @@
+"""What maps are asked: tiles, distributions and cells of gaps, where records are.
+
+Questions are drawn from the records themselves, so common taxa and crowded places are asked for
+more often, as people do. Each answer comes through the objects that the API calls.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from atlas.catalog import Catalog
+from atlas.geo.tiles import Tile
+from atlas.species import maps as species
+from atlas.species.gaps import GapSettings
+from atlas.species.map_settings import MapSettings
+from benchmarks.occurrences import FINEST
+
+Record = dict[str, Any]
+T = TypeVar("T")
+ZOOMS = (0, 3, 6, 9)
+CASES = ("species", "class", "all life")
+_DRAWN = 4_000
+
+
+class Asked(NamedTuple):
+    """A taxon where one of its records is."""
+
+    taxon_id: int
+    latitude: float
+    longitude: float
+
+    def tile(self, zoom: int) -> Tile:
+        """The tile of that record."""
+        across = 1 << zoom
+        # Web mercator ends at 85 degrees.
+        sine = math.sin(math.radians(max(-85.0, min(85.0, self.latitude))))
+        down = 0.5 - math.log((1 + sine) / (1 - sine)) / (4 * math.pi)
+        x = int((self.longitude + 180) / 360 * across)
+        return Tile(zoom, min(x, across - 1), min(int(down * across), across - 1))
+
+
+class Maps:
+    """The reading side of a catalog, put together as the server does."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        """Open the catalog at `path`."""
+        self.catalog = Catalog.open(path, threads=threads)
+        maps = species.Maps.of(
+            self.catalog,
+            finest=FINEST,
+            demonstration=False,
+            settings=MapSettings(),
+            gaps=GapSettings(),
+        )
+        self.occupancy = maps.occupancy
+        self.distributions = maps.distributions
+        self.tiles = maps.tiles
+
+    def close(self) -> None:
+        """Close the catalog."""
+        self.catalog.close()
+
+    def drawn(self, case: str, count: int, seed: int) -> list[Asked]:
+        """Questions about taxa of one case, one a record that was drawn at random."""
+        rng = np.random.default_rng([seed, CASES.index(case)])
+        (rows,) = self.catalog.table("SELECT max(row_id) AS last FROM image")["last"].tolist()
+        ids = np.sort(rng.choice(rows + 1, min(_DRAWN, rows + 1), replace=False))
+        found = self.catalog.table(
+            "SELECT row_id, taxon_id, latitude, longitude FROM image "
+            "WHERE row_id IN (SELECT unnest(?::BIGINT[])) AND counted ORDER BY row_id",
+            [ids],
+        )
+        taxa = found["taxon_id"]
+        if case == "species":
+            taxa = self.occupancy.species_of(taxa)
+        elif case == "class":
+            taxa = self._class_of(taxa)
+        else:
+            taxa = np.zeros(len(taxa), np.int64)
+        asked = [
+            Asked(int(taxon), float(lat), float(lon))
+            for taxon, lat, lon in zip(taxa, found["latitude"], found["longitude"], strict=True)
+            if taxon >= 0
+        ]
+        return [asked[i] for i in rng.permutation(len(asked))[:count]]
+
+    def _class_of(self, taxa: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        classes = self.catalog.table(
+            "SELECT taxon_id, last_descendant FROM taxon WHERE rank = 'class' ORDER BY taxon_id"
+        )
+        place = np.searchsorted(classes["taxon_id"], taxa, side="right") - 1
+        inside = (place >= 0) & (taxa <= classes["last_descendant"][place])
+        return np.where(inside, classes["taxon_id"][place], -1)
+
+
+def timed(ask: Callable[[T], object], given: Iterable[T]) -> npt.NDArray[np.float64]:
+    """Milliseconds of each question, in order."""
+    took = []
+    for one in given:
+        started = time.perf_counter()
+        ask(one)
+        took.append(1e3 * (time.perf_counter() - started))
+    return np.array(took)
+
+
+def quantiles(took: npt.NDArray[np.float64]) -> Record:
+    """The numbers that records carry of a series of times."""
+    return {
+        "asked": len(took),
+        "p50_ms": round(float(np.quantile(took, 0.5)), 2),
+        "p99_ms": round(float(np.quantile(took, 0.99)), 2),
+        "max_ms": round(float(took.max()), 2),
+    }
+
+
+def tile_records(maps: Maps, count: int, seed: int) -> list[Record]:
+    """Times of tiles by case and zoom; every tile is another question, none is asked before."""
+    records: list[Record] = []
+    for case in CASES:
+        asked = maps.drawn(case, count, seed)
+        for zoom in ZOOMS:
+            took = timed(partial(_draw, maps, zoom), asked)
+            records.append({"case": f"tile: {case}, z {zoom}", **quantiles(took)})
+    return records
+
+
+def _draw(maps: Maps, zoom: int, one: Asked) -> bytes:
+    return maps.tiles.encode("occurrence", one.tile(zoom), one.taxon_id)
+
+
+def distribution_records(maps: Maps, count: int) -> list[Record]:
+    """Times of distributions of common species, as JSON, at the API's own resolution and finer."""
+    common = _common_species(maps, count)
+    records = []
+    for resolution in (4, 5):
+        took = timed(partial(_list, maps, resolution), common)
+        records.append({"case": f"distribution: resolution {resolution}", **quantiles(took)})
+    return records
+
+
+def _list(maps: Maps, resolution: int, taxon_id: int) -> bytes:
+    return msgspec.json.encode(maps.distributions.read(taxon_id, resolution).listed())
+
+
+def _common_species(maps: Maps, count: int) -> list[int]:
+    found = maps.catalog.table(
+        f"SELECT taxon_id FROM taxon WHERE rank = 'species' ORDER BY images DESC LIMIT {count}"
+    )
+    return [int(taxon) for taxon in found["taxon_id"]]
+
+
+def gap_records(maps: Maps, seed: int) -> list[Record]:
+    """Times of what gaps of a class are made of: its cells of the whole world at resolution 4."""
+    classes = sorted({one.taxon_id for one in maps.drawn("class", 200, seed)})[:20]
+    took = timed(lambda taxon_id: maps.occupancy.cells(taxon_id, 4), classes * 3)
+    return [{"case": "cells of a class, world, resolution 4", **quantiles(took)}]

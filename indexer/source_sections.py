@@ -1,0 +1,116 @@
+"""The `[[sources]]` entries of a build plan, as frozen structs: one kind of source each.
+
+Knows nothing of files or of TOML: `indexer.plan` reads them. Immutable, safe from any thread.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from indexer.section import Section, Text, check_key
+
+
+class SourceSection(Section, tag_field="kind", frozen=True, kw_only=True):
+    """What every `[[sources]]` entry says of where its rows come from."""
+
+    key: str
+    """Short name; part of every image id, so changing it makes other images of all rows."""
+    title: Text
+    """Name of the data set."""
+    path: Path
+    """Where it lies: see the kind of source."""
+    citation: str = ""
+    """How its authors want to be cited."""
+    licence: str = ""
+    """Licence of the records; used where a row states none."""
+    url: str = ""
+    """Web page of the data set."""
+    media_licence: str = ""
+    """Licence of the photos of which the rows state none; never taken from the records' licence."""
+    columns: dict[str, str] = msgspec.field(default_factory=dict)
+    """The file's own names for columns, by the name the atlas expects, where they differ."""
+
+    def __post_init__(self) -> None:
+        """Check what types cannot: the key."""
+        check_key("key", self.key)
+
+
+class TextTableSection(SourceSection, frozen=True, kw_only=True):
+    """What a source says of a table that may be text, in any encoding."""
+
+    encoding: Literal["utf-8", "latin-1", "cp1252"] = "utf-8"
+    """Character encoding of a text table; UTF-8 may begin with a byte order mark."""
+    delimiter: Annotated[str, msgspec.Meta(pattern='^(auto|[^"\r\n])$')] = "auto"
+    """Character between the columns of a text table; `auto` takes the commonest of `,`, `;`, tab
+    and `|` in the header line."""
+    quoting: Literal["auto", "double", "none"] = "auto"
+    """Whether fields of a text table may stand in double quotes; `auto`: yes, except where the
+    delimiter is a tab, since tab-separated Darwin Core is written without."""
+    as_of: date | None = None
+    """Observations after this day are flagged as implausible; default: the day on which the table
+    was last written (never today, or a resumed build would differ)."""
+
+    @property
+    def table(self) -> Path:
+        """The file of the table."""
+        return self.path
+
+
+class FolderSection(TextTableSection, tag="folder", frozen=True, kw_only=True):
+    """`kind = "folder"`: a folder of images with a table of Darwin Core columns.
+
+    `path` is the folder of images. Column names are Darwin Core terms, and the names of `ranks`.
+    """
+
+    records: Path
+    """The table: a `.csv`, `.tsv`, `.txt` or `.parquet` file."""
+    file_column: Text = "file"
+    """Column that names the image file, relative to `path`."""
+    media_licence_column: Text = "mediaLicense"
+    """Column with the licence of the photo, which is not the licence of the record."""
+
+    @property
+    def table(self) -> Path:
+        """The file of the table."""
+        return self.records
+
+
+class RecordsSection(TextTableSection, tag="records", frozen=True, kw_only=True):
+    """`kind = "records"`: a table of Darwin Core records without pictures, for maps.
+
+    `path` is a `.csv`, `.tsv`, `.txt` or `.parquet` file, or a `.zip` that holds one of them.
+    Column names are Darwin Core terms, and the names of `ranks`. A plan with such sources has no
+    `[[spaces]]`.
+    """
+
+    constant: dict[str, str] = msgspec.field(default_factory=dict)
+    """Value of a term, or of a rank, for every row that leaves it empty."""
+    genus_from_name: bool = True
+    """Take a genus that the row leaves empty from its scientific name, where that is a binomial."""
+
+
+class EmbeddingsSection(SourceSection, tag="embeddings", frozen=True, kw_only=True):
+    """`kind = "embeddings"`: Parquet files of ready image vectors with taxonomy, without pictures.
+
+    `path` is a Parquet file, or a pattern with `*`. Names that `columns` may map: occurrence_id,
+    scientific_name, common_name, media_url, basis_of_record, observer, licence, media_licence,
+    rights_holder, reference_url, decimal_latitude, decimal_longitude, coordinate_uncertainty_m,
+    event_date, and those of `ranks`. Place and date are read only where the plan maps them.
+    """
+
+    space: str
+    """Name of the space that the vectors belong to."""
+    id_column: Text = "uuid"
+    """Column with each image's UUID, which is kept as its image id."""
+    vector_column: Text = "emb"
+    """Column with the vectors, of any length but zero; they are made unit vectors."""
+    as_of: date | None = None
+    """Observations after this day are flagged as implausible; default: the day on which the file
+    was last written."""
+
+
+SourceSettings = FolderSection | EmbeddingsSection | RecordsSection
