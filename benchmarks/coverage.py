@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from atlas.species.completeness import completeness_of
+from atlas.species.gaps import GapSettings
 from benchmarks import communities, virtual_species
 from benchmarks.communities import Flags, Floats, Ints, Met
 
@@ -30,8 +31,8 @@ RESOLUTION = 4
 LEAST_VISITS = 40
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
 REPEATS = 20
-# Visits from which the server says anything of a cell.
-LEAST_GATED = 5
+# Visits from which the server says anything of a cell by default.
+LEAST_GATED = GapSettings().least_visits
 COVERAGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 # Numbers of visits kept, from and below.
 VISITS = ((1, 1), (2, 2), (3, 4), (5, 9), (10, 19), (20, 49), (50, 100_000))

@@ -25,7 +25,7 @@ from atlas.species.gaps import GapSettings
 from atlas.species.neighbours import around
 from atlas.species.occupancy import UNKNOWN_DAY, Occupancy, SpeciesInCells
 
-# Cells beyond the 400 nearest have no weight; disks of H3 come in whole rings, this one has 397.
+# About 500 km at resolution 4. No cell counts beyond 1,000 km or the 400 nearest with records.
 RINGS = 11
 _MOST_NEIGHBOURS_LISTED = 6
 _MOST_SIGHTINGS = 3
@@ -58,6 +58,12 @@ def neighbourhood(
     presence = np.zeros((len(cells), len(species)), np.bool_)
     presence[row, column] = True
     return Neighbourhood(cells, steps, species.astype(np.int32), presence, found)
+
+
+def _away_km(cells: Cells) -> npt.NDArray[np.float64]:
+    """Great-circle distance of each cell's centre from the first one's."""
+    centres = [h3.cell_to_latlng(cell) for cell in cells.tolist()]
+    return np.array([h3.great_circle_distance(centres[0], centre) for centre in centres])
 
 
 class Evidence:
@@ -143,7 +149,7 @@ class UnrecordedSpecies:
         """Species of a taxon expected in a cell, from the fauna of its whole group."""
         near = neighbourhood(self._occupancy, cell, group.taxon_id)
         searched = int(near.presence[1:].any(axis=1).sum())
-        estimate = expected_species(near.presence, near.steps)
+        estimate = expected_species(near.presence, _away_km(near.cells))
         if estimate is None:
             return _nothing(searched, f"no species of {group.scientific_name} is recorded nearby")
         if estimate.doubt is not None:

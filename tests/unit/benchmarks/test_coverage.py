@@ -31,7 +31,7 @@ def test_only_well_visited_cells_are_thinned() -> None:
 
 
 def test_where_visits_are_alike_coverage_is_the_share_seen() -> None:
-    """Independent visits to one community: the estimate must be right on average, or it is wrong."""
+    """Independent visits to one community: a wrong estimate is off on average."""
     parts = [thin(_met(seed, visits=200), seed) for seed in range(12)]
     kept = [part.visits >= 10 for part in parts]
     error = np.concatenate(
