@@ -12,13 +12,13 @@ import numpy as np
 
 from atlas.geo.cells import EARTH_RADIUS_KM
 from atlas.species.expected import (
-    DEFAULT_NEIGHBOURHOOD,
     at_own_effort,
     expected_species,
     frescalo_weights,
     sampling_effort,
 )
-from atlas.species.kernel import smoothed
+from atlas.species.kernel import disks, smoothed
+from atlas.species.unrecorded import RINGS
 from benchmarks.communities import Community, Flags, Floats
 
 Scores = Mapping[str, Floats]
@@ -83,13 +83,19 @@ def frescalo(community: Community, asked: Flags) -> Scores:
 
 
 def atlas(community: Community, asked: Flags) -> Scores:
-    """The atlas's own: the probability at the standard effort, and the chance at the cell's own."""
+    """The atlas's own: the probability at the standard effort, and the chance at the cell's own.
+
+    From the cells that the server asks: all within so many steps that have records.
+    """
     presence = community.records > 0
     distance = distances_km(community)
     standard, own = np.zeros(presence.shape), np.zeros(presence.shape)
-    for cell in np.flatnonzero(asked):
-        near = np.argsort(distance[cell], kind="stable")[: DEFAULT_NEIGHBOURHOOD.nearest]
-        found = expected_species(presence[near], distance[cell][near])
+    cells = np.flatnonzero(asked)
+    owner, around, _ = disks(community.cells[cells], RINGS)
+    for position, cell in enumerate(cells.tolist()):
+        near = np.flatnonzero(np.isin(community.cells, around[owner == position]))
+        target = int(np.searchsorted(near, cell))
+        found = expected_species(presence[near], distance[cell][near], target=target)
         if found is not None:
             standard[cell], own[cell] = found.probabilities, found.own_effort
     return {"atlas at standard effort": standard, OURS: own}

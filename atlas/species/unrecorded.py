@@ -26,8 +26,9 @@ from atlas.species.neighbours import around
 from atlas.species.occupancy import UNKNOWN_DAY, Occupancy, SpeciesInCells
 from atlas.species.surroundings import Surroundings
 
-# About 500 km at resolution 4. No cell counts beyond 1,000 km or the 400 nearest with records.
-RINGS = 11
+# 817 cells, some 700 km around at resolution 4. Beyond 1,000 km, or the 400 nearest with records,
+# no cell counts.
+RINGS = 16
 _MOST_NEIGHBOURS_LISTED = 6
 _MOST_SIGHTINGS = 3
 _EPOCH = dt.date(1970, 1, 1)
