@@ -1,4 +1,4 @@
-"""What maps are asked: tiles, distributions and cells of gaps, where records are.
+"""What maps are asked: tiles, distributions and gaps, where records are.
 
 Questions are drawn from the records themselves, so common taxa and crowded places are asked for
 more often, as people do. Each answer comes through the objects that the API calls.
@@ -6,6 +6,7 @@ more often, as people do. Each answer comes through the objects that the API cal
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -18,10 +19,17 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.catalog import Catalog
+from atlas.geo.cells import parse_cell
+from atlas.geo.land import land_share
+from atlas.geo.layers import Layers
 from atlas.geo.tiles import Tile
 from atlas.species import maps as species
-from atlas.species.gaps import GapSettings
+from atlas.species.gap_detail import GapDetails
+from atlas.species.gap_survey import GapQuestion, GapSurvey
+from atlas.species.gaps import GapSettings, SamplingState
 from atlas.species.map_settings import MapSettings
+from atlas.species.surroundings import Surroundings
+from atlas.species.unrecorded import UnrecordedSpecies
 from benchmarks.occurrences import FINEST
 
 Record = dict[str, Any]
@@ -29,6 +37,7 @@ T = TypeVar("T")
 ZOOMS = (0, 3, 6, 9)
 CASES = ("species", "class", "all life")
 _DRAWN = 4_000
+_AS_OF = dt.date(2026, 1, 1)
 
 
 class Asked(NamedTuple):
@@ -64,10 +73,27 @@ class Maps:
         self.occupancy = maps.occupancy
         self.distributions = maps.distributions
         self.tiles = maps.tiles
+        self._target_groups = maps.target_groups
 
     def close(self) -> None:
         """Close the catalog."""
         self.catalog.close()
+
+    def gaps(self) -> tuple[GapSurvey, GapDetails]:
+        """What ranks gaps and what explains a cell, put together as the server does."""
+        settings = GapSettings()
+        survey = GapSurvey(
+            self.catalog,
+            self.occupancy,
+            target_group=self._target_groups.of,
+            land_share=land_share,
+            settings=settings,
+            as_of=_AS_OF,
+        )
+        unrecorded = UnrecordedSpecies(
+            self.catalog, self.occupancy, settings, Surroundings(Layers())
+        )
+        return survey, GapDetails(survey, self.catalog, self.occupancy, unrecorded, settings)
 
     def drawn(self, case: str, count: int, seed: int) -> list[Asked]:
         """Questions about taxa of one case, one a record that was drawn at random."""
@@ -159,7 +185,33 @@ def _common_species(maps: Maps, count: int) -> list[int]:
 
 
 def gap_records(maps: Maps, seed: int) -> list[Record]:
-    """Times of what gaps of a class are made of: its cells of the whole world at resolution 4."""
+    """Times of gaps of a class, ranked over the whole world at resolution 4, and of one cell.
+
+    The first question of all makes the cells of the world and their land; a class is asked for the
+    first time, then again. An answer is timed to its bytes.
+    """
     classes = sorted({one.taxon_id for one in maps.drawn("class", 200, seed)})[:20]
-    took = timed(lambda taxon_id: maps.occupancy.cells(taxon_id, 4), classes * 3)
-    return [{"case": "cells of a class, world, resolution 4", **quantiles(took)}]
+    rank, explain = maps.gaps()
+
+    def asked(taxon_id: int) -> object:
+        return msgspec.json.encode(rank.rank(GapQuestion(taxa={taxon_id: 1.0})))
+
+    def explained(taxon_id: int) -> object:
+        states: tuple[SamplingState, ...] = ("under_sampled", "well_sampled", "insufficient")
+        (best,) = rank.rank(GapQuestion(taxa={taxon_id: 1.0}, states=states, limit=1)).gaps
+        cells.append((parse_cell(best.cell), taxon_id))
+        return best
+
+    cells: list[tuple[int, int]] = []
+    made = timed(asked, classes[:1])
+    first, again = timed(asked, classes), timed(asked, classes * 3)
+    timed(explained, classes)
+    details = timed(lambda one: msgspec.json.encode(explain.explain(*one)), cells)
+    read = timed(lambda taxon_id: maps.occupancy.cells(taxon_id, 4), classes * 3)
+    return [
+        {"case": "cells of a class, world, resolution 4", **quantiles(read)},
+        {"case": "gaps, world, resolution 4: the first question of all", **quantiles(made)},
+        {"case": "gaps of a class, world, resolution 4, first asked", **quantiles(first)},
+        {"case": "gaps of a class, world, resolution 4, warm", **quantiles(again)},
+        {"case": "one cell of gaps explained", **quantiles(details)},
+    ]
