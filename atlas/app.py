@@ -178,7 +178,7 @@ def open_atlas(
         taxon_pages=TaxonPages(catalog, manifest.ranks),
         maps=maps,
         gap_questions=GapQuestions.of(
-            catalog, maps, settings.gaps, bundle=bundle, questions=questions
+            catalog, maps, settings.gaps, bundle=bundle, questions=questions, searches=searches
         ),
         records=Records(bundle, catalog),
         description=describe_atlas(
