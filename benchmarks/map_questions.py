@@ -6,6 +6,7 @@ more often, as people do. Each answer comes through the objects that the API cal
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -18,9 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.catalog import Catalog
+from atlas.geo.land import land_share
 from atlas.geo.tiles import Tile
 from atlas.species import maps as species
+from atlas.species.gap_survey import GapQuestion, GapSurvey
 from atlas.species.gaps import GapSettings
+from atlas.species.layers import LayerName
 from atlas.species.map_settings import MapSettings
 from benchmarks.occurrences import FINEST
 
@@ -28,7 +32,10 @@ Record = dict[str, Any]
 T = TypeVar("T")
 ZOOMS = (0, 3, 6, 9)
 CASES = ("species", "class", "all life")
+_OTHER_LAYERS: tuple[LayerName, ...] = ("richness", "effort", "completeness", "gaps")
 _DRAWN = 4_000
+_CLASSES = 10
+_AS_OF = dt.date(2025, 12, 31)
 
 
 class Asked(NamedTuple):
@@ -62,6 +69,14 @@ class Maps:
             gaps=GapSettings(),
         )
         self.occupancy = maps.occupancy
+        self.survey = GapSurvey(
+            self.catalog,
+            maps.occupancy,
+            target_group=maps.target_groups.of,
+            land_share=land_share,
+            settings=GapSettings(),
+            as_of=_AS_OF,
+        )
         self.distributions = maps.distributions
         self.tiles = maps.tiles
 
@@ -123,18 +138,24 @@ def quantiles(took: npt.NDArray[np.float64]) -> Record:
 
 
 def tile_records(maps: Maps, count: int, seed: int) -> list[Record]:
-    """Times of tiles by case and zoom; every tile is another question, none is asked before."""
+    """Times of tiles by case and zoom; every tile is another question, none is asked before.
+
+    The layers beside `occurrence` show a target group, so they are asked of classes.
+    """
     records: list[Record] = []
     for case in CASES:
         asked = maps.drawn(case, count, seed)
         for zoom in ZOOMS:
-            took = timed(partial(_draw, maps, zoom), asked)
+            took = timed(partial(_draw, maps, "occurrence", zoom), asked)
             records.append({"case": f"tile: {case}, z {zoom}", **quantiles(took)})
+    for layer in _OTHER_LAYERS:
+        took = timed(partial(_draw, maps, layer, 6), maps.drawn("class", count, seed + 1))
+        records.append({"case": f"layer {layer}: class, z 6", **quantiles(took)})
     return records
 
 
-def _draw(maps: Maps, zoom: int, one: Asked) -> bytes:
-    return maps.tiles.encode("occurrence", one.tile(zoom), one.taxon_id)
+def _draw(maps: Maps, layer: LayerName, zoom: int, one: Asked) -> bytes:
+    return maps.tiles.encode(layer, one.tile(zoom), one.taxon_id)
 
 
 def distribution_records(maps: Maps, count: int) -> list[Record]:
@@ -159,7 +180,16 @@ def _common_species(maps: Maps, count: int) -> list[int]:
 
 
 def gap_records(maps: Maps, seed: int) -> list[Record]:
-    """Times of what gaps of a class are made of: its cells of the whole world at resolution 4."""
-    classes = sorted({one.taxon_id for one in maps.drawn("class", 200, seed)})[:20]
-    took = timed(lambda taxon_id: maps.occupancy.cells(taxon_id, 4), classes * 3)
-    return [{"case": "cells of a class, world, resolution 4", **quantiles(took)}]
+    """Times of gaps of a class in the whole world at resolution 4, when first asked and later."""
+    classes = sorted({one.taxon_id for one in maps.drawn("class", 200, seed)})[:_CLASSES]
+    first = timed(partial(_rank, maps), classes)
+    warm = timed(partial(_rank, maps), classes * 3)
+    return [
+        {"case": "gaps of a class, world, resolution 4: first", **quantiles(first)},
+        {"case": "gaps of a class, world, resolution 4: warm", **quantiles(warm)},
+    ]
+
+
+def _rank(maps: Maps, taxon_id: int) -> bytes:
+    question = GapQuestion(taxa={taxon_id: 1.0}, resolution=4, limit=50)
+    return msgspec.json.encode(maps.survey.rank(question))

@@ -46,13 +46,15 @@ def measure(
         records += tile_records(maps, asked, seed)
         records += distribution_records(maps, min(asked, 20))
         records += gap_records(maps, seed)
-        if plain:
-            write_raw(folder, made.segments)
-            raw = Plain(folder, threads)
-            records += compare(maps, raw, plain, seed)
-            raw.close()
     finally:
         maps.close()
+    if plain:
+        write_raw(folder, made.segments)
+        # Opened anew: what was asked before is not remembered.
+        maps, raw = Maps(folder / CATALOG, threads), Plain(folder, threads)
+        records += compare(maps, raw, plain, seed)
+        maps.close()
+        raw.close()
     return records
 
 
