@@ -117,23 +117,25 @@ class Maps:
         return np.where(inside, classes["taxon_id"][place], -1)
 
 
-def timed(ask: Callable[[T], object], given: Iterable[T]) -> npt.NDArray[np.float64]:
-    """Milliseconds of each question, in order."""
-    took = []
+def timed(case: str, ask: Callable[[T], object], given: Iterable[T]) -> Record:
+    """The record of a series of questions, asked one after the other.
+
+    `p50_cpu_ms` is processor time of all threads, which other work on the machine hardly changes.
+    """
+    took, busy = [], []
     for one in given:
-        started = time.perf_counter()
+        started, busy_s = time.perf_counter(), time.process_time()
         ask(one)
         took.append(1e3 * (time.perf_counter() - started))
-    return np.array(took)
-
-
-def quantiles(took: npt.NDArray[np.float64]) -> Record:
-    """The numbers that records carry of a series of times."""
+        busy.append(1e3 * (time.process_time() - busy_s))
     return {
+        "case": case,
         "asked": len(took),
         "p50_ms": round(float(np.quantile(took, 0.5)), 2),
         "p99_ms": round(float(np.quantile(took, 0.99)), 2),
-        "max_ms": round(float(took.max()), 2),
+        "max_ms": round(max(took), 2),
+        "p50_cpu_ms": round(float(np.quantile(busy, 0.5)), 2),
+        "p99_cpu_ms": round(float(np.quantile(busy, 0.99)), 2),
     }
 
 
@@ -146,11 +148,12 @@ def tile_records(maps: Maps, count: int, seed: int) -> list[Record]:
     for case in CASES:
         asked = maps.drawn(case, count, seed)
         for zoom in ZOOMS:
-            took = timed(partial(_draw, maps, "occurrence", zoom), asked)
-            records.append({"case": f"tile: {case}, z {zoom}", **quantiles(took)})
+            draw = partial(_draw, maps, "occurrence", zoom)
+            records.append(timed(f"tile: {case}, z {zoom}", draw, asked))
     for layer in _OTHER_LAYERS:
-        took = timed(partial(_draw, maps, layer, 6), maps.drawn("class", count, seed + 1))
-        records.append({"case": f"layer {layer}: class, z 6", **quantiles(took)})
+        draw = partial(_draw, maps, layer, 6)
+        asked = maps.drawn("class", count, seed + 1)
+        records.append(timed(f"layer {layer}: class, z 6", draw, asked))
     return records
 
 
@@ -161,11 +164,10 @@ def _draw(maps: Maps, layer: LayerName, zoom: int, one: Asked) -> bytes:
 def distribution_records(maps: Maps, count: int) -> list[Record]:
     """Times of distributions of common species, as JSON, at the API's own resolution and finer."""
     common = _common_species(maps, count)
-    records = []
-    for resolution in (4, 5):
-        took = timed(partial(_list, maps, resolution), common)
-        records.append({"case": f"distribution: resolution {resolution}", **quantiles(took)})
-    return records
+    return [
+        timed(f"distribution: resolution {resolution}", partial(_list, maps, resolution), common)
+        for resolution in (4, 5)
+    ]
 
 
 def _list(maps: Maps, resolution: int, taxon_id: int) -> bytes:
@@ -182,11 +184,10 @@ def _common_species(maps: Maps, count: int) -> list[int]:
 def gap_records(maps: Maps, seed: int) -> list[Record]:
     """Times of gaps of a class in the whole world at resolution 4, when first asked and later."""
     classes = sorted({one.taxon_id for one in maps.drawn("class", 200, seed)})[:_CLASSES]
-    first = timed(partial(_rank, maps), classes)
-    warm = timed(partial(_rank, maps), classes * 3)
+    rank = partial(_rank, maps)
     return [
-        {"case": "gaps of a class, world, resolution 4: first", **quantiles(first)},
-        {"case": "gaps of a class, world, resolution 4: warm", **quantiles(warm)},
+        timed("gaps of a class, world, resolution 4: first", rank, classes),
+        timed("gaps of a class, world, resolution 4: warm", rank, classes * 3),
     ]
 
 

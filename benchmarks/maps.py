@@ -84,7 +84,7 @@ def show(records: list[Record]) -> None:
     Console(width=160).print(table)
 
 
-_NOT_TOLD = {"benchmark", "system", "case", "rows", "seed", "taxa", "cpus", "columns"}
+_NOT_TOLD = {"benchmark", "system", "case", "rows", "seed", "taxa", "cpus", "busy", "columns"}
 
 
 @click.command()
@@ -124,6 +124,7 @@ def main(
         f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
     )
     where = read_density(density) if density.exists() else made_up_density(seed)
+    busy = round(os.getloadavg()[1], 1)
     records: list[Record] = []
     measured: list[list[Record]] = []
     with tempfile.TemporaryDirectory(prefix="atlas-maps-") as temporary:
@@ -139,6 +140,7 @@ def main(
                     "seed": seed,
                     "taxa": taxa,
                     "cpus": os.cpu_count(),
+                    "busy": busy,
                     **record,
                 }
                 for record in found
