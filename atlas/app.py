@@ -8,7 +8,6 @@ here, before anything is served.
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -34,6 +33,7 @@ from atlas.api.openapi import openapi_config, static_pages
 from atlas.api.operations import AtlasController, HealthController, home, metrics
 from atlas.api.problems import problem_response
 from atlas.api.questions import Measured, Questions
+from atlas.api.reading import ReadingController
 from atlas.api.records import Records
 from atlas.api.schemas import AtlasDescription
 from atlas.api.search import SearchController
@@ -42,20 +42,18 @@ from atlas.api.spaces import SpaceReader, Spaces
 from atlas.api.taxa import TaxaController
 from atlas.api.taxon_pages import TaxonPages
 from atlas.api.tiles import LegendController, TilesController
+from atlas.api.understanding import Understanding, open_reading
 from atlas.api.workers import BoundedPool
 from atlas.bundle import Bundle, Manifest
 from atlas.bundle.manifest import encode_json
 from atlas.catalog import Catalog
-from atlas.geo.land import land_share
+from atlas.reading.places import Gazetteer
 from atlas.search.batching import BatchReport
 from atlas.search.encoder import load_encoder
 from atlas.search.retrieval import Retrieval
 from atlas.settings import Settings
-from atlas.species.gap_detail import GapDetails
-from atlas.species.gap_survey import GapSurvey
 from atlas.species.maps import Maps
 from atlas.species.names import TaxonNames
-from atlas.species.unrecorded import UnrecordedSpecies
 from atlas.telemetry import Metrics, RequestLog, log_unhandled, prometheus_config
 
 
@@ -67,6 +65,8 @@ class Atlas(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     catalog: Catalog
     spaces: Spaces
     questions: Questions
+    understanding: Understanding
+    gazetteer: Gazetteer
     names: TaxonNames
     taxon_pages: TaxonPages
     maps: Maps
@@ -142,6 +142,12 @@ def open_atlas(
         "photos": lambda: photos.depth,
     }
     queues |= {f"texts {reader.space.name}": partial(_waiting, reader) for reader in spaces}
+    gazetteer, understanding = open_reading(
+        catalog,
+        grammars=settings.reading.grammars,
+        places=settings.reading.places,
+        gazetteer=previous.gazetteer if previous else None,
+    )
     questions = Questions(
         Retrieval(
             bundle,
@@ -152,6 +158,7 @@ def open_atlas(
         ),
         catalog,
         spaces,
+        understanding,
         searches=searches,
         photos=photos,
         observe=partial(_count_search, collected),
@@ -162,10 +169,14 @@ def open_atlas(
         catalog=catalog,
         spaces=spaces,
         questions=questions,
+        understanding=understanding,
+        gazetteer=gazetteer,
         names=TaxonNames(catalog),
         taxon_pages=TaxonPages(catalog, manifest.ranks),
         maps=maps,
-        gap_questions=_gap_questions(settings, manifest, catalog, maps, questions),
+        gap_questions=GapQuestions.of(
+            catalog, maps, settings.gaps, bundle=bundle, questions=questions
+        ),
         records=Records(bundle, catalog),
         description=describe_atlas(
             bundle, catalog, default_space=spaces.default, with_encoder=spaces.with_encoder
@@ -174,27 +185,6 @@ def open_atlas(
         metrics=collected,
         queues=queues,
     )
-
-
-def _gap_questions(
-    settings: Settings,
-    manifest: Manifest,
-    catalog: Catalog,
-    maps: Maps,
-    questions: Questions,
-) -> GapQuestions:
-    survey = GapSurvey(
-        catalog,
-        maps.occupancy,
-        target_group=maps.target_groups.of,
-        land_share=land_share,
-        settings=settings.gaps,
-        # Data end when the bundle is built: ages count from there.
-        as_of=dt.datetime.fromisoformat(manifest.built_at).date(),
-    )
-    unrecorded = UnrecordedSpecies(catalog, maps.occupancy, settings.gaps)
-    details = GapDetails(survey, catalog, maps.occupancy, unrecorded, settings.gaps)
-    return GapQuestions(survey, details, questions, catalog, settings.gaps)
 
 
 def _pools(settings: Settings, workers: int) -> tuple[BoundedPool, BoundedPool]:
@@ -278,6 +268,7 @@ def openapi_document() -> bytes:
 def _route_handlers() -> list[ControllerRouterHandler]:
     return [
         SearchController,
+        ReadingController,
         ImagesController,
         TaxaController,
         MapsController,
@@ -294,6 +285,8 @@ def _route_handlers() -> list[ControllerRouterHandler]:
 
 _COLLABORATORS = (
     "questions",
+    "understanding",
+    "gazetteer",
     "names",
     "taxon_pages",
     "maps",

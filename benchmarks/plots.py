@@ -14,9 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.bars import Record, steady
+from benchmarks.systems import SYSTEMS, built_as, variants_of
 
 _FILTERS = ("random", "own_taxon", "other_taxon")
 _COLOURS = ("#1b6e53", "#c4632b", "#5b6ca8", "#a83f6f", "#7a7a1f", "#555555", "#2f9fb0")
+_DASHES = ("-", "--", "-.", ":", (0, (4, 1, 1, 1, 1, 1)), (0, (6, 2)))
 
 
 def draw(records: Sequence[Record], systems: Sequence[str], kind: str, path: Path) -> None:
@@ -25,7 +27,7 @@ def draw(records: Sequence[Record], systems: Sequence[str], kind: str, path: Pat
         figure = Figure(figsize=(9, 5), layout="constrained")
         grid = figure.subplots(2, len(_FILTERS), sharex="col", sharey="row", squeeze=False)
         for column, name in enumerate(_FILTERS):
-            for system, colour in zip(systems, _COLOURS, strict=False):
+            for system in systems:
                 points = sorted(
                     (record["selectivity"], record["recall_at_10"], record["p50_ms"])
                     for record in steady(records, system)
@@ -35,7 +37,7 @@ def draw(records: Sequence[Record], systems: Sequence[str], kind: str, path: Pat
                 )
                 if points:
                     shares, recalls, times_ms = zip(*points, strict=True)
-                    style: dict[str, Any] = {"color": colour, "marker": "o", "markersize": 3}
+                    style = _style(system)
                     grid[0, column].plot(shares, recalls, label=system, **style)
                     grid[1, column].plot(shares, times_ms, label=system, **style)
             _dress(grid[0, column], grid[1, column], name)
@@ -44,6 +46,17 @@ def draw(records: Sequence[Record], systems: Sequence[str], kind: str, path: Pat
         handles = {label: line for axes in grid[0] for line, label in _labelled(axes)}
         figure.legend(handles.values(), handles, loc="outside lower center", ncols=7, frameon=False)
         figure.savefig(path, metadata={"Date": None})
+
+
+def _style(system: str) -> dict[str, Any]:
+    """A colour for each system, and one dash for each way of asking it."""
+    plain = [name for name in SYSTEMS if built_as(name) == name]
+    return {
+        "color": _COLOURS[plain.index(built_as(system))],
+        "linestyle": _DASHES[variants_of(built_as(system)).index(system)],
+        "marker": "o",
+        "markersize": 3,
+    }
 
 
 def _labelled(axes: Axes) -> list[tuple[Any, str]]:

@@ -27,7 +27,7 @@ from rich.table import Table
 from atlas.search.planner import SearchSettings
 from benchmarks.conditions import Condition, WorldOnDisk
 from benchmarks.questions import FILTERS, HITS, Case, Truth, answers, cases
-from benchmarks.systems import SYSTEMS, MissingSystem, make_system
+from benchmarks.systems import SYSTEMS, MissingSystem, built_as, make_system
 from benchmarks.systems.atlas import AtlasSystem
 from benchmarks.systems.system import RowNumbers, System, Vector
 from benchmarks.worlds import World
@@ -49,12 +49,15 @@ class Prepared(NamedTuple):
 class Answered(NamedTuple):
     """Hits of every question of a case; milliseconds of the first ask of each and of the second.
 
-    `cold_ms` are first asks of conditions that were never asked before.
+    `cold_ms` are first asks of conditions that were never asked before. `cpu_ms` are of all threads
+    of this process during the second ask: they hardly change on a machine that does other work too,
+    but do not hold what a server of its own, as PostgreSQL's, takes.
     """
 
     hits: list[RowNumbers]
     cold_ms: list[float]
     warm_ms: list[float]
+    cpu_ms: list[float]
 
 
 def prepare(name: str, system: System, data: WorldOnDisk, folder: Path) -> Prepared:
@@ -72,7 +75,7 @@ def prepare(name: str, system: System, data: WorldOnDisk, folder: Path) -> Prepa
 
 def ask_all(ask: Ask, case: Case, seen: set[Condition]) -> Answered:
     """Ask every question of a case twice; the first time may have a filter to compile."""
-    hits, cold_ms, warm_ms = [], [], []
+    hits, cold_ms, warm_ms, cpu_ms = [], [], [], []
     for question in case.questions:
         started = time.perf_counter()
         hits.append(ask(question.vector, question.condition, HITS))
@@ -81,10 +84,11 @@ def ask_all(ask: Ask, case: Case, seen: set[Condition]) -> Answered:
             seen.add(question.condition)
             cold_ms.append(took_ms)
     for question in case.questions:
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         ask(question.vector, question.condition, HITS)
         warm_ms.append((time.perf_counter() - started) * 1e3)
-    return Answered(hits, cold_ms, warm_ms)
+        cpu_ms.append((time.process_time() - used) * 1e3)
+    return Answered(hits, cold_ms, warm_ms, cpu_ms)
 
 
 def quality(
@@ -111,13 +115,14 @@ def quality(
     }
 
 
-def times(milliseconds: Sequence[float]) -> dict[str, Any]:
-    """Median, 99th percentile and number of questions."""
-    return {
+def times(milliseconds: Sequence[float], cpu_ms: Sequence[float] = ()) -> dict[str, Any]:
+    """Median, 99th percentile and number of questions; median processor time where known."""
+    found = {
         "asked": len(milliseconds),
         "p50_ms": round(float(np.percentile(milliseconds, 50)), 3),
         "p99_ms": round(float(np.percentile(milliseconds, 99)), 3),
     }
+    return found | ({"cpu_p50_ms": round(float(np.median(cpu_ms)), 3)} if cpu_ms else {})
 
 
 def measure(
@@ -153,7 +158,7 @@ def measure(
         if ours is not None and case.filter == "none":
             found = ask_all(ours.exact, case, set())
             way = {"case": "exact", **quality(data, case, truth, found.hits)}
-            yield {**about, **way, **times(found.warm_ms)}
+            yield {**about, **way, **times(found.warm_ms, found.cpu_ms)}
         if case.filter == "none":
             # Pages are read in and pools are started before anything is timed.
             for question in case.questions[:5]:
@@ -161,7 +166,7 @@ def measure(
         found = ask_all(system.ask, case, seen)
         result = quality(data, case, truth, found.hits)
         name = "index" if case.filter == "none" else "filtered"
-        yield {**about, "case": name, **result, **times(found.warm_ms)}
+        yield {**about, "case": name, **result, **times(found.warm_ms, found.cpu_ms)}
         if ours is not None and case.filter != "none" and found.cold_ms:
             yield {**about, "case": "cold_filter", **result, **times(found.cold_ms)}
         if ours is not None:
@@ -263,7 +268,7 @@ def run(
         if isinstance(system, MissingSystem):
             yield [{"benchmark": "search", "system": name, "missing": system.needs, **where}]
             continue
-        prepared = prepare(name, system, data, folder / name)
+        prepared = prepare(name, system, data, folder / built_as(name))
         print(f"{name}: built in {prepared.seconds:.1f} s, {prepared.size_bytes:,} bytes")
         try:
             yield [{**record, **where} for record in measure(prepared, data, asked, truths)]

@@ -35,7 +35,7 @@ class QualitySection(Section, frozen=True, kw_only=True):
     the centroids and capitals of countries that the indexer knows."""
     centroid_m: Metres = 1_000.0
     """A record this near the centroid of a country is flagged; 0: only points of the file."""
-    capital_m: Metres = 1_000.0
+    capital_m: Metres = 2_000.0
     """A record this near the centre of a capital is flagged; 0: only points of the file."""
     land_taxa: tuple[Text, ...] = LAND_TAXA
     """Taxa of any rank whose records out at sea (no land within 0.1 degrees) are flagged."""

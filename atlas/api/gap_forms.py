@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from atlas.api.gap_schemas import GapAnswer, GapFeature, GapFeatures
-from atlas.api.geojson import cell_geometry
+from atlas.api.geojson import multipolygons
 from atlas.species.gap_answers import Gap
 
 
@@ -18,8 +18,10 @@ def gap_features(answer: GapAnswer) -> GapFeatures:
     names = (name for name in answer.__struct_fields__ if name != "gaps")
     return GapFeatures(
         features=[
-            GapFeature(id=gap.cell, geometry=cell_geometry(gap.cell), properties=gap)
-            for gap in answer.gaps
+            GapFeature(id=gap.cell, geometry=outline, properties=gap)
+            for gap, outline in zip(
+                answer.gaps, multipolygons([gap.cell for gap in answer.gaps]), strict=True
+            )
         ],
         ranking={name: msgspec.to_builtins(getattr(answer, name)) for name in names},
     )

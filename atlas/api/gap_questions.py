@@ -18,16 +18,22 @@ from atlas.api.gap_schemas import GapAnswer, GapCellAnswer, Understood, cell_ans
 from atlas.api.params import parse_box
 from atlas.api.questions import MAX_TEXT, Questions, Search
 from atlas.api.records import as_record
+from atlas.bundle import Bundle
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery
 from atlas.geo.cells import parse_cell
+from atlas.geo.land import land_share
+from atlas.geo.layers import Layers
 from atlas.geo.shapes import Polygon
 from atlas.species.gap_answers import GapRanking, GapTaxon
 from atlas.species.gap_area import Shape
 from atlas.species.gap_detail import GapDetails
-from atlas.species.gap_survey import GapQuestion, GapSurvey
+from atlas.species.gap_survey import GapMap, GapQuestion, GapSurvey
 from atlas.species.gaps import STATES, GapSettings, SamplingState
+from atlas.species.maps import Maps
+from atlas.species.surroundings import Surroundings
 from atlas.species.taxa import ROOT
+from atlas.species.unrecorded import UnrecordedSpecies
 
 MAX_GAPS = 10_000
 _GROUPS = """
@@ -66,7 +72,7 @@ class GapQuestions:
         self,
         survey: GapSurvey,
         details: GapDetails,
-        questions: Questions,
+        questions: Questions | None,
         catalog: Catalog,
         settings: GapSettings,
     ) -> None:
@@ -76,13 +82,43 @@ class GapQuestions:
         self._catalog = catalog
         self._settings = settings
 
+    @classmethod
+    def of(
+        cls,
+        catalog: Catalog,
+        maps: Maps,
+        settings: GapSettings,
+        *,
+        bundle: Bundle,
+        questions: Questions | None = None,
+    ) -> GapQuestions:
+        """Gaps of a bundle's catalog; without `questions` no text can be read."""
+        survey = GapSurvey(
+            catalog,
+            maps.occupancy,
+            target_group=maps.target_groups.of,
+            land_share=land_share,
+            settings=settings,
+            # Data end when the bundle is built: ages count from there.
+            as_of=bundle.manifest.built_on,
+        )
+        surroundings = Surroundings(Layers.of(bundle))
+        unrecorded = UnrecordedSpecies(catalog, maps.occupancy, settings, surroundings)
+        details = GapDetails(survey, catalog, maps.occupancy, unrecorded, settings)
+        return cls(survey, details, questions, catalog, settings)
+
     async def rank(self, asked: AskedGaps) -> GapAnswer:
         """The cells most worth a visit; InvalidQuery names the field at fault."""
+        answer, _ = await self.map(asked)
+        return answer
+
+    async def map(self, asked: AskedGaps) -> tuple[GapAnswer, GapMap]:
+        """The same with the state of every cell that was ranked."""
         if asked.taxon is not None and asked.text is not None:
             raise InvalidQuery("text", "give taxon or text, not both")
         if not 1 <= asked.limit <= MAX_GAPS:
             raise InvalidQuery("limit", f"must be 1 to {MAX_GAPS}, not {asked.limit}")
-        shape = _shape(asked)
+        shape = shape_of(asked)
         states = _states(asked.states)
         taxa = _Taxa({ROOT if asked.taxon is None else asked.taxon: 1.0})
         if asked.text is not None:
@@ -94,7 +130,8 @@ class GapQuestions:
             states=states,
             limit=asked.limit,
         )
-        ranking = await asyncio.to_thread(self._survey.rank, question)
+        surveyed = await asyncio.to_thread(self._survey.map, question)
+        ranking = surveyed.ranking
         understood = Understood(
             text=asked.text,
             photos=taxa.photos,
@@ -104,7 +141,7 @@ class GapQuestions:
             words=_words(asked, taxa, ranking, self._settings.text_rank),
         )
         whole = {name: getattr(ranking, name) for name in ranking.__struct_fields__}
-        return GapAnswer(question=understood, **whole)
+        return GapAnswer(question=understood, **whole), surveyed
 
     async def explain(self, cell: str, taxon: int) -> GapCellAnswer:
         """Everything behind one cell's place; InvalidQuery where it is no cell of this atlas."""
@@ -120,6 +157,8 @@ class GapQuestions:
 
     async def _read_text(self, text: str) -> _Taxa:
         """The taxa of the photos that a text finds, each weighted by its share of them."""
+        if self._questions is None:
+            raise InvalidQuery("text", "no encoder is open to read it")
         search = Search(text=text, limit=self._settings.text_hits)
         answer = await self._questions.ask(search)
         found = Counter(hit.taxon.taxon_id for hit in answer.hits)
@@ -150,7 +189,8 @@ class GapQuestions:
         return {taxon_id: group for taxon_id, group in pairs if group not in wide}
 
 
-def _shape(asked: AskedGaps) -> Shape:
+def shape_of(asked: AskedGaps) -> Shape:
+    """The area asked for, None for the whole earth; InvalidQuery names the field at fault."""
     if asked.bbox and asked.polygon:
         raise InvalidQuery("polygon", "give bbox or polygon, not both")
     if asked.polygon:

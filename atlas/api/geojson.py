@@ -33,11 +33,6 @@ def feature_collection(distribution: Distribution) -> FeatureCollection:
     )
 
 
-def cell_geometry(cell: str) -> Geometry:
-    """The outline of a cell, in pieces where it crosses the antimeridian."""
-    return multipolygons([cell])[0]
-
-
 def multipolygons(cells: list[str]) -> list[Geometry]:
     """The outline of each cell, given in hexadecimal; 10 microseconds a cell.
 

@@ -6,6 +6,7 @@ form, no knowledge of FAISS or DuckDB.
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeVar
 
@@ -162,6 +163,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     layers: tuple[LayerEntry, ...] = ()
     files: tuple[FileEntry, ...]
     sensitive: str = ""
+
+    @property
+    def built_on(self) -> dt.date:
+        """The day of the build: where the data end, and ages count from."""
+        return dt.datetime.fromisoformat(self.built_at).date()
 
     def file(self, path: str) -> FileEntry:
         """The entry of one file; KeyError when the manifest lists no such file."""

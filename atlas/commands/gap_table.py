@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from rich import box
@@ -13,32 +14,72 @@ from rich.markup import escape
 from rich.table import Table
 
 from atlas.api.gap_forms import gap_features, gap_table
-from atlas.api.gap_questions import AskedGaps
+from atlas.api.gap_questions import AskedGaps, GapQuestions, shape_of
 from atlas.api.gap_schemas import GapAnswer
 from atlas.app import open_atlas
-from atlas.commands.asking import find_taxon
+from atlas.catalog import Catalog
+from atlas.commands.mapping import open_maps
+from atlas.commands.taxon_names import taxon_named
 from atlas.errors import InvalidQuery
 from atlas.settings import Settings
+from atlas.species.gap_picture import gap_sheet
+from atlas.species.map_drawing import Sheet, draw_png
+from atlas.species.maps import Maps
+from atlas.species.names import TaxonNames
 
-FORMS = (".csv", ".geojson", ".json")
+FORMS = (".csv", ".geojson", ".json", ".png")
 
 
-async def gaps_once(settings: Settings, asked: Mapping[str, Any]) -> GapAnswer:
-    """Open the atlas, rank gaps once, close it. `asked` are the options of the command."""
+class FoundGaps(NamedTuple):
+    """An answer, and the same as a picture to draw."""
+
+    answer: GapAnswer
+    sheet: Sheet
+
+
+def gaps_once(settings: Settings, asked: Mapping[str, Any]) -> FoundGaps:
+    """Open what is needed, rank gaps once, close it. `asked` are the options of the command."""
+    if asked["text"] is not None:
+        return asyncio.run(_of_words(settings, asked))
+    # Words need the encoder and the index; without them the catalog is enough, and opens at once.
+    with open_maps(settings) as (bundle, catalog, maps):
+        questions = GapQuestions.of(catalog, maps, settings.gaps, bundle=bundle)
+        return asyncio.run(_found(questions, catalog, maps, TaxonNames(catalog), asked))
+
+
+async def _of_words(settings: Settings, asked: Mapping[str, Any]) -> FoundGaps:
     atlas = open_atlas(settings)
     async with atlas.running():
-        polygon = asked["polygon"]
-        return await atlas.gap_questions.rank(
-            AskedGaps(
-                taxon=find_taxon(atlas, asked["taxon"]),
-                text=asked["text"],
-                bbox=asked["bbox"],
-                polygon=None if polygon is None else polygon.read_text(encoding="utf-8"),
-                resolution=asked["resolution"],
-                states=tuple(asked["state"]),
-                limit=asked["limit"],
-            )
-        )
+        return await _found(atlas.gap_questions, atlas.catalog, atlas.maps, atlas.names, asked)
+
+
+async def _found(
+    questions: GapQuestions,
+    catalog: Catalog,
+    maps: Maps,
+    names: TaxonNames,
+    asked: Mapping[str, Any],
+) -> FoundGaps:
+    polygon, taxon = asked["polygon"], asked["taxon"]
+    question = AskedGaps(
+        taxon=None if taxon is None else taxon_named(names, taxon),
+        text=asked["text"],
+        bbox=asked["bbox"],
+        polygon=None if polygon is None else polygon.read_text(encoding="utf-8"),
+        resolution=asked["resolution"],
+        states=tuple(asked["state"]),
+        limit=asked["limit"],
+    )
+    answer, surveyed = await questions.map(question)
+    credit = maps.pictures.credit(catalog.taxon(answer.target_group.taxon_id))
+    return FoundGaps(
+        answer,
+        gap_sheet(
+            surveyed,
+            shape=shape_of(question),
+            notes=[*maps.pictures.demonstration_note(), credit],
+        ),
+    )
 
 
 def check_output(path: Path | None) -> None:
@@ -47,15 +88,17 @@ def check_output(path: Path | None) -> None:
         raise InvalidQuery("output", f"must end in {', '.join(FORMS)}, not {path.suffix!r}")
 
 
-def write_gaps(answer: GapAnswer, path: Path) -> None:
-    """Write a file in the form that its extension names."""
+def write_gaps(found: FoundGaps, path: Path, width: int) -> None:
+    """Write a file in the form that its extension names; a picture is `width` pixels wide."""
     form = path.suffix.lower()
     if form == ".csv":
-        content = gap_table(answer)
+        content = gap_table(found.answer)
     elif form == ".geojson":
-        content = msgspec.json.encode(gap_features(answer))
+        content = msgspec.json.encode(gap_features(found.answer))
+    elif form == ".png":
+        content = draw_png(found.sheet, width)
     else:
-        content = msgspec.json.encode(answer)
+        content = msgspec.json.encode(found.answer)
     path.write_bytes(content)
 
 

@@ -5,6 +5,7 @@ Opens the catalog alone, no encoder and no index: a map needs neither, and they 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,12 +46,24 @@ class _Question(NamedTuple):
     box: BoundingBox | None
 
 
+class OpenMaps(NamedTuple):
+    """A bundle's catalog and its maps, without encoders and indexes."""
+
+    bundle: Bundle
+    catalog: Catalog
+    maps: Maps
+
+
 @contextmanager
-def _asked(settings: Settings, asked: Mapping[str, Any]) -> Iterator[_Question]:
-    """The maps of a bundle and what the options of a command ask of them."""
+def open_maps(settings: Settings) -> Iterator[OpenMaps]:
+    """The maps of a bundle while the block runs."""
     # The catalog is read, and nothing else of the bundle: its size is all that is checked.
     bundle = Bundle.open(Path(settings.bundle.path), "sizes")
-    catalog = Catalog.open(bundle.catalog_path, memory_mb=settings.bundle.catalog_memory_mb)
+    catalog = Catalog.open(
+        bundle.catalog_path,
+        threads=os.cpu_count() or 1,
+        memory_mb=settings.bundle.catalog_memory_mb,
+    )
     try:
         maps = Maps.of(
             catalog,
@@ -59,6 +72,15 @@ def _asked(settings: Settings, asked: Mapping[str, Any]) -> Iterator[_Question]:
             settings=settings.maps,
             gaps=settings.gaps,
         )
+        yield OpenMaps(bundle, catalog, maps)
+    finally:
+        catalog.close()
+
+
+@contextmanager
+def _asked(settings: Settings, asked: Mapping[str, Any]) -> Iterator[_Question]:
+    """The maps of a bundle and what the options of a command ask of them."""
+    with open_maps(settings) as (_, catalog, maps):
         only = maps.filters.read(
             first=asked["first"],
             last=asked["last"],
@@ -73,8 +95,6 @@ def _asked(settings: Settings, asked: Mapping[str, Any]) -> Iterator[_Question]:
             only,
             BoundingBox.parse(bbox) if bbox else None,
         )
-    finally:
-        catalog.close()
 
 
 def write_map(settings: Settings, asked: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -48,6 +49,14 @@ class GapQuestion(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 50
 
 
+class GapMap(NamedTuple):
+    """A ranking, and the state of every cell that it is made from: (n,), places in `STATES`."""
+
+    ranking: GapRanking
+    cells: Cells
+    state: npt.NDArray[np.int8]
+
+
 class GapSurvey:
     """Gaps of one atlas, whose records are as of the day `as_of`."""
 
@@ -71,6 +80,10 @@ class GapSurvey:
 
     def rank(self, question: GapQuestion) -> GapRanking:
         """The cells most worth a visit; InvalidQuery names the field at fault, NotFound a taxon."""
+        return self.map(question).ranking
+
+    def map(self, question: GapQuestion) -> GapMap:
+        """The same with the state of every cell of the area that has the states asked for."""
         self.check_resolution(question.resolution)
         taxa = self.taxa(question.taxa)
         group = self.group_of(list(question.taxa))
@@ -84,7 +97,7 @@ class GapSurvey:
         )
         wanted = [STATES.index(state) for state in question.states or STATES]
         keep = there & np.isin(assessed.assessment.state, wanted)
-        return GapRanking(
+        ranking = GapRanking(
             taxa=taxa,
             target_group=group,
             resolution=question.resolution,
@@ -104,6 +117,7 @@ class GapSurvey:
                 group=group.scientific_name,
             ),
         )
+        return GapMap(ranking, area.cells[keep], assessed.assessment.state[keep])
 
     def assess(
         self,

@@ -111,7 +111,7 @@ class MapPictures:
                 *_classed(counts.own.cell, counts.own.n, records),
             ],
             legend=_legend(records, efforts, group, counts),
-            notes=[*self._notes(taxon, counts), self._credit(taxon, only)],
+            notes=[*self._notes(taxon, counts), self.credit(taxon, only)],
         )
 
     def _view(self, taxon_id: int, only: RecordFilter) -> View:
@@ -141,9 +141,7 @@ class MapPictures:
         return _Counts(resolution, own, effort, coarse)
 
     def _notes(self, taxon: Taxon, counts: _Counts) -> list[str]:
-        notes = []
-        if self._demonstration:
-            notes.append("Demonstration: these records are made up.")
+        notes = self.demonstration_note()
         uncertain = int(counts.coarse.n.sum())
         if uncertain:
             notes.append(
@@ -162,7 +160,11 @@ class MapPictures:
             notes.append(f"Records held back for quality: {named}{more}.")
         return notes
 
-    def _credit(self, taxon: Taxon, only: RecordFilter) -> str:
+    def demonstration_note(self) -> list[str]:
+        """What must stand on a picture of made-up records."""
+        return ["Demonstration: these records are made up."] if self._demonstration else []
+
+    def credit(self, taxon: Taxon, only: RecordFilter = EVERY_RECORD) -> str:
         """Whom to cite for what is drawn."""
         found = self._catalog.table(_SOURCES, [taxon.taxon_id, taxon.last_descendant])
         sources = {source.source_id: source for source in self._catalog.sources()}

@@ -14,10 +14,28 @@ SYSTEMS = {
     "faiss-overfetch": "benchmarks.systems.faiss_overfetch:FaissOverfetch",
     "faiss-selector": "benchmarks.systems.faiss_selector:FaissSelector",
     "lancedb": "benchmarks.systems.lance:LanceSystem",
+    "lancedb-20": "benchmarks.systems.lance:Lance20",
+    "lancedb-100": "benchmarks.systems.lance:Lance100",
+    "lancedb-300": "benchmarks.systems.lance:Lance300",
+    "lancedb-all": "benchmarks.systems.lance:LanceAll",
+    "lancedb-full": "benchmarks.systems.lance:LanceFull",
     "usearch": "benchmarks.systems.usearch_hnsw:UsearchSystem",
     "duckdb": "benchmarks.systems.duckdb_exact:DuckdbSystem",
     "pgvector": "benchmarks.systems.pgvector:PgvectorSystem",
 }
+
+# Systems that ask what another one built, in another way.
+BUILT_AS = {name: "lancedb" for name in SYSTEMS if name.startswith("lancedb-")}
+
+
+def built_as(name: str) -> str:
+    """The system whose folder and table a system reads: its own, but for variants."""
+    return BUILT_AS.get(name, name)
+
+
+def variants_of(name: str) -> list[str]:
+    """A system and all that ask the same table in another way."""
+    return [known for known in SYSTEMS if built_as(known) == name]
 
 
 class MissingSystem(Exception):

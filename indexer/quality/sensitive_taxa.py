@@ -178,17 +178,23 @@ def _untelling(text: pa.ChunkedArray) -> pa.Array:
 def _ids(records: pa.Table) -> dict[str, pa.Array]:
     """Identifiers that do not follow from the place.
 
-    One that was made from all that a row says could be tried out: whoever knows the rest of the
-    row makes it for every place until it fits. It is made from the row's number instead.
+    One that was made from all that a row says, or from the name of a file that holds the place,
+    could be tried out: whoever knows the rest makes it for every place until it fits. The row's
+    number stands for what tells.
     """
     ids: dict[str, list[str]] = {"occurrence_id": [], "image_id": []}
     rows = records.select(["source_key", "occurrence_id", "image_id", "media_ref", "row", "flags"])
     for row in rows.to_pylist():
-        occurrence_id, image_id = row["occurrence_id"], row["image_id"]
-        if row["flags"] & Flag.OCCURRENCE_ID_MADE or _LIKE_COORDINATE.search(occurrence_id):
-            content = {"row": str(row["row"]), "file": row["media_ref"] or ""}
-            occurrence_id = made_occurrence_id(row["source_key"], content)
-            image_id = image_id_of(row["source_key"], occurrence_id, row["media_ref"] or "")
+        source_key, occurrence_id, image_id = (
+            row[name] for name in ("source_key", "occurrence_id", "image_id")
+        )
+        media_ref, number = row["media_ref"] or "", f"row {row['row']}"
+        telling = bool(_LIKE_COORDINATE.search(media_ref))
+        made = bool(row["flags"] & Flag.OCCURRENCE_ID_MADE)
+        if made or _LIKE_COORDINATE.search(occurrence_id):
+            occurrence_id = made_occurrence_id(source_key, {"row": number})
+        if telling or occurrence_id != row["occurrence_id"]:
+            image_id = image_id_of(source_key, occurrence_id, number if telling else media_ref)
         ids["occurrence_id"].append(occurrence_id)
         ids["image_id"].append(image_id)
     return {name: pa.array(values, pa.string()) for name, values in ids.items()}

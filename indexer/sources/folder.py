@@ -139,7 +139,9 @@ class FolderSource:
             return resolved.read_bytes()
         except (OSError, ValueError, RuntimeError) as error:
             # ValueError: a NUL in the name; RuntimeError: links in a circle (before Python 3.13).
-            raise PictureError(RejectReason.FILE_MISSING, f"{media_ref}: {error}") from error
+            # Not the error's own text, which names folders of this machine.
+            problem = error.strerror if isinstance(error, OSError) else type(error).__name__
+            raise PictureError(RejectReason.FILE_MISSING, f"{media_ref}: {problem}") from error
 
     def picture_stamp(self, media_ref: str) -> str:
         """Size and time of an image file, "" where it is missing."""

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from atlas.bundle.files import atomic_path
-from atlas.bundle.flags import HIDDEN_PLACE
+from atlas.bundle.flags import HIDDEN_PLACE, Flag
 from atlas.errors import BuildError, PictureError
 from atlas.search.pictures import hosted_copy, read_picture
 from indexer.licences import normalise_licence
@@ -232,7 +232,10 @@ def _prepare(job: EmbedJob, row: dict[str, Any], hosted: frozenset[str]) -> _Pre
         # Anything else is a fault of ours: stop, and say at which picture.
         problem = f"{media_ref} (row {row['row']}): {type(error).__name__}: {error}"
         raise BuildError(_STAGE, problem) from error
-    return _Prepared(pixels, hashlib.sha256(data).hexdigest(), media, media_type)
+    # The file of a photo whose place is hidden may hold it, so the pixels stand for the file.
+    hidden = row["flags"] & (HIDDEN_PLACE | Flag.LOCATION_OBSCURED)
+    whole = picture.tobytes() if hidden else data
+    return _Prepared(pixels, hashlib.sha256(whole).hexdigest(), media, media_type)
 
 
 def _encoded(encoder: PictureEncoder, space: str, prepared: list[_Prepared]) -> Iterator[Vectors]:

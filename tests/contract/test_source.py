@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from atlas.errors import BuildError, PictureError
-from indexer.plan_sections import EmbeddingsSection, FolderSection
+from indexer.plan_sections import EmbeddingsSection, FolderSection, RecordsSection
 from indexer.records import RECORD_SCHEMA, REJECT_SCHEMA, RejectReason
 from indexer.sources import Source
 from indexer.sources.embeddings import EmbeddingsSource
 from indexer.sources.folder import FolderSource
+from indexer.sources.record_tables import RecordTable
 
 RANKS = ("kingdom", "genus", "species")
 ROWS = 11
@@ -76,7 +77,33 @@ def ready_vectors(folder: Path) -> Source:
     return EmbeddingsSource(section, ranks=RANKS, dim=None, resolution=7)
 
 
-SOURCES = (text_folder, parquet_folder, ready_vectors)
+def without_files() -> list[str]:
+    """The eleven rows as CSV lines without the files; two are ragged."""
+    made = rows()
+    lines = [list(made[0])[1:], *(list(row.values())[1:] for row in made)]
+    return [",".join(cells[:-1] if at in {5, 10} else cells) for at, cells in enumerate(lines)]
+
+
+def table_of(path: Path) -> RecordTable:
+    """A source of records without pictures."""
+    section = RecordsSection(key="s", title="S", path=path)
+    return RecordTable(section, ranks=RANKS, resolution=7, part_rows=4)
+
+
+def plain_table(folder: Path) -> Source:
+    """A CSV table of records."""
+    (folder / "records.csv").write_text("\n".join(without_files()))
+    return table_of(folder / "records.csv")
+
+
+def quoted_table(folder: Path) -> Source:
+    """The same with every field in quotes, which another reader reads."""
+    lines = ['"' + line.replace(",", '","') + '"' for line in without_files()]
+    (folder / "records.csv").write_text("\n".join(lines))
+    return table_of(folder / "records.csv")
+
+
+SOURCES = (text_folder, parquet_folder, ready_vectors, plain_table, quoted_table)
 
 
 @pytest.fixture(params=SOURCES, ids=lambda make: make.__name__)

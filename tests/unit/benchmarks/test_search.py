@@ -11,9 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import search
-from benchmarks.conditions import WorldOnDisk
+from benchmarks.conditions import Condition, WorldOnDisk
 from benchmarks.questions import HITS, answers, cases
-from benchmarks.systems import SYSTEMS, MissingSystem, make_system
+from benchmarks.systems import SYSTEMS, MissingSystem, built_as, make_system, variants_of
+from benchmarks.systems.system import RowNumbers, Vector
 from benchmarks.worlds import World
 
 SYSTEMS_HERE = ("atlas", "faiss-overfetch", "faiss-selector", "duckdb")
@@ -98,3 +99,34 @@ def test_a_missing_system_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert "missing: no_such_package_here" in result.output
     (record,) = msgspec.json.decode(path.read_bytes())
     assert record["missing"] == "no_such_package_here"
+
+
+class _Marking:
+    """A system that leaves a file where it was told to build."""
+
+    settings = "none"
+    reads_vectors = False
+    most_questions = 1
+
+    def prepare(self, data: WorldOnDisk, folder: Path) -> None:  # noqa: ARG002 - a protocol's signature
+        """Leave the file."""
+        (folder / "built").touch()
+
+    def ask(self, query: Vector, condition: Condition, count: int) -> RowNumbers:  # noqa: ARG002 - a protocol's signature
+        """Find nothing."""
+        return np.empty(0, np.int64)
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+def test_variants_of_a_system_ask_what_it_built(tmp_path: Path) -> None:
+    """A table of a million rows must not be built once for each way of asking it."""
+    data = WorldOnDisk(World.made_up(1_000, 8, seed=3), tmp_path / "world")
+    names = [name for name in SYSTEMS if name.startswith("lancedb")]
+    assert len(names) > 1
+    assert {built_as(name) for name in names} == {"lancedb"}
+    assert variants_of("lancedb") == names
+    asked = dict.fromkeys([*names, "usearch"], _Marking())
+    list(search.run(data, {**asked}, [], tmp_path))
+    assert sorted(path.parent.name for path in tmp_path.glob("*/built")) == ["lancedb", "usearch"]

@@ -1,0 +1,207 @@
+"""From the spans of a question to a filter: which of them limit the search, and why others do not.
+
+What a client states in its filter goes before what the words say. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from datetime import date
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from atlas.api.schemas import Interpretation, SpanRead
+from atlas.reading.spans import (
+    Elevation,
+    Kind,
+    LicenceMeant,
+    LightMeant,
+    Meaning,
+    Near,
+    SourceMeant,
+    Span,
+    TaxonMeant,
+    Time,
+    Within,
+)
+from atlas.search.filters import DateRange, Filter
+
+PlaceMode = Literal["hard", "soft", "off"]
+SURE_ENOUGH = 0.5
+# Words that stay for the encoder although they became a filter: a name says what is seen.
+_SEEN: frozenset[Kind] = frozenset({"taxon", "light"})
+_PLACE: frozenset[Kind] = frozenset({"near", "within", "elevation"})
+_FEATURES = {"river": "rivers", "lake": "lakes", "coast": "coasts", "place": "named places"}
+_PUBLIC_DOMAIN = re.compile(r"CC0|PDM|public[ -]?domain", re.IGNORECASE)
+
+
+class WithoutSpan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A span that is not to be read: of this kind, at this offset or anywhere."""
+
+    kind: Kind
+    start: (
+        Annotated[int, Meta(ge=0, description="the span's `start`; all of the kind without")] | None
+    ) = None
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """How a client wants its words read."""
+
+    interpret: bool = True
+    place: PlaceMode = "hard"
+    without: tuple[WithoutSpan, ...] = ()
+
+
+class Offered(NamedTuple):
+    """What the bundle has that words can choose among."""
+
+    licences: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+class _Refused(Exception):
+    """No fault: why a span does not become a filter."""
+
+
+def apply_spans(
+    text: str, spans: Sequence[Span], asked: Filter, reading: Reading, offered: Offered
+) -> tuple[Interpretation, Filter]:
+    """What was understood, and the filter that the search then has."""
+    limits = asked
+    taxa = {
+        span.value.taxon_id
+        for span in spans
+        if isinstance(span.value, TaxonMeant) and _not_wanted(span, reading) is None
+    }
+    shown: list[SpanRead] = []
+    for span in spans:
+        reason = _not_wanted(span, reading)
+        if reason is None:
+            try:
+                limits = _limited(limits, asked, span.value, taxa, offered)
+            except _Refused as why:
+                reason = str(why)
+        shown.append(_shown(text, span, reason))
+    removed = [(span.start, span.end) for span in shown if span.applied and span.kind not in _SEEN]
+    return Interpretation(text=_without(text, removed), spans=shown), limits
+
+
+def _shown(text: str, span: Span, reason: str | None) -> SpanRead:
+    return SpanRead(
+        start=span.start,
+        end=span.end,
+        words=text[span.start : span.end],
+        kind=span.kind,
+        value=msgspec.to_builtins(span.value),
+        confidence=span.confidence,
+        applied=reason is None,
+        reason=reason,
+    )
+
+
+def _not_wanted(span: Span, reading: Reading) -> str | None:
+    for off in reading.without:
+        if off.kind == span.kind and off.start in {None, span.start}:
+            return "switched off"
+    if span.kind in _PLACE and reading.place == "off":
+        return "place is off"
+    if isinstance(span.value, Time) and span.value.months_south:
+        return "the months depend on the hemisphere: name a place on one side of the equator"
+    if span.confidence < SURE_ENOUGH:
+        return "it could as well mean something else"
+    return None
+
+
+def _limited(
+    limits: Filter, asked: Filter, value: Meaning, taxa: Collection[int], offered: Offered
+) -> Filter:
+    """The filter with what one span says; _Refused with the reason where it cannot be."""
+    match value:
+        case TaxonMeant():
+            return _with_taxon(limits, asked, value, taxa)
+        case Time():
+            return _with_time(limits, asked, value)
+        case LicenceMeant():
+            if asked.licences is not None:
+                raise _Refused("the filter names licences")
+            return _with_licences(limits, value.licence, offered.licences)
+        case SourceMeant():
+            if asked.sources is not None:
+                raise _Refused("the filter names sources")
+            return msgspec.structs.replace(limits, sources=(value.source,))
+        case _:
+            raise _Refused(_cannot(value))
+
+
+def _cannot(value: Near | Within | Elevation | LightMeant) -> str:
+    """Why this bundle cannot be limited by what a span says."""
+    match value:
+        case LightMeant():
+            return "records do not say the time of day; the words are left to the encoder"
+        case Near():
+            return f"this atlas has no layer of {_FEATURES[value.feature]}"
+        case Within():
+            return "this atlas has no layer of countries and areas"
+        case Elevation():
+            return "this atlas has no layer of elevation"
+
+
+def _with_taxon(limits: Filter, asked: Filter, meant: TaxonMeant, taxa: Collection[int]) -> Filter:
+    if asked.taxon is not None:
+        raise _Refused("the filter names a taxon")
+    if len(taxa) > 1:
+        raise _Refused("several taxa are named, and a filter holds one")
+    return msgspec.structs.replace(limits, taxon=meant.taxon_id)
+
+
+def _with_time(limits: Filter, asked: Filter, time: Time) -> Filter:
+    if time.months:
+        if asked.months is not None:
+            raise _Refused("the filter names months")
+        months = tuple(sorted(set(time.months).intersection(limits.months or time.months)))
+        if not months:
+            raise _Refused("no month is in this and in what was said before")
+        limits = msgspec.structs.replace(limits, months=months)
+    if time.first is not None or time.last is not None:
+        if asked.observed is not None:
+            raise _Refused("the filter names days")
+        limits = msgspec.structs.replace(limits, observed=_both(limits.observed, time))
+    return limits
+
+
+def _both(before: DateRange | None, time: Time) -> DateRange:
+    before = before or DateRange()
+    firsts: list[date] = [day for day in (before.first, time.first) if day is not None]
+    lasts: list[date] = [day for day in (before.last, time.last) if day is not None]
+    first, last = max(firsts, default=None), min(lasts, default=None)
+    if first is not None and last is not None and first > last:
+        raise _Refused("no day is in this and in what was said before")
+    return DateRange(first=first, last=last)
+
+
+def _with_licences(limits: Filter, named: str, offered: Sequence[str]) -> Filter:
+    """Every version of the licence that was named, unless a version was named too."""
+    if named == "public-domain":
+        codes = tuple(code for code in offered if _PUBLIC_DOMAIN.match(code))
+    else:
+        version = re.compile(rf"{re.escape(named)}(?:-\d.*)?", re.IGNORECASE)
+        codes = tuple(code for code in offered if version.fullmatch(code))
+    if limits.licences is not None:
+        codes = tuple(sorted({*limits.licences, *codes}))
+    if not codes:
+        raise _Refused("no photo of this atlas is under this licence")
+    return msgspec.structs.replace(limits, licences=codes)
+
+
+def _without(text: str, removed: Sequence[tuple[int, int]]) -> str:
+    """The text without some stretches, tidied; all of it where nothing would be left."""
+    kept, at = [], 0
+    for start, end in removed:
+        kept.append(text[at:start])
+        at = end
+    rest = " ".join(" ".join([*kept, text[at:]]).split())
+    rest = re.sub(r"\s+([,;.?!])", r"\1", rest).strip(" ,;")
+    return rest if any(map(str.isalnum, rest)) else text

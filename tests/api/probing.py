@@ -1,0 +1,259 @@
+"""Every way to ask the server that its OpenAPI document names, with values that look closely.
+
+A parameter or a field that this module has no values for is an error: whoever adds one says here
+how to ask for a place with it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import h3
+import msgspec
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from atlas.api.questions import Search
+from atlas.search.filters import Filter
+
+Client = TestClient[Litestar]
+Document = Mapping[str, Any]
+# Times and numbers of a request differ from call to call, whatever is stored.
+_OF_THE_CALL = frozenset({"took_ms", "request_id"})
+METHODS = ("get", "post")
+# Parameters that tell places by difference, so they are asked together with a taxon, too.
+_NARROWING = frozenset({"bbox", "cells", "polygon", "resolution", "max_uncertainty_m", "from"})
+
+
+class Request(NamedTuple):
+    """One request, and what identifies it in a report."""
+
+    method: str
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    accept: str = "*/*"
+    body: str = ""
+    photo: bytes = b""
+
+    def answer(self, client: Client) -> tuple[int, str, object]:
+        """Status, media type and content, without what differs from call to call."""
+        keywords: dict[str, Any] = {"params": dict(self.params), "headers": {"accept": self.accept}}
+        if self.photo:
+            keywords["files"] = {"file": ("photo.jpg", self.photo, "image/jpeg")}
+            keywords["data"] = json.loads(self.body) if self.body else {}
+        elif self.method == "post":
+            keywords["content"] = self.body
+            keywords["headers"]["content-type"] = "application/json"
+        found = client.request(self.method, self.path, follow_redirects=False, **keywords)
+        kind = found.headers.get("content-type", "").split(";")[0]
+        if kind.endswith("json"):
+            return found.status_code, kind, _lasting(found.json())
+        return found.status_code, kind, found.content + found.headers.get("location", "").encode()
+
+
+def _lasting(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _lasting(one) for key, one in value.items() if key not in _OF_THE_CALL}
+    return [_lasting(one) for one in value] if isinstance(value, list) else value
+
+
+class Look(NamedTuple):
+    """Where to look: taxa, image ids, and two points that must not be told apart."""
+
+    taxa: tuple[int, ...]
+    images: tuple[str, ...]
+    here: tuple[float, float]
+    there: tuple[float, float]
+
+    def boxes(self) -> list[tuple[float, float, float, float]]:
+        """Boxes (west, south, east, north) around each point, and half worlds between them."""
+        (lat, lon), (other_lat, other_lon) = self.here, self.there
+        middle_lat, middle_lon = (lat + other_lat) / 2, (lon + other_lon) / 2
+        return [
+            (lon - 0.003, lat - 0.003, lon + 0.003, lat + 0.003),
+            (other_lon - 0.003, other_lat - 0.003, other_lon + 0.003, other_lat + 0.003),
+            (-180.0, -90.0, 180.0, middle_lat),
+            (-180.0, -90.0, middle_lon, 90.0),
+            (lon - 0.2, lat - 0.2, lon + 0.2, lat + 0.2),
+        ]
+
+    def cells(self) -> list[str]:
+        """The cells of both points, from resolution 2 to 7."""
+        points = (self.here, self.there)
+        return [
+            h3.latlng_to_cell(*point, resolution) for point in points for resolution in range(2, 8)
+        ]
+
+    def polygons(self) -> list[dict[str, Any]]:
+        """The boxes as polygons."""
+        return [
+            {
+                "type": "Polygon",
+                "coordinates": [
+                    [[west, south], [east, south], [east, north], [west, north], [west, south]]
+                ],
+            }
+            for west, south, east, north in self.boxes()
+        ]
+
+    def tiles(self) -> list[tuple[int, int, int]]:
+        """The tiles (z, x, y) of both points, from the world down to z 13."""
+        found = []
+        for z, (lat, lon) in itertools.product(range(14), (self.here, self.there)):
+            y = (1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2
+            found.append((z, int((lon + 180) / 360 * 2**z), int(y * 2**z)))
+        return sorted(set(found))
+
+
+def values_of(parameter: Document, look: Look) -> list[str]:
+    """Values to ask a query parameter with. KeyError for one that nobody has thought of."""
+    name, schema = parameter["name"], parameter["schema"]
+    kinds = [schema, *schema.get("oneOf", ()), *schema.get("anyOf", ())]
+    if any(kind.get("type") == "boolean" for kind in kinds):
+        return ["true", "false"]
+    if enum := next((kind["enum"] for kind in kinds if "enum" in kind), None):
+        return [str(value) for value in enum if value is not None]
+    boxes = [",".join(map(str, box)) for box in look.boxes()]
+    known: dict[str, list[str]] = {
+        "text": ["a frog"],
+        "q": ["Agalychnis", "red"],
+        "taxon": [str(taxon) for taxon in look.taxa],
+        "bbox": boxes,
+        "cells": look.cells(),
+        "polygon": [json.dumps(shape) for shape in look.polygons()],
+        "resolution": [str(resolution) for resolution in range(8)],
+        "from": ["2020-02-01"],
+        "to": ["2020-02-28"],
+        "observed_from": ["2020-02-01"],
+        "observed_to": ["2020-02-28"],
+        "months": ["1", "2,3"],
+        "licences": ["CC0-1.0"],
+        "sources": ["tiny"],
+        "max_uncertainty_m": ["1", "200", "15690", "15717", "20000", "30000"],
+        "limit": ["1", "200"],
+        "flags": ["all", "default"],
+        "diversify": ["species", "place"],
+        "cursor": [],
+        "children": ["1", "50"],
+        "recall": ["1"],
+        "space": ["tiny"],
+        "state": ["no_data", "insufficient", "under_sampled", "well_sampled"],
+        "width": ["200"],
+        "group": [str(taxon) for taxon in look.taxa],
+        "rank": ["species"],
+    }
+    return known[name]
+
+
+def paths_of(template: str, look: Look) -> list[str]:
+    """Every path that a template of the document stands for."""
+    found = [template]
+    for name, values in {
+        "{taxon_id}": [str(taxon) for taxon in look.taxa],
+        "{image_id}": list(look.images),
+        "{cell}": look.cells(),
+        "{layer}": ["occurrence", "richness", "effort", "completeness", "gaps"],
+        "{z}/{x}/{y}": ["/".join(map(str, tile)) for tile in look.tiles()],
+    }.items():
+        if name in template:
+            found = [path.replace(name, value) for path in found for value in values]
+    return found
+
+
+def requests_of(
+    path: str, method: str, operation: Document, look: Look, photo: bytes
+) -> Iterator[Request]:
+    """Requests that use every parameter of an operation alone, and the narrow ones with a taxon."""
+    if method == "post":
+        yield from _posts(path, look, photo)
+        return
+    parameters = [one for one in operation.get("parameters", ()) if one["in"] == "query"]
+    values = {one["name"]: values_of(one, look) for one in parameters}
+    needed = {one["name"]: values[one["name"]][0] for one in parameters if one.get("required")}
+    media = operation["responses"].get("200", {}).get("content", {"*/*": {}})
+    for concrete in paths_of(path, look):
+        for accept in media:
+            yield Request(method, concrete, tuple(needed.items()), accept)
+        accept = next(iter(media))
+        for name, value in [(name, value) for name, some in values.items() for value in some]:
+            asked = needed | {name: value}
+            yield Request(method, concrete, tuple(asked.items()), accept)
+            for taxon in values.get("taxon", ()) if name in _NARROWING else ():
+                narrow = asked | {"taxon": taxon}
+                yield Request(method, concrete, tuple(narrow.items()), accept)
+
+
+def filters(look: Look) -> list[dict[str, Any]]:
+    """Filters with each field alone, and each pair that may be used to tell places by difference.
+
+    KeyError for a field of the filter that nobody has thought of.
+    """
+    single: dict[str, list[Any]] = {
+        "taxon": list(look.taxa),
+        "cells": [[cell] for cell in look.cells()],
+        "bbox": [list(box) for box in look.boxes()],
+        "polygon": list(look.polygons()),
+        "observed": [{"from": "2020-02-01", "to": "2020-02-28"}],
+        "months": [[1], [2, 3]],
+        "licences": [["CC0-1.0"]],
+        "sources": [["tiny"]],
+        "max_uncertainty_m": [1.0, 200.0, 15_690.0, 15_717.0, 20_000.0, 30_000.0],
+        "flags": ["all"],
+    }
+    names = [field.encode_name for field in msgspec.structs.fields(Filter)]
+    every = [{name: value} for name in names for value in single[name]]
+    places = [{n: v} for n in ("bbox", "cells", "polygon") for v in single[n]]
+    with_taxon = [{"taxon": taxon, "flags": "all"} | one for taxon in look.taxa for one in places]
+    narrow = [
+        {"bbox": look.boxes()[4], "max_uncertainty_m": m} for m in single["max_uncertainty_m"]
+    ]
+    return [*every, *with_taxon, *narrow]
+
+
+def _posts(path: str, look: Look, photo: bytes) -> Iterator[Request]:
+    """Searches with every field of the body and of the filter; a cursor is followed by others."""
+    if path == "/v1/search/image":
+        for one in filters(look):
+            form = {"filter": json.dumps(one), "limit": 200}
+            yield Request("post", path, body=json.dumps(form), photo=photo)
+        return
+    if path != "/v1/search":
+        raise KeyError(path)
+    bodies: dict[str, list[Any]] = {
+        "text": ["a frog"],
+        "image_id": list(look.images),
+        "vector": [[1.0] * 24],
+        "space": ["tiny"],
+        "filter": filters(look),
+        "limit": [1, 200],
+        "cursor": [],
+        "exact": [True],
+        "recall": [1.0],
+        "diversify": ["species", "place"],
+        "collapse": [True],
+    }
+    for field in msgspec.structs.fields(Search):
+        for value in bodies[field.encode_name]:
+            asked = {"limit": 200, field.encode_name: value}
+            if not {"text", "image_id", "vector"} & set(asked):
+                asked["text"] = "a frog"
+            yield Request("post", path, body=json.dumps(asked))
+
+
+def operations(document: Document) -> list[tuple[str, str, Document]]:
+    """Every path with its method and operation."""
+    return [
+        (path, method, item[method])
+        for path, item in document["paths"].items()
+        for method in METHODS
+        if method in item
+    ]
+
+
+def differences(requests: Sequence[Request], one: Client, other: Client) -> list[Request]:
+    """The requests that two servers answer differently."""
+    return [request for request in requests if request.answer(one) != request.answer(other)]
