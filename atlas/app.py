@@ -47,6 +47,7 @@ from atlas.api.workers import BoundedPool
 from atlas.bundle import Bundle, Manifest
 from atlas.bundle.manifest import encode_json
 from atlas.catalog import Catalog
+from atlas.geo.layers import Layers
 from atlas.reading.places import Gazetteer
 from atlas.search.batching import BatchReport
 from atlas.search.encoder import load_encoder
@@ -144,6 +145,7 @@ def open_atlas(
     queues |= {f"texts {reader.space.name}": partial(_waiting, reader) for reader in spaces}
     gazetteer, understanding = open_reading(
         catalog,
+        Layers.of(bundle),
         grammars=settings.reading.grammars,
         places=settings.reading.places,
         gazetteer=previous.gazetteer if previous else None,
@@ -159,6 +161,7 @@ def open_atlas(
         catalog,
         spaces,
         understanding,
+        scene_spaces=frozenset(settings.reading.scene_spaces),
         searches=searches,
         photos=photos,
         observe=partial(_count_search, collected),
@@ -175,7 +178,7 @@ def open_atlas(
         taxon_pages=TaxonPages(catalog, manifest.ranks),
         maps=maps,
         gap_questions=GapQuestions.of(
-            catalog, maps, settings.gaps, bundle=bundle, questions=questions
+            catalog, maps, settings.gaps, bundle=bundle, questions=questions, searches=searches
         ),
         records=Records(bundle, catalog),
         description=describe_atlas(

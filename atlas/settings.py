@@ -127,6 +127,9 @@ class ReadingSettings(_Section, frozen=True, kw_only=True):
 
     grammars: Annotated[str, Meta(description="folder of further grammars, LANGUAGE.toml")] = ""
     places: Annotated[str, Meta(description="table of further places, CSV")] = ""
+    scene_spaces: Annotated[
+        tuple[str, ...], Meta(description="spaces whose encoders know scenes: they get place words")
+    ] = ()
 
 
 class PicturesSettings(_Section, frozen=True, kw_only=True):

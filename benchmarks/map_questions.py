@@ -1,4 +1,4 @@
-"""What maps are asked: tiles, distributions and cells of gaps, where records are.
+"""What maps are asked: tiles, distributions and gaps, where records are.
 
 Questions are drawn from the records themselves, so common taxa and crowded places are asked for
 more often, as people do. Each answer comes through the objects that the API calls.
@@ -19,13 +19,18 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.catalog import Catalog
+from atlas.geo.cells import parse_cell
 from atlas.geo.land import land_share
+from atlas.geo.layers import Layers
 from atlas.geo.tiles import Tile
 from atlas.species import maps as species
+from atlas.species.gap_detail import GapDetails
 from atlas.species.gap_survey import GapQuestion, GapSurvey
-from atlas.species.gaps import GapSettings
+from atlas.species.gaps import GapSettings, SamplingState
 from atlas.species.layers import LayerName
 from atlas.species.map_settings import MapSettings
+from atlas.species.surroundings import Surroundings
+from atlas.species.unrecorded import UnrecordedSpecies
 from benchmarks.occurrences import FINEST
 
 Record = dict[str, Any]
@@ -35,7 +40,7 @@ CASES = ("species", "class", "all life")
 _OTHER_LAYERS: tuple[LayerName, ...] = ("richness", "effort", "completeness", "gaps")
 _DRAWN = 4_000
 _CLASSES = 10
-_AS_OF = dt.date(2025, 12, 31)
+_AS_OF = dt.date(2026, 1, 1)
 
 
 class Asked(NamedTuple):
@@ -69,20 +74,29 @@ class Maps:
             gaps=GapSettings(),
         )
         self.occupancy = maps.occupancy
-        self.survey = GapSurvey(
-            self.catalog,
-            maps.occupancy,
-            target_group=maps.target_groups.of,
-            land_share=land_share,
-            settings=GapSettings(),
-            as_of=_AS_OF,
-        )
         self.distributions = maps.distributions
         self.tiles = maps.tiles
+        self._target_groups = maps.target_groups
 
     def close(self) -> None:
         """Close the catalog."""
         self.catalog.close()
+
+    def gaps(self) -> tuple[GapSurvey, GapDetails]:
+        """What ranks gaps and what explains a cell, put together as the server does."""
+        settings = GapSettings()
+        survey = GapSurvey(
+            self.catalog,
+            self.occupancy,
+            target_group=self._target_groups.of,
+            land_share=land_share,
+            settings=settings,
+            as_of=_AS_OF,
+        )
+        unrecorded = UnrecordedSpecies(
+            self.catalog, self.occupancy, settings, Surroundings(Layers())
+        )
+        return survey, GapDetails(survey, self.catalog, self.occupancy, unrecorded, settings)
 
     def drawn(self, case: str, count: int, seed: int) -> list[Asked]:
         """Questions about taxa of one case, one a record that was drawn at random."""
@@ -182,15 +196,28 @@ def _common_species(maps: Maps, count: int) -> list[int]:
 
 
 def gap_records(maps: Maps, seed: int) -> list[Record]:
-    """Times of gaps of a class in the whole world at resolution 4, when first asked and later."""
+    """Times of gaps of a class, ranked over the whole world at resolution 4, and of one cell.
+
+    The first question of all makes the cells of the world and their land; a class is asked for the
+    first time, then again. An answer is timed to its bytes.
+    """
     classes = sorted({one.taxon_id for one in maps.drawn("class", 200, seed)})[:_CLASSES]
-    rank = partial(_rank, maps)
+    survey, details = maps.gaps()
+
+    def rank(taxon_id: int) -> bytes:
+        return msgspec.json.encode(survey.rank(GapQuestion(taxa={taxon_id: 1.0})))
+
+    def best(taxon_id: int) -> tuple[int, int]:
+        states: tuple[SamplingState, ...] = ("under_sampled", "well_sampled", "insufficient")
+        (found,) = survey.rank(GapQuestion(taxa={taxon_id: 1.0}, states=states, limit=1)).gaps
+        return parse_cell(found.cell), taxon_id
+
+    def explain(cell: tuple[int, int]) -> bytes:
+        return msgspec.json.encode(details.explain(*cell))
+
     return [
+        timed("gaps, world, resolution 4: the first question of all", rank, classes[:1]),
         timed("gaps of a class, world, resolution 4: first", rank, classes),
         timed("gaps of a class, world, resolution 4: warm", rank, classes * 3),
+        timed("gaps: one cell explained", explain, list(map(best, classes))),
     ]
-
-
-def _rank(maps: Maps, taxon_id: int) -> bytes:
-    question = GapQuestion(taxa={taxon_id: 1.0}, resolution=4, limit=50)
-    return msgspec.json.encode(maps.survey.rank(question))

@@ -6,14 +6,17 @@ What a client states in its filter goes before what the words say. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
+from atlas.api.applied_places import NotApplied, PlaceMode, with_place
 from atlas.api.schemas import Interpretation, SpanRead
+from atlas.geo.layers import Layers
+from atlas.reading.places import Gazetteer
 from atlas.reading.spans import (
     Elevation,
     Kind,
@@ -29,12 +32,14 @@ from atlas.reading.spans import (
 )
 from atlas.search.filters import DateRange, Filter
 
-PlaceMode = Literal["hard", "soft", "off"]
 SURE_ENOUGH = 0.5
 # Words that stay for the encoder although they became a filter: a name says what is seen.
 _SEEN: frozenset[Kind] = frozenset({"taxon", "light"})
 _PLACE: frozenset[Kind] = frozenset({"near", "within", "elevation"})
-_FEATURES = {"river": "rivers", "lake": "lakes", "coast": "coasts", "place": "named places"}
+_NOT_HARD: Mapping[PlaceMode, str] = {
+    "off": "place is off",
+    "soft": "place is soft: the words are left to the encoder",
+}
 _PUBLIC_DOMAIN = re.compile(r"CC0|PDM|public[ -]?domain", re.IGNORECASE)
 
 
@@ -59,11 +64,8 @@ class Offered(NamedTuple):
     """What the bundle has that words can choose among."""
 
     licences: tuple[str, ...]
-    sources: tuple[str, ...]
-
-
-class _Refused(Exception):
-    """No fault: why a span does not become a filter."""
+    layers: Layers
+    gazetteer: Gazetteer
 
 
 def apply_spans(
@@ -82,11 +84,21 @@ def apply_spans(
         if reason is None:
             try:
                 limits = _limited(limits, asked, span.value, taxa, offered)
-            except _Refused as why:
+            except NotApplied as why:
                 reason = str(why)
         shown.append(_shown(text, span, reason))
-    removed = [(span.start, span.end) for span in shown if span.applied and span.kind not in _SEEN]
-    return Interpretation(text=_without(text, removed), spans=shown), limits
+    applied = [span for span in shown if span.applied and span.kind not in _SEEN]
+    interpretation = Interpretation(
+        text=_without(text, applied),
+        scene_text=_without(text, [span for span in applied if span.kind not in _PLACE]),
+        spans=shown,
+    )
+    return interpretation, limits
+
+
+def limits_place(interpretation: Interpretation) -> bool:
+    """Whether words of place limit the search."""
+    return any(span.applied and span.kind in _PLACE for span in interpretation.spans)
 
 
 def _shown(text: str, span: Span, reason: str | None) -> SpanRead:
@@ -106,8 +118,8 @@ def _not_wanted(span: Span, reading: Reading) -> str | None:
     for off in reading.without:
         if off.kind == span.kind and off.start in {None, span.start}:
             return "switched off"
-    if span.kind in _PLACE and reading.place == "off":
-        return "place is off"
+    if span.kind in _PLACE and reading.place != "hard":
+        return _NOT_HARD[reading.place]
     if isinstance(span.value, Time) and span.value.months_south:
         return "the months depend on the hemisphere: name a place on one side of the equator"
     if span.confidence < SURE_ENOUGH:
@@ -118,7 +130,7 @@ def _not_wanted(span: Span, reading: Reading) -> str | None:
 def _limited(
     limits: Filter, asked: Filter, value: Meaning, taxa: Collection[int], offered: Offered
 ) -> Filter:
-    """The filter with what one span says; _Refused with the reason where it cannot be."""
+    """The filter with what one span says; NotApplied with the reason where it cannot be."""
     match value:
         case TaxonMeant():
             return _with_taxon(limits, asked, value, taxa)
@@ -126,48 +138,37 @@ def _limited(
             return _with_time(limits, asked, value)
         case LicenceMeant():
             if asked.licences is not None:
-                raise _Refused("the filter names licences")
+                raise NotApplied("the filter names licences")
             return _with_licences(limits, value.licence, offered.licences)
         case SourceMeant():
             if asked.sources is not None:
-                raise _Refused("the filter names sources")
+                raise NotApplied("the filter names sources")
             return msgspec.structs.replace(limits, sources=(value.source,))
-        case _:
-            raise _Refused(_cannot(value))
-
-
-def _cannot(value: Near | Within | Elevation | LightMeant) -> str:
-    """Why this bundle cannot be limited by what a span says."""
-    match value:
         case LightMeant():
-            return "records do not say the time of day; the words are left to the encoder"
-        case Near():
-            return f"this atlas has no layer of {_FEATURES[value.feature]}"
-        case Within():
-            return "this atlas has no layer of countries and areas"
-        case Elevation():
-            return "this atlas has no layer of elevation"
+            raise NotApplied("records do not say the time of day")
+        case Near() | Within() | Elevation():
+            return with_place(limits, asked, value, offered.layers, offered.gazetteer)
 
 
 def _with_taxon(limits: Filter, asked: Filter, meant: TaxonMeant, taxa: Collection[int]) -> Filter:
     if asked.taxon is not None:
-        raise _Refused("the filter names a taxon")
+        raise NotApplied("the filter names a taxon")
     if len(taxa) > 1:
-        raise _Refused("several taxa are named, and a filter holds one")
+        raise NotApplied("several taxa are named, and a filter holds one")
     return msgspec.structs.replace(limits, taxon=meant.taxon_id)
 
 
 def _with_time(limits: Filter, asked: Filter, time: Time) -> Filter:
     if time.months:
         if asked.months is not None:
-            raise _Refused("the filter names months")
+            raise NotApplied("the filter names months")
         months = tuple(sorted(set(time.months).intersection(limits.months or time.months)))
         if not months:
-            raise _Refused("no month is in this and in what was said before")
+            raise NotApplied("no month is in this and in what was said before")
         limits = msgspec.structs.replace(limits, months=months)
     if time.first is not None or time.last is not None:
         if asked.observed is not None:
-            raise _Refused("the filter names days")
+            raise NotApplied("the filter names days")
         limits = msgspec.structs.replace(limits, observed=_both(limits.observed, time))
     return limits
 
@@ -178,7 +179,7 @@ def _both(before: DateRange | None, time: Time) -> DateRange:
     lasts: list[date] = [day for day in (before.last, time.last) if day is not None]
     first, last = max(firsts, default=None), min(lasts, default=None)
     if first is not None and last is not None and first > last:
-        raise _Refused("no day is in this and in what was said before")
+        raise NotApplied("no day is in this and in what was said before")
     return DateRange(first=first, last=last)
 
 
@@ -192,16 +193,16 @@ def _with_licences(limits: Filter, named: str, offered: Sequence[str]) -> Filter
     if limits.licences is not None:
         codes = tuple(sorted({*limits.licences, *codes}))
     if not codes:
-        raise _Refused("no photo of this atlas is under this licence")
+        raise NotApplied("no photo of this atlas is under this licence")
     return msgspec.structs.replace(limits, licences=codes)
 
 
-def _without(text: str, removed: Sequence[tuple[int, int]]) -> str:
+def _without(text: str, removed: Sequence[SpanRead]) -> str:
     """The text without some stretches, tidied; all of it where nothing would be left."""
     kept, at = [], 0
-    for start, end in removed:
-        kept.append(text[at:start])
-        at = end
+    for span in removed:
+        kept.append(text[at : span.start])
+        at = span.end
     rest = " ".join(" ".join([*kept, text[at:]]).split())
     rest = re.sub(r"\s+([,;.?!])", r"\1", rest).strip(" ,;")
     return rest if any(map(str.isalnum, rest)) else text

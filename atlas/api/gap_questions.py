@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, ParamSpec, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,8 @@ from atlas.api.gap_schemas import GapAnswer, GapCellAnswer, Understood, cell_ans
 from atlas.api.params import parse_box
 from atlas.api.questions import MAX_TEXT, Questions, Search
 from atlas.api.records import as_record
+from atlas.api.schemas import Interpretation
+from atlas.api.workers import BoundedPool
 from atlas.bundle import Bundle
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery
@@ -36,6 +38,8 @@ from atlas.species.taxa import ROOT
 from atlas.species.unrecorded import UnrecordedSpecies
 
 MAX_GAPS = 10_000
+P = ParamSpec("P")
+T = TypeVar("T")
 _GROUPS = """
     SELECT t.taxon_id, coalesce(a.taxon_id, t.taxon_id) AS grp,
         coalesce(a.last_descendant, t.last_descendant) AS last
@@ -63,6 +67,7 @@ class _Taxa(msgspec.Struct, frozen=True):
     weights: dict[int, float]
     photos: int | None = None
     read: int | None = None
+    interpretation: Interpretation | None = None
 
 
 class GapQuestions:
@@ -75,8 +80,10 @@ class GapQuestions:
         questions: Questions | None,
         catalog: Catalog,
         settings: GapSettings,
+        searches: BoundedPool | None,
     ) -> None:
         self._survey = survey
+        self._searches = searches
         self._details = details
         self._questions = questions
         self._catalog = catalog
@@ -91,8 +98,13 @@ class GapQuestions:
         *,
         bundle: Bundle,
         questions: Questions | None = None,
+        searches: BoundedPool | None = None,
     ) -> GapQuestions:
-        """Gaps of a bundle's catalog; without `questions` no text can be read."""
+        """Gaps of a bundle's catalog; without `questions` no text can be read.
+
+        Surveys run in the pool of searches, where there is one: their arrays take memory, so their
+        queue is bounded, too.
+        """
         survey = GapSurvey(
             catalog,
             maps.occupancy,
@@ -105,7 +117,7 @@ class GapQuestions:
         surroundings = Surroundings(Layers.of(bundle))
         unrecorded = UnrecordedSpecies(catalog, maps.occupancy, settings, surroundings)
         details = GapDetails(survey, catalog, maps.occupancy, unrecorded, settings)
-        return cls(survey, details, questions, catalog, settings)
+        return cls(survey, details, questions, catalog, settings, searches)
 
     async def rank(self, asked: AskedGaps) -> GapAnswer:
         """The cells most worth a visit; InvalidQuery names the field at fault."""
@@ -130,12 +142,13 @@ class GapQuestions:
             states=states,
             limit=asked.limit,
         )
-        surveyed = await asyncio.to_thread(self._survey.map, question)
+        surveyed = await self._run(self._survey.map, question)
         ranking = surveyed.ranking
         understood = Understood(
             text=asked.text,
             photos=taxa.photos,
             read=taxa.read,
+            interpretation=taxa.interpretation,
             area="bbox" if asked.bbox else "polygon" if asked.polygon else "the whole earth",
             states=list(states or STATES),
             words=_words(asked, taxa, ranking, self._settings.text_rank),
@@ -145,7 +158,12 @@ class GapQuestions:
 
     async def explain(self, cell: str, taxon: int) -> GapCellAnswer:
         """Everything behind one cell's place; InvalidQuery where it is no cell of this atlas."""
-        return await asyncio.to_thread(self._explain, parse_cell(cell), taxon)
+        return await self._run(self._explain, parse_cell(cell), taxon)
+
+    async def _run(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._searches is None:
+            return await asyncio.to_thread(job, *args, **kwargs)
+        return await self._searches.run(job, *args, **kwargs)
 
     def _explain(self, cell: int, taxon: int) -> GapCellAnswer:
         detail = self._details.explain(cell, taxon)
@@ -164,7 +182,7 @@ class GapQuestions:
         found = Counter(hit.taxon.taxon_id for hit in answer.hits)
         if not found:
             raise InvalidQuery("text", "the search finds no photo, so no taxon to rank gaps for")
-        groups = await asyncio.to_thread(self._groups, list(found))
+        groups = await self._run(self._groups, list(found))
         shares: Counter[int] = Counter()
         for taxon_id, group in groups.items():
             shares[group] += found[taxon_id]
@@ -174,6 +192,7 @@ class GapQuestions:
             {taxon_id: photos / most for taxon_id, photos in chosen},
             photos=len(answer.hits),
             read=sum(photos for _, photos in chosen),
+            interpretation=answer.interpretation,
         )
 
     def _groups(self, taxon_ids: Sequence[int]) -> dict[int, int]:

@@ -17,7 +17,8 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from atlas.api.applied import PlaceMode, Reading, WithoutSpan
+from atlas.api.applied import Reading, WithoutSpan, limits_place
+from atlas.api.applied_places import PlaceMode
 from atlas.api.layer_pages import layer_summary
 from atlas.api.records import as_hits
 from atlas.api.schemas import HeldBackRows, Interpretation, Plan, SearchAnswer, SegmentPlan, TookMs
@@ -33,6 +34,7 @@ from atlas.search.retrieval import MAX_LIMIT, BegunSearch, Page, Question, Retri
 
 MAX_TEXT = 1_000
 MAX_VECTOR = 16_384
+NOTHING_THERE = "no photo passes with the place that was named, so place does not limit the search"
 Kind = Literal["text", "image", "vector", "photo"]
 
 
@@ -111,6 +113,7 @@ class Questions:
         spaces: Spaces,
         understanding: Understanding,
         *,
+        scene_spaces: frozenset[str],
         searches: BoundedPool,
         photos: BoundedPool,
         observe: Callable[[Measured], None],
@@ -119,6 +122,7 @@ class Questions:
         self._catalog = catalog
         self._spaces = spaces
         self._understanding = understanding
+        self._scene_spaces = scene_spaces
         self._searches = searches
         self._photos = photos
         self._observe = observe
@@ -175,12 +179,29 @@ class Questions:
             raise InvalidQuery("text", "is empty")
         reading = Reading(interpret=search.interpret, place=search.place, without=search.without)
         interpretation, limits = await self._searches.run(
-            self._understanding.understand, text, search.filter, reading
+            self._understood, text, search.filter, reading
         )
-        encoded = await read_text(interpretation.text, readers)
-        content = interpretation.text.encode("utf-8", "surrogatepass")
+        texts = [
+            interpretation.scene_text
+            if reader.space.name in self._scene_spaces
+            else interpretation.text
+            for reader in readers
+        ]
+        encoded = await read_text(texts, readers)
+        content = "\0".join(texts).encode("utf-8", "surrogatepass")
         asked = _encoded("text", encoded, content, limits)
         return msgspec.structs.replace(asked, interpretation=interpretation)
+
+    def _understood(
+        self, text: str, asked: Filter, reading: Reading
+    ) -> tuple[Interpretation, Filter]:
+        """What the words say; where nothing is at the places named, they do not limit."""
+        interpretation, limits = self._understanding.understand(text, asked, reading)
+        if not limits_place(interpretation) or self._retrieval.compile(limits).matching > 0:
+            return interpretation, limits
+        softly = msgspec.structs.replace(reading, place="soft")
+        interpretation, limits = self._understanding.understand(text, asked, softly)
+        return msgspec.structs.replace(interpretation, notice=NOTHING_THERE), limits
 
     def _stored(self, image_id: UUID, spaces: Sequence[str]) -> dict[str, Vector]:
         try:

@@ -10,7 +10,8 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 
-from atlas.api.applied import PlaceMode, Reading, WithoutSpan
+from atlas.api.applied import Reading, WithoutSpan
+from atlas.api.applied_places import PlaceMode
 from atlas.api.problems import refusals
 from atlas.api.questions import MAX_TEXT
 from atlas.api.schemas import Interpretation, PlaceMatches

@@ -135,10 +135,16 @@ class SpanRead(Schema, frozen=True, kw_only=True):
 
 
 class Interpretation(Schema, frozen=True, kw_only=True):
-    """How the words were read; `text` is what the encoder was given."""
+    """How the words were read; `text` is what the encoder was given.
+
+    `scene_text` is what encoders that know scenes were given: words of place are still in it.
+    `notice` says where the search departs from what the words say.
+    """
 
     text: str
+    scene_text: str
     spans: list[SpanRead]
+    notice: str | None = None
 
 
 class PlaceMatches(Schema, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from litestar import Controller, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, MultipartBody, QueryParameter
 
-from atlas.api.applied import PlaceMode
+from atlas.api.applied_places import PlaceMode
 from atlas.api.params import BoxText, as_parameter, search_of_form, search_of_query
 from atlas.api.problems import refusals
 from atlas.api.questions import Questions, Search

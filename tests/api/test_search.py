@@ -45,7 +45,9 @@ def test_answer_has_the_promised_shape(client: Client) -> None:
     }  # fmt: skip
     assert all(set(hit) == HIT_KEYS for hit in answer["hits"])
     assert set(answer["took_ms"]) == {"encode", "search", "rows", "total"}
-    assert answer["interpretation"] == {"text": "something green", "spans": []}
+    assert answer["interpretation"] == {
+        "text": "something green", "scene_text": "something green", "spans": [], "notice": None
+    }  # fmt: skip
     assert answer["plan"]["path"] == "exact"
     assert answer["plan"]["rows_scored"] == answer["matching"]
     assert answer["plan"]["segments"][0]["passing"] == answer["matching"]

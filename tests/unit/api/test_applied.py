@@ -7,6 +7,8 @@ from datetime import date
 import pytest
 
 from atlas.api.applied import Offered, Reading, WithoutSpan, apply_spans
+from atlas.geo.layers import Layers
+from atlas.reading.places import Gazetteer
 from atlas.reading.spans import (
     Elevation,
     Kind,
@@ -22,7 +24,9 @@ from atlas.reading.spans import (
 from atlas.search.filters import DateRange, Filter
 
 OFFERED = Offered(
-    licences=("CC-BY-4.0", "CC-BY-3.0-DE", "CC-BY-NC-4.0", "CC0-1.0", "PDM-1.0"), sources=("a", "b")
+    licences=("CC-BY-4.0", "CC-BY-3.0-DE", "CC-BY-NC-4.0", "CC0-1.0", "PDM-1.0"),
+    layers=Layers(),
+    gazetteer=Gazetteer([]),
 )
 FROG = TaxonMeant(taxon_id=7, scientific_name="Anura")
 
@@ -139,6 +143,7 @@ def test_switches() -> None:
     assert reasons(Reading(without=(WithoutSpan(kind="taxon", start=1),)))[0] is None
     assert reasons(Reading(place="off"))[1] == "place is off"
     assert reasons(Reading(place="off"))[2] is None
+    assert "left to the encoder" in (reasons(Reading(place="soft"))[1] or "")
 
 
 def test_the_encoder_gets_what_is_left() -> None:
