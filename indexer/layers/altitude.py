@@ -44,8 +44,8 @@ def altitude() -> PackagedRaster:
         title="Elevation of land, five arc minutes",
         licence="open data of many agencies: see the citation",
         citation="Altitude map of pvlib, from Mapzen terrain tiles: ArcticDEM, Geoscience "
-        "Australia, offene Daten Österreichs, EU-DEM of Copernicus, ETOPO1 of NOAA, INEGI, LINZ, Kartverket, "
-        "UK Environment Agency; 3DEP, GMTED2010 and SRTM of the U.S. Geological Survey",
+        "Australia, offene Daten Österreichs, EU-DEM of Copernicus, ETOPO1 of NOAA, INEGI, LINZ, "
+        "Kartverket, UK Environment Agency; 3DEP, GMTED2010 and SRTM of the U.S. Geological Survey",
         url="https://github.com/tilezen/joerd/blob/master/docs/data-sources.md",
     )
 
