@@ -24,7 +24,7 @@ from indexer.layers.columns import (
     write_column,
     write_interval,
 )
-from indexer.layers.distances import Order, RunningNearest, of_order
+from indexer.layers.distances import Order, RunningNearest, Spots, of_order
 from indexer.layers.features import FeatureSource, Survey, survey
 from indexer.layers.places import Places, RowFiles, centres, groups_of_places, occupied_cells
 from indexer.progress import Watcher
@@ -54,10 +54,12 @@ def make_distances(
     classes = _classes(seen, orders)
     names = Names()
     cells = occupied_cells(files)
-    at_cells = [RunningNearest(*centres(cells)) for _ in classes]
+    at_centres = Spots(*centres(cells))
+    at_cells = [RunningNearest(at_centres) for _ in classes]
     also: Sequence[RunningNearest] = at_cells
     for places in groups_of_places(files):
-        at_places = [RunningNearest(places.latitude, places.longitude) for _ in classes]
+        spots = Spots(places.latitude, places.longitude)
+        at_places = [RunningNearest(spots) for _ in classes]
         with watcher.stage("layer", seen.features, "features") as advance:
             _stream(source, classes, [at_places, also], names, advance)
         also = []

@@ -39,7 +39,12 @@ def test_hits_are_near_and_the_layer_is_cited(placed_client: Client) -> None:
 
 def test_a_link_says_the_same(placed_client: Client) -> None:
     """Links and programs must not disagree."""
-    asked = {"text": "a frog", "flags": "all", "near": "river:40000:2", "limit": 200}
+    asked: dict[str, str | int] = {
+        "text": "a frog",
+        "flags": "all",
+        "near": "river:40000:2",
+        "limit": 200,
+    }
     link = placed_client.get("/v1/search", params=asked).json()
     near = [{"feature": "river", "within_m": 40_000, "min_order": 2}]
     assert link["matching"] == search(placed_client, near=near)["matching"] > 0
