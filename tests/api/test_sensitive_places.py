@@ -49,7 +49,13 @@ Client = TestClient[Litestar]
 # They say nothing of records: the health of the server, its numbers, its pages.
 WITHOUT_RECORDS = {"/health/live", "/health/ready", "/metrics"}
 # They say nothing of places, so the control need not see the public bird move.
-WITHOUT_PLACES = {"/v1/taxa", "/v1/taxa/{taxon_id}", "/v1/images/{image_id}/media"}
+WITHOUT_PLACES = {
+    "/v1/tiles",
+    "/v1/legend/{layer}",
+    "/v1/taxa",
+    "/v1/taxa/{taxon_id}",
+    "/v1/images/{image_id}/media",
+}
 
 
 def opened(bundle: Path) -> Iterator[Client]:
