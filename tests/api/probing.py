@@ -125,8 +125,8 @@ def values_of(parameter: Document, look: Look) -> list[str]:
         "taxon": [str(taxon) for taxon in look.taxa],
         "bbox": boxes,
         "cells": look.cells(),
-        "polygon": [json.dumps(shape) for shape in look.polygons()],
-        "resolution": [str(resolution) for resolution in range(8)],
+        "polygon": [json.dumps(shape) for shape in look.polygons()[:2]],
+        "resolution": ["2", "4", "7"],
         "from": ["2020-02-01"],
         "to": ["2020-02-28"],
         "observed_from": ["2020-02-01"],
@@ -187,7 +187,7 @@ def requests_of(
     paths = paths_of(path, look)
     for concrete, accept, taxon in itertools.product(paths, media, [{}, *taxa]):
         yield Request(method, concrete, tuple((needed | taxon).items()), accept)
-    if "image/png" in media:  # drawing takes a second
+    if media == ["image/png"]:  # drawing takes a second
         values = {name: some[:1] for name, some in values.items()}
     # Of many paths, such as tiles of all zooms, only some are asked in every way.
     for concrete in paths[:: max(1, len(paths) // 12)]:
