@@ -33,6 +33,7 @@ from atlas.api.openapi import openapi_config, static_pages
 from atlas.api.operations import AtlasController, HealthController, home, metrics
 from atlas.api.problems import problem_response
 from atlas.api.questions import Measured, Questions
+from atlas.api.reading import ReadingController
 from atlas.api.records import Records
 from atlas.api.schemas import AtlasDescription
 from atlas.api.search import SearchController
@@ -41,10 +42,13 @@ from atlas.api.spaces import SpaceReader, Spaces
 from atlas.api.taxa import TaxaController
 from atlas.api.taxon_pages import TaxonPages
 from atlas.api.tiles import LegendController, TilesController
+from atlas.api.understanding import Understanding, open_reading
 from atlas.api.workers import BoundedPool
 from atlas.bundle import Bundle, Manifest
 from atlas.bundle.manifest import encode_json
 from atlas.catalog import Catalog
+from atlas.geo.layers import Layers
+from atlas.reading.places import Gazetteer
 from atlas.search.batching import BatchReport
 from atlas.search.encoder import load_encoder
 from atlas.search.retrieval import Retrieval
@@ -62,6 +66,8 @@ class Atlas(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     catalog: Catalog
     spaces: Spaces
     questions: Questions
+    understanding: Understanding
+    gazetteer: Gazetteer
     names: TaxonNames
     taxon_pages: TaxonPages
     maps: Maps
@@ -137,6 +143,13 @@ def open_atlas(
         "photos": lambda: photos.depth,
     }
     queues |= {f"texts {reader.space.name}": partial(_waiting, reader) for reader in spaces}
+    gazetteer, understanding = open_reading(
+        catalog,
+        Layers.of(bundle),
+        grammars=settings.reading.grammars,
+        places=settings.reading.places,
+        gazetteer=previous.gazetteer if previous else None,
+    )
     questions = Questions(
         Retrieval(
             bundle,
@@ -147,6 +160,8 @@ def open_atlas(
         ),
         catalog,
         spaces,
+        understanding,
+        scene_spaces=frozenset(settings.reading.scene_spaces),
         searches=searches,
         photos=photos,
         observe=partial(_count_search, collected),
@@ -157,11 +172,13 @@ def open_atlas(
         catalog=catalog,
         spaces=spaces,
         questions=questions,
+        understanding=understanding,
+        gazetteer=gazetteer,
         names=TaxonNames(catalog),
         taxon_pages=TaxonPages(catalog, manifest.ranks),
         maps=maps,
         gap_questions=GapQuestions.of(
-            catalog, maps, settings.gaps, as_of=manifest.built_on, questions=questions
+            catalog, maps, settings.gaps, bundle=bundle, questions=questions
         ),
         records=Records(bundle, catalog),
         description=describe_atlas(
@@ -254,6 +271,7 @@ def openapi_document() -> bytes:
 def _route_handlers() -> list[ControllerRouterHandler]:
     return [
         SearchController,
+        ReadingController,
         ImagesController,
         TaxaController,
         MapsController,
@@ -270,6 +288,8 @@ def _route_handlers() -> list[ControllerRouterHandler]:
 
 _COLLABORATORS = (
     "questions",
+    "understanding",
+    "gazetteer",
     "names",
     "taxon_pages",
     "maps",

@@ -122,6 +122,16 @@ class QueueSettings(_Section, frozen=True, kw_only=True):
     ] = 1.0
 
 
+class ReadingSettings(_Section, frozen=True, kw_only=True):
+    """What questions are read with, beside what comes with the server."""
+
+    grammars: Annotated[str, Meta(description="folder of further grammars, LANGUAGE.toml")] = ""
+    places: Annotated[str, Meta(description="table of further places, CSV")] = ""
+    scene_spaces: Annotated[
+        tuple[str, ...], Meta(description="spaces whose encoders know scenes: they get place words")
+    ] = ()
+
+
 class PicturesSettings(_Section, frozen=True, kw_only=True):
     """What an uploaded photo may be."""
 
@@ -148,6 +158,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     search: SearchSettings = SearchSettings()
     fusion: FusionSettings = FusionSettings()
     diversity: DiversitySettings = DiversitySettings()
+    reading: ReadingSettings = ReadingSettings()
     pictures: PicturesSettings = PicturesSettings()
     maps: MapSettings = MapSettings()
     gaps: GapSettings = GapSettings()

@@ -23,6 +23,7 @@ from indexer.account import SourceAccount, account_of, check_rejects, write_reje
 from indexer.alone import alone_in, alone_with
 from indexer.build import Built, Prepared, prepare
 from indexer.captions import caption_queries
+from indexer.layers.built import layers_with
 from indexer.parts import records_path, rejects_path, vectors_path
 from indexer.plan import Plan
 from indexer.plan_sections import OutputSection
@@ -119,7 +120,18 @@ class Addition:
             if space.name in self._prepared.encoders
         }
         revision.measure(segments, captions, plan.measure, plan.index.seed)
-        return revision.publish(segments, sources, identity=identity, rejects=self._work.rejects)
+        layers = layers_with(
+            base.layers,
+            plan.layers,
+            [(segment.name, revision.folder(segment.name)) for segment in added],
+            root=revision.root,
+            work=self._work.layers,
+            number=revision.state.number,
+            watcher=self._watcher,
+        )
+        return revision.publish(
+            segments, sources, identity=identity, rejects=self._work.rejects, layers=layers
+        )
 
     def _check_dims(self) -> None:
         for space, dim in self._prepared.parts.dims.items():

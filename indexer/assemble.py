@@ -34,6 +34,7 @@ from atlas.search.index import factory_for, read_index
 from atlas.search.torch_codes import choose_device
 from indexer.account import Parts, account_of, check_rejects, write_rejects
 from indexer.captions import caption_queries
+from indexer.layers.built import LayerFiles, layers_of_build
 from indexer.parts import records_path, rejects_path, vectors_path
 from indexer.plan import Plan
 from indexer.progress import Watcher
@@ -90,6 +91,15 @@ class Assembly:
         factories = {space: self._index(space) for space in self._dims}
         self._describe_spaces(factories)
         self._write_catalog()
+        layers = layers_of_build(
+            self._plan.layers,
+            [(cut.name, self._folder(cut)) for cut in self._cuts],
+            root=self._root,
+            work=self._work.layers,
+            number=self._state.number,
+            made_at=self._state.built_at,
+            watcher=self._watcher,
+        )
         self._measure()
         sources = tuple(
             SourceEntry(
@@ -106,7 +116,7 @@ class Assembly:
             for source in self._sources
             if source.settings.key in accounts
         )
-        return self._publish(sources)
+        return self._publish(sources, layers)
 
     # -- where things are: in the work folder, or already at their final name
 
@@ -317,7 +327,7 @@ class Assembly:
                 progress=advance,
             )
 
-    def _publish(self, sources: tuple[SourceEntry, ...]) -> Manifest:
+    def _publish(self, sources: tuple[SourceEntry, ...], layers: LayerFiles) -> Manifest:
         state, plan = self._state, self._plan
         segments = tuple(
             SegmentEntry(
@@ -344,6 +354,7 @@ class Assembly:
             segments=segments,
             spaces=tuple(entry for entry in state.spaces if entry.name in self._dims),
             sources=sources,
+            layers=layers.entries,
             files=(),
             sensitive=SensitiveTaxa.read(plan.sensitive.table).digest,
         )
@@ -352,6 +363,7 @@ class Assembly:
             spaces={space: self._work.space(space) for space in self._dims},
             catalog=self._work.catalog,
             rejects=self._work.rejects,
+            files=layers.files,
         )
         with self._watcher.stage("publish", 0, "files") as advance:
             complete = publish_bundle(self._root, finished, manifest, progress=advance)

@@ -18,6 +18,7 @@ from atlas.bundle.manifest import SegmentEntry
 from atlas.errors import BuildError
 from indexer.alone import alone_with
 from indexer.build import Built
+from indexer.layers.gathered import gather_layers
 from indexer.living import view_living
 from indexer.plan_sections import MeasureSection
 from indexer.progress import Watcher
@@ -71,7 +72,16 @@ def compact(
             if (queries := captions_of(space, taxa, settings.queries, seed, watcher)) is not None
         }
         revision.measure(segments, captions, settings, seed)
-        manifest = revision.publish(segments, base.sources, identity=identity)
+        layers = gather_layers(
+            base.layers,
+            base.segments,
+            segments,
+            order=order,
+            root=root,
+            work=revision.work.layers,
+            number=revision.state.number,
+        )
+        manifest = revision.publish(segments, base.sources, identity=identity, layers=layers)
         return Built(manifest=manifest, was_live=False)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from atlas.errors import PlanError
+from indexer.layers.section import LayerSection
 from indexer.plan_lines import line_of
 from indexer.plan_sections import (
     AtlasSection,
@@ -60,6 +61,8 @@ class Plan(Section, frozen=True, kw_only=True):
     """The H3 grid."""
     taxa: TaxaSection = TaxaSection()
     """The taxonomy."""
+    layers: tuple[LayerSection, ...] = ()
+    """Place layers that the bundle has from its first state on."""
     media: MediaSection = MediaSection()
     """Which photos are copied, and which are refused."""
     quality: QualitySection = QualitySection()
@@ -81,6 +84,7 @@ class Plan(Section, frozen=True, kw_only=True):
         if not self.sources:
             raise ValueError("`sources` is empty: a plan needs at least one [[sources]] entry")
         _check_unique("sources", [source.key for source in self.sources])
+        _check_unique("layers", [layer.name for layer in self.layers])
         _check_unique("spaces", [space.name for space in self.spaces])
         self._check_spaces_can_be_filled()
 

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from pyroaring import BitMap
 
-from atlas.bundle.bundle import COARSE_FILE, SEGMENTS, SPACES, read_space
+from atlas.bundle.bundle import COARSE_FILE, LAYERS, SEGMENTS, SPACES, read_space
 from atlas.bundle.files import atomic_write, remove_leftovers
 from atlas.bundle.manifest import (
     FileEntry,
@@ -36,6 +36,7 @@ from atlas.errors import BuildError
 from atlas.search.curve import Curve
 from atlas.search.index import read_index
 from atlas.search.torch_codes import choose_device
+from indexer.layers.built import LayerFiles
 from indexer.living import StoredRows, list_living
 from indexer.plan_sections import MeasureSection
 from indexer.progress import Watcher
@@ -264,8 +265,12 @@ class Revision:
         *,
         identity: str,
         rejects: Path | None = None,
+        layers: LayerFiles | None = None,
     ) -> Manifest:
-        """Make the new state live and return its manifest; `rejects` where there are new ones."""
+        """Make the new state live and return its manifest; `rejects` where there are new ones.
+
+        Without `layers` the place layers stay as they are.
+        """
         old = {segment.name for segment in self.base.segments}
         spaces = tuple(
             SpaceEntry(
@@ -286,6 +291,7 @@ class Revision:
             segments=tuple(segments),
             spaces=spaces,
             sources=tuple(sources),
+            layers=self.base.layers if layers is None else layers.entries,
             files=(),
         )
         finished = Finished(
@@ -293,7 +299,7 @@ class Revision:
             spaces={},
             catalog=self.work.catalog,
             rejects=rejects,
-            files=self._files,
+            files=self._files | ({} if layers is None else layers.files),
         )
         with self._watcher.stage("publish", 0, "files") as advance:
             complete = publish_bundle(
@@ -336,9 +342,17 @@ def _kept(base: Manifest, manifest: Manifest) -> tuple[FileEntry, ...]:
         for old, new in zip(base.spaces, manifest.spaces, strict=True)
         if old.curve != new.curve
     }
+    cells = {f"{LAYERS}/{layer.folder}/{layer.cells}" for layer in manifest.layers}
+    gone |= {
+        path for one in base.layers if (path := f"{LAYERS}/{one.folder}/{one.cells}") not in cells
+    }
     if base.rejects != manifest.rejects:
         gone.add(base.rejects)
-    dropped = tuple(f"{SEGMENTS}/{name}/" for name in before if name not in tombstones)
+    folders = {layer.folder for layer in manifest.layers}
+    dropped = (
+        *(f"{SEGMENTS}/{name}/" for name in before if name not in tombstones),
+        *(f"{LAYERS}/{one.folder}/" for one in base.layers if one.folder not in folders),
+    )
     return tuple(
         entry
         for entry in base.files

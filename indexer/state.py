@@ -29,6 +29,7 @@ from atlas.bundle.manifest import (
 from atlas.bundle.publish import next_number
 from atlas.errors import BuildError
 from indexer.account import Parts
+from indexer.layers.built import sources_of
 from indexer.plan import Plan
 from indexer.work import WorkFolder
 
@@ -62,11 +63,13 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 def identity_of(plan: Plan, parts: Parts) -> str:
     """SHA-256, in hex, of all that the bundle follows from: its parts and the plan's settings."""
-    shaping = {
+    shaping: dict[str, object] = {
         "version": _ASSEMBLY_VERSION,
         "plan": plan.fingerprint(),
         "parts": {name: report.identity for name, report in parts.embedded.items()},
     }
+    if plan.layers:
+        shaping["layers"] = sources_of(plan.layers)
     return hashlib.sha256(msgspec.json.encode(shaping, order="sorted")).hexdigest()
 
 

@@ -93,6 +93,11 @@ class WorkFolder(msgspec.Struct, frozen=True):
         """The DuckDB file in the making."""
         return self.assembly / "catalog.duckdb"
 
+    @property
+    def layers(self) -> Path:
+        """Folder of the place layers in the making."""
+        return self.assembly / "layers"
+
     def segment(self, name: str) -> Path:
         """Folder of a segment in the making."""
         return self.assembly / "segments" / name

@@ -53,7 +53,7 @@ def flat(gap: Gap) -> dict[str, Any]:
 COLUMNS = (
     *("cell", "latitude", "longitude", "area_km2", "land_share", "state"),
     *("score", "expected_new_species", "first_visit_species", "borrowed_from"),
-    *("ignorance", "recency"),
+    *("ignorance", "recency", "richness_around"),
     *("records", "visits", "observers", "species", "incidences", "once", "twice"),
     *("coverage", "richness", "richness_lower", "richness_upper", "slope"),
     *("last_day", "days_since"),

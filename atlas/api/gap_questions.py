@@ -7,7 +7,6 @@ event loop. The command line and the API use the same object.
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated
@@ -19,10 +18,12 @@ from atlas.api.gap_schemas import GapAnswer, GapCellAnswer, Understood, cell_ans
 from atlas.api.params import parse_box
 from atlas.api.questions import MAX_TEXT, Questions, Search
 from atlas.api.records import as_record
+from atlas.bundle import Bundle
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery
 from atlas.geo.cells import parse_cell
 from atlas.geo.land import land_share
+from atlas.geo.layers import Layers
 from atlas.geo.shapes import Polygon
 from atlas.species.gap_answers import GapRanking, GapTaxon
 from atlas.species.gap_area import Shape
@@ -30,6 +31,7 @@ from atlas.species.gap_detail import GapDetails
 from atlas.species.gap_survey import GapMap, GapQuestion, GapSurvey
 from atlas.species.gaps import STATES, GapSettings, SamplingState
 from atlas.species.maps import Maps
+from atlas.species.surroundings import Surroundings
 from atlas.species.taxa import ROOT
 from atlas.species.unrecorded import UnrecordedSpecies
 
@@ -87,19 +89,21 @@ class GapQuestions:
         maps: Maps,
         settings: GapSettings,
         *,
-        as_of: dt.date,
+        bundle: Bundle,
         questions: Questions | None = None,
     ) -> GapQuestions:
-        """Gaps of a catalog whose data end on a day; without `questions` no text can be read."""
+        """Gaps of a bundle's catalog; without `questions` no text can be read."""
         survey = GapSurvey(
             catalog,
             maps.occupancy,
             target_group=maps.target_groups.of,
             land_share=land_share,
             settings=settings,
-            as_of=as_of,
+            # Data end when the bundle is built: ages count from there.
+            as_of=bundle.manifest.built_on,
         )
-        unrecorded = UnrecordedSpecies(catalog, maps.occupancy, settings)
+        surroundings = Surroundings(Layers.of(bundle))
+        unrecorded = UnrecordedSpecies(catalog, maps.occupancy, settings, surroundings)
         details = GapDetails(survey, catalog, maps.occupancy, unrecorded, settings)
         return cls(survey, details, questions, catalog, settings)
 

@@ -55,6 +55,9 @@ def search_of_query(
     space: str | None,
     diversify: str,
     collapse: bool,
+    interpret: bool,
+    place: str,
+    without: Sequence[str] | None,
     taxon: int | None,
     bbox: str | None,
     first: str | None,
@@ -100,11 +103,23 @@ def search_of_query(
         "space": space,
         "diversify": diversify,
         "collapse": collapse,
+        "interpret": interpret,
+        "place": place,
+        "without": spans_off(without),
     }
     try:
         return to_search({**_given(asked), "filter": _given(limits)})
     except InvalidQuery as error:
         raise as_parameter(error) from error
+
+
+def spans_off(written: Sequence[str] | None) -> list[dict[str, str]] | None:
+    """Spans written as `kind` or `kind:start`."""
+    listed = words(written or None)
+    if listed is None:
+        return None
+    pairs = (word.partition(":") for word in listed)
+    return [_given({"kind": kind, "start": start or None}) for kind, _, start in pairs]
 
 
 def search_of_form(form: SearchForm) -> Search:

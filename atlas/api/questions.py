@@ -17,10 +17,13 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from atlas.api.applied import Reading, WithoutSpan, limits_place
+from atlas.api.applied_places import PlaceMode
 from atlas.api.layer_pages import layer_summary
 from atlas.api.records import as_hits
 from atlas.api.schemas import HeldBackRows, Interpretation, Plan, SearchAnswer, SegmentPlan, TookMs
 from atlas.api.spaces import Encoded, Spaces, Vector, read_photo, read_text
+from atlas.api.understanding import Understanding
 from atlas.api.workers import BoundedPool
 from atlas.catalog import Catalog, ImageRow
 from atlas.errors import InvalidQuery, NotFound
@@ -31,6 +34,7 @@ from atlas.search.retrieval import MAX_LIMIT, BegunSearch, Page, Question, Retri
 
 MAX_TEXT = 1_000
 MAX_VECTOR = 16_384
+NOTHING_THERE = "no photo passes with the place that was named, so place does not limit the search"
 Kind = Literal["text", "image", "vector", "photo"]
 
 
@@ -53,6 +57,15 @@ class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         str | None, Meta(description="one vector space (see /v1/atlas); all that can when left out")
     ] = None
     filter: Filter = Filter()
+    interpret: Annotated[
+        bool, Meta(description="read place, time, taxon and licence from the words of `text`")
+    ] = True
+    place: Annotated[
+        PlaceMode, Meta(description="what places in the words do: limit, prefer, or nothing")
+    ] = "hard"
+    without: Annotated[
+        tuple[WithoutSpan, ...], Meta(max_length=100, description="spans that are not to be read")
+    ] = ()
     limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="most hits of a page")] = 30
     cursor: (
         Annotated[str, Meta(max_length=500, description="next_cursor of the page before")] | None
@@ -86,6 +99,8 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     vectors: dict[str, Vector]
     made_from: bytes | None
     encode_s: dict[str, float] = {}
+    interpretation: Interpretation | None = None
+    filter: Filter
 
 
 class Questions:
@@ -96,7 +111,9 @@ class Questions:
         search: Retrieval,
         catalog: Catalog,
         spaces: Spaces,
+        understanding: Understanding,
         *,
+        scene_spaces: frozenset[str],
         searches: BoundedPool,
         photos: BoundedPool,
         observe: Callable[[Measured], None],
@@ -104,6 +121,8 @@ class Questions:
         self._retrieval = search
         self._catalog = catalog
         self._spaces = spaces
+        self._understanding = understanding
+        self._scene_spaces = scene_spaces
         self._searches = searches
         self._photos = photos
         self._observe = observe
@@ -128,7 +147,7 @@ class Questions:
             self._photos,
             max_pixels=self._spaces.max_pixels,
         )
-        asked = _encoded("photo", encoded, hashlib.sha256(content).digest())
+        asked = _encoded("photo", encoded, hashlib.sha256(content).digest(), search.filter)
         return await self._answer(search, asked, started, time.perf_counter() - started)
 
     async def _vectors(self, search: Search) -> _Asked:
@@ -140,21 +159,49 @@ class Questions:
             problem = f"give exactly one of text, image_id and vector; there is {found}"
             raise InvalidQuery(given[1] if given else "text", problem)
         if search.text is not None:
-            readers = self._spaces.readers(search.space)
-            if not search.text.strip():
-                raise InvalidQuery("text", "is empty")
-            encoded = await read_text(search.text, readers)
-            return _encoded("text", encoded, search.text.encode("utf-8", "surrogatepass"))
+            return await self._text(search, search.text)
         if search.image_id is not None:
             names = [reader.space.name for reader in self._spaces.stored(search.space)]
             vectors = await self._searches.run(self._stored, search.image_id, names)
             made_from = b"image " + search.image_id.bytes
-            return _Asked(kind="image", vectors=vectors, made_from=made_from)
+            return _Asked(kind="image", vectors=vectors, made_from=made_from, filter=search.filter)
         with np.errstate(over="ignore"):
             # A number beyond float32 becomes infinite here and is refused as not finite later.
             numbers = np.asarray(search.vector, np.float64).astype(np.float32)
         reader = self._spaces.of_vector(search.space, len(numbers))
-        return _Asked(kind="vector", vectors={reader.space.name: numbers}, made_from=None)
+        vectors = {reader.space.name: numbers}
+        return _Asked(kind="vector", vectors=vectors, made_from=None, filter=search.filter)
+
+    async def _text(self, search: Search, text: str) -> _Asked:
+        """Read the words, and encode what of them is left to the encoder."""
+        readers = self._spaces.readers(search.space)
+        if not text.strip():
+            raise InvalidQuery("text", "is empty")
+        reading = Reading(interpret=search.interpret, place=search.place, without=search.without)
+        interpretation, limits = await self._searches.run(
+            self._understood, text, search.filter, reading
+        )
+        texts = [
+            interpretation.scene_text
+            if reader.space.name in self._scene_spaces
+            else interpretation.text
+            for reader in readers
+        ]
+        encoded = await read_text(texts, readers)
+        content = "\0".join(texts).encode("utf-8", "surrogatepass")
+        asked = _encoded("text", encoded, content, limits)
+        return msgspec.structs.replace(asked, interpretation=interpretation)
+
+    def _understood(
+        self, text: str, asked: Filter, reading: Reading
+    ) -> tuple[Interpretation, Filter]:
+        """What the words say; where nothing is at the places named, they do not limit."""
+        interpretation, limits = self._understanding.understand(text, asked, reading)
+        if not limits_place(interpretation) or self._retrieval.compile(limits).matching > 0:
+            return interpretation, limits
+        softly = msgspec.structs.replace(reading, place="soft")
+        interpretation, limits = self._understanding.understand(text, asked, softly)
+        return msgspec.structs.replace(interpretation, notice=NOTHING_THERE), limits
 
     def _stored(self, image_id: UUID, spaces: Sequence[str]) -> dict[str, Vector]:
         try:
@@ -188,7 +235,7 @@ class Questions:
             ],
             spaces=list(asked.vectors),
             plan=_plan(page.plan),
-            interpretation=None if search.text is None else Interpretation(text=search.text),
+            interpretation=asked.interpretation,
             took_ms=TookMs(
                 encode=_ms(encoding_s if asked.encode_s else 0.0),
                 search=_ms(found.search_s),
@@ -240,7 +287,7 @@ def _question(search: Search, asked: _Asked) -> Question:
         space=space,
         vector=vector,
         also=dict(others),
-        filter=search.filter,
+        filter=asked.filter,
         limit=search.limit,
         cursor=search.cursor,
         exact=search.exact,
@@ -250,12 +297,13 @@ def _question(search: Search, asked: _Asked) -> Question:
     )
 
 
-def _encoded(kind: Kind, encoded: Mapping[str, Encoded], content: bytes) -> _Asked:
+def _encoded(kind: Kind, encoded: Mapping[str, Encoded], content: bytes, limits: Filter) -> _Asked:
     return _Asked(
         kind=kind,
         vectors={space: one.vector for space, one in encoded.items()},
         made_from=kind.encode() + b" " + content,
         encode_s={space: one.seconds for space, one in encoded.items()},
+        filter=limits,
     )
 
 

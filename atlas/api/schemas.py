@@ -12,6 +12,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from atlas.reading.places import Place
+from atlas.reading.spans import Kind
 from atlas.species.distribution import OccupiedCell, TargetGroup
 from atlas.species.layers import LayerField, LayerName, Whose
 from atlas.species.names import NameMatch
@@ -113,11 +115,42 @@ class SegmentPlan(Schema, frozen=True, kw_only=True):
     why: Annotated[str, Meta(description="why this path was taken, for people")]
 
 
+class SpanRead(Schema, frozen=True, kw_only=True):
+    """A stretch of the question that was understood as something else than looks.
+
+    Offsets count characters (code points). Where it does not limit the search, `applied` is false
+    and `reason` says why.
+    """
+
+    start: int
+    end: int
+    words: Annotated[str, Meta(description="the stretch as typed")]
+    kind: Kind
+    value: Annotated[
+        dict[str, Any], Meta(description="what it means; the fields of each kind are in the guide")
+    ]
+    confidence: float
+    applied: bool
+    reason: str | None
+
+
 class Interpretation(Schema, frozen=True, kw_only=True):
-    """How the words were read; `spans` are the parts understood as something else than looks."""
+    """How the words were read; `text` is what the encoder was given.
+
+    `scene_text` is what encoders that know scenes were given: words of place are still in it.
+    `notice` says where the search departs from what the words say.
+    """
 
     text: str
-    spans: list[dict[str, Any]] = []
+    scene_text: str
+    spans: list[SpanRead]
+    notice: str | None = None
+
+
+class PlaceMatches(Schema, frozen=True, kw_only=True):
+    """Completions, best first."""
+
+    places: list[Place]
 
 
 class TookMs(Schema, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from litestar import Controller, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, MultipartBody, QueryParameter
 
+from atlas.api.applied_places import PlaceMode
 from atlas.api.params import BoxText, as_parameter, search_of_form, search_of_query
 from atlas.api.problems import refusals
 from atlas.api.questions import Questions, Search
@@ -75,6 +76,12 @@ class SearchController(Controller):
         space: FromQuery[str | None] = None,
         diversify: FromQuery[Diversify] = "none",
         collapse: FromQuery[bool] = False,
+        interpret: FromQuery[bool] = True,
+        place: FromQuery[PlaceMode] = "hard",
+        without: Annotated[
+            list[str] | None,
+            QueryParameter(description="spans not to be read: a kind, or kind:start; several"),
+        ] = None,
     ) -> SearchAnswer:
         """The same with query parameters, for links and simple clients."""
         search = search_of_query(
@@ -86,6 +93,9 @@ class SearchController(Controller):
             space=space,
             diversify=diversify,
             collapse=collapse,
+            interpret=interpret,
+            place=place,
+            without=without,
             taxon=taxon,
             bbox=bbox,
             first=first,

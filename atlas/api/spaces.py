@@ -85,15 +85,15 @@ class Encoded(NamedTuple):
     seconds: float
 
 
-async def read_text(text: str, readers: Sequence[SpaceReader]) -> dict[str, Encoded]:
-    """The vectors of a text, by space; the encoders' batches run side by side."""
+async def read_text(texts: Sequence[str], readers: Sequence[SpaceReader]) -> dict[str, Encoded]:
+    """The vectors of a text for each reader, by space; the encoders' batches run side by side."""
 
-    async def read(reader: SpaceReader) -> Encoded:
+    async def read(reader: SpaceReader, text: str) -> Encoded:
         started = time.perf_counter()
         vector = await reader.read_text(text)
         return Encoded(vector, time.perf_counter() - started)
 
-    found = await asyncio.gather(*map(read, readers))
+    found = await asyncio.gather(*map(read, readers, texts))
     return {reader.space.name: one for reader, one in zip(readers, found, strict=True)}
 
 

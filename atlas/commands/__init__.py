@@ -121,6 +121,19 @@ def serve(bundle: Path | None, config: Path | None, host: str | None, port: int 
     help="Show at most one photo of each.",
 )
 @click.option("--collapse", is_flag=True, help="Let one photo stand for its near-duplicates.")
+@click.option(
+    "--place",
+    type=click.Choice(["hard", "soft", "off"]),
+    default="hard",
+    show_default=True,
+    help="What places in TEXT do: limit the search, prefer what is there, or nothing.",
+)
+@click.option(
+    "--without",
+    multiple=True,
+    help="Do not read this of TEXT: a kind of span, or kind:start; may be repeated.",
+)
+@click.option("--as-typed", is_flag=True, help="Give TEXT to the encoder as it is typed.")
 @click.option("--limit", type=click.IntRange(1, 200), default=10, show_default=True)
 @click.option("--exact", is_flag=True, help="Score every passing row.")
 @click.option("--recall", type=click.FloatRange(0, 1, min_open=True), help="Recall@10 to aim at.")

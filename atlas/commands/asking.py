@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from atlas.api.params import parse_box, to_search
-from atlas.api.schemas import AtlasDescription, Hit, SearchAnswer
+from atlas.api.params import parse_box, spans_off, to_search
+from atlas.api.schemas import AtlasDescription, Hit, Interpretation, SearchAnswer
 from atlas.app import Atlas, open_atlas
 from atlas.commands.taxon_names import taxon_named
 from atlas.settings import Settings
@@ -32,8 +32,18 @@ async def search_once(
         }
         plain = {
             name: asked[name]
-            for name in ("text", "space", "limit", "exact", "recall", "diversify", "collapse")
+            for name in (
+                "text",
+                "space",
+                "limit",
+                "exact",
+                "recall",
+                "diversify",
+                "collapse",
+                "place",
+            )
         }
+        plain |= {"interpret": not asked["as_typed"], "without": spans_off(asked["without"])}
         search = to_search({**_given(plain), "filter": _given(limits)})
         if photo is not None:
             return await atlas.questions.ask_photo(photo, search), atlas.description
@@ -53,6 +63,8 @@ def print_answer(answer: SearchAnswer, description: AtlasDescription, *, as_json
         return
     made_up = " (a demonstration: its records are made up)" if description.demonstration else ""
     console.print(f"{description.title}{made_up}", markup=False)
+    if answer.interpretation is not None and answer.interpretation.spans:
+        console.print(_understood(answer.interpretation))
     table = Table(box=box.SIMPLE, pad_edge=False)
     score = "score" if len(answer.spaces) == 1 else "fused score"
     for name in (score, "taxon", "place", "day", "photo by"):
@@ -79,6 +91,30 @@ def print_answer(answer: SearchAnswer, description: AtlasDescription, *, as_json
         console.print(
             f"{layer.name}: {layer.title}. {layer.citation} ({layer.licence})", markup=False
         )
+
+
+def _understood(interpretation: Interpretation) -> Table:
+    """What the words were read as, and what came of it."""
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for name in ("understood", "as", "then"):
+        table.add_column(name)
+    for span in interpretation.spans:
+        table.add_row(
+            escape(span.words),
+            escape(f"{span.kind}: {_meaning(span.value)}"),
+            "limits the search" if span.applied else escape(f"not applied: {span.reason}"),
+        )
+    table.add_row(escape(interpretation.text), "looks", "given to the encoder")
+    return table
+
+
+def _meaning(value: Mapping[str, Any]) -> str:
+    """A span's value in words: `country CR`, `from 2015-01-01`."""
+
+    def written(part: object) -> str:
+        return ", ".join(map(str, part)) if isinstance(part, list | tuple) else str(part)
+
+    return "; ".join(f"{name.replace('_', ' ')} {written(part)}" for name, part in value.items())
 
 
 def print_plan(answer: SearchAnswer) -> None:

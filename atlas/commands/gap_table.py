@@ -42,8 +42,8 @@ def gaps_once(settings: Settings, asked: Mapping[str, Any]) -> FoundGaps:
     if asked["text"] is not None:
         return asyncio.run(_of_words(settings, asked))
     # Words need the encoder and the index; without them the catalog is enough, and opens at once.
-    with open_maps(settings) as (manifest, catalog, maps):
-        questions = GapQuestions.of(catalog, maps, settings.gaps, as_of=manifest.built_on)
+    with open_maps(settings) as (bundle, catalog, maps):
+        questions = GapQuestions.of(catalog, maps, settings.gaps, bundle=bundle)
         return asyncio.run(_found(questions, catalog, maps, TaxonNames(catalog), asked))
 
 

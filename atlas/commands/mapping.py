@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from atlas.api.geojson import feature_collection
-from atlas.bundle import Bundle, Manifest
+from atlas.bundle import Bundle
 from atlas.catalog import Catalog
 from atlas.commands.taxon_names import taxon_named
 from atlas.errors import InvalidQuery
@@ -49,7 +49,7 @@ class _Question(NamedTuple):
 class OpenMaps(NamedTuple):
     """A bundle's catalog and its maps, without encoders and indexes."""
 
-    manifest: Manifest
+    bundle: Bundle
     catalog: Catalog
     maps: Maps
 
@@ -72,7 +72,7 @@ def open_maps(settings: Settings) -> Iterator[OpenMaps]:
             settings=settings.maps,
             gaps=settings.gaps,
         )
-        yield OpenMaps(bundle.manifest, catalog, maps)
+        yield OpenMaps(bundle, catalog, maps)
     finally:
         catalog.close()
 

@@ -122,63 +122,102 @@ class PieceTree:
         self._least: Floats = middle.min(axis=0, initial=np.inf)
         self._most: Floats = middle.max(axis=0, initial=-np.inf)
 
-    def nearest(self, points: Floats, within_m: ArrayLike = np.inf) -> Nearest:
+    def nearest(
+        self, points: Floats, within_m: ArrayLike = np.inf, other_than: Integers | None = None
+    ) -> Nearest:
         """The nearest piece of each point (n, 3) among those nearer than `within_m` (n,).
 
-        The distance is that to a piece, never less than the least, and at most `TOLERANCE` more.
+        With `other_than` (n,), among those of another owner. The distance is that to a piece, never
+        less than the least, and at most `TOLERANCE` more.
         """
-        bound = np.broadcast_to(np.asarray(within_m, np.float64), len(points))
         found = Nearest(
             np.full(len(points), np.inf),
             np.full(len(points), -1, np.int64),
             np.zeros((len(points), 3)),
         )
+        bound = np.broadcast_to(np.asarray(within_m, np.float64), len(points))
         beyond = np.maximum(self._least - points, points - self._most).clip(min=0.0)
         near = np.flatnonzero(np.linalg.norm(beyond, axis=1) - self._half_m < bound)
         # The tree takes one bound for all points of a call: points of like bounds go together.
         near = near[np.argsort(_magnitude(bound[near]), kind="stable")]
+        search = _Search(self, points, bound, other_than, found)
         for begin in range(0, len(near), _CHUNK):
-            chosen = near[begin : begin + _CHUNK]
-            self._search(points, bound, chosen, found)
+            search.run(near[begin : begin + _CHUNK])
         return found
 
-    def _search(self, points: Floats, bound: Floats, chosen: Integers, found: Nearest) -> None:
-        """Fill `found` for the chosen points, asking for more neighbours where they may matter."""
-        neighbours = min(_FIRST_NEIGHBOURS, self._tree.n)
-        while len(chosen):
-            unsure = []
-            for begin in range(0, len(chosen), max(1, _PAIRS // neighbours)):
-                part = chosen[begin : begin + max(1, _PAIRS // neighbours)]
-                unsure.append(part[self._ask(points, bound, part, neighbours, found)])
-            chosen = np.concatenate(unsure)
-            neighbours = min(neighbours * _MORE, self._tree.n)
+    def candidates(
+        self, points: Floats, neighbours: int, within_m: float
+    ) -> tuple[Floats, Integers, NDArray[np.bool_]]:
+        """So many pieces whose middles are nearest, nearest first, within a bound.
 
-    def _ask(
-        self, points: Floats, bound: Floats, part: Integers, neighbours: int, found: Nearest
-    ) -> NDArray[np.bool_]:
-        """Look at so many neighbours of each point; tells which may have a nearer one."""
-        limit = float(bound[part].max()) + self._half_m
+        Distances to middles, numbers of pieces, and whether there is one at all; (n, neighbours).
+        """
         middle_m, index = self._tree.query(
-            points[part], k=[*range(1, neighbours + 1)], distance_upper_bound=limit, workers=-1
+            points,
+            k=[*range(1, neighbours + 1)],
+            distance_upper_bound=within_m + self._half_m,
+            workers=-1,
         )
-        known = index < self._tree.n
-        index = np.where(known, index, 0)
-        foot = _feet(points[part][:, None], self._pieces.start[index], self._pieces.end[index])
-        distance = np.linalg.norm(foot - points[part][:, None], axis=2)
-        distance[~known] = np.inf
+        known = index < self.count
+        return middle_m, np.where(known, index, 0), known
+
+    @property
+    def count(self) -> int:
+        """Number of pieces."""
+        return int(self._tree.n)
+
+    @property
+    def half_m(self) -> float:
+        """Half the length of the longest piece."""
+        return self._half_m
+
+    @property
+    def pieces(self) -> Pieces:
+        """What the tree is made of."""
+        return self._pieces
+
+
+class _Search(NamedTuple):
+    """Searches of many points, which ask for more neighbours where they may matter."""
+
+    tree: PieceTree
+    points: Floats
+    bound: Floats
+    other_than: Integers | None
+    found: Nearest
+
+    def run(self, chosen: Integers) -> None:
+        """Fill `found` for the chosen points."""
+        neighbours = min(_FIRST_NEIGHBOURS, self.tree.count)
+        while len(chosen):
+            size = max(1, _PAIRS // neighbours)
+            parts = [chosen[begin : begin + size] for begin in range(0, len(chosen), size)]
+            chosen = np.concatenate([part[self._ask(part, neighbours)] for part in parts])
+            neighbours = min(neighbours * _MORE, self.tree.count)
+
+    def _ask(self, part: Integers, neighbours: int) -> NDArray[np.bool_]:
+        """Look at so many neighbours of each point; tells which may have a nearer one."""
+        points, bound, pieces = self.points[part], self.bound[part], self.tree.pieces
+        middle_m, index, known = self.tree.candidates(points, neighbours, float(bound.max()))
+        feet = _feet(points[:, None], pieces.start[index], pieces.end[index])
+        distance = np.linalg.norm(feet - points[:, None], axis=2)
+        fits = known
+        if self.other_than is not None:
+            fits = known & (pieces.owner[index] != self.other_than[part][:, None])
+        distance[~fits] = np.inf
         best = distance.argmin(axis=1)
         rows = np.arange(len(part))
         least = distance[rows, best]
-        better = least < bound[part]
-        found.distance_m[part[better]] = least[better]
-        found.owner[part[better]] = self._pieces.owner[index[rows, best]][better]
-        found.foot[part[better]] = foot[rows, best][better]
-        if neighbours == self._tree.n:
+        better = least < bound
+        self.found.distance_m[part[better]] = least[better]
+        self.found.owner[part[better]] = pieces.owner[index[rows, best]][better]
+        self.found.foot[part[better]] = feet[rows, best][better]
+        if neighbours == self.tree.count:
             return np.zeros(len(part), np.bool_)
         # No piece that was not looked at is nearer than this.
-        unseen = middle_m[:, -1] - self._half_m
+        unseen = middle_m[:, -1] - self.tree.half_m
         unsure: NDArray[np.bool_] = known[:, -1] & (
-            unseen < np.minimum(least * (1.0 - TOLERANCE), bound[part])
+            unseen < np.minimum(least * (1.0 - TOLERANCE), bound)
         )
         return unsure
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -19,14 +19,17 @@ import pyarrow.parquet as pq
 from atlas.bundle.bundle import LAYERS, Bundle
 from atlas.bundle.manifest import LayerEntry, SegmentEntry
 from atlas.errors import BundleError
+from atlas.geo.outlines import Cells
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 Bounds = npt.NDArray[np.float32]
 Values = npt.NDArray[np.int32]
 NAMES = "names.parquet"
 VALUE, OTHER, NAME = "value.i32", "other.i32", "name.i32"
-# In `value`: the layer has none here; nothing is known of the row's place.
+# In `value`: the layer has none here; nothing is known of the row's place. In `other`: the value is
+# certain; the row's uncertainty may reach any; it reaches places without a value, and no other.
 OUTSIDE, UNKNOWN = 0, -1
+CERTAIN, OR_OUTSIDE = 0, -2
 
 
 def low_name(order: float | None = None) -> str:
@@ -53,7 +56,8 @@ class Interval(msgspec.Struct, frozen=True, eq=False):
 class Category(msgspec.Struct, frozen=True, eq=False):
     """For each row of a segment its value, and another that its uncertainty reaches; (rows,) int32.
 
-    `OUTSIDE` is none; as `other` it says that the value is certain. `UNKNOWN` may be any.
+    Both are numbers of names; `value` may be OUTSIDE or UNKNOWN, `other` CERTAIN, UNKNOWN or
+    OR_OUTSIDE.
     """
 
     value: Values
@@ -66,6 +70,16 @@ class LayerName(msgspec.Struct, frozen=True):
     id: int
     name: str
     code: str
+
+
+class CellValues(NamedTuple):
+    """What a layer says of the centres of cells, arrays (n,) ascending by cell, NaN where nothing.
+
+    Metres for a distance, numbers of names for a category, else the quantity.
+    """
+
+    cell: Cells
+    value: npt.NDArray[np.float64]
 
 
 class Layer:
@@ -97,6 +111,14 @@ class Layer:
     def name_numbers(self, segment: int) -> Values:
         """The number of the nearest feature's name for each row; 0 where it has none."""
         return self._column(segment, NAME, np.int32)
+
+    @cached_property
+    def at_cells(self) -> CellValues:
+        """The layer at every cell that has rows, and at the cells that hold those."""
+        column = "distance_m" if self.entry.kind == "distance" else "value"
+        table = pq.read_table(self._folder / self.entry.cells, columns=["cell", column])
+        values = table[column].cast("float64").to_numpy()
+        return CellValues(table["cell"].to_numpy(), values)
 
     @cached_property
     def names(self) -> tuple[LayerName, ...]:

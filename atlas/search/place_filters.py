@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from atlas.bundle.manifest import LayerEntry
 from atlas.errors import InvalidQuery
-from atlas.geo.layers import OUTSIDE, Layer, Layers
+from atlas.geo.layers import CERTAIN, Layer, Layers
 
 MAX_CONDITIONS = 8
 MAX_VALUES = 300
@@ -138,10 +138,10 @@ class IsOneOf(msgspec.Struct, frozen=True, kw_only=True):
         value, other = held.value[rows], held.other[rows]
         wanted = np.zeros(len(self.layer.names) + 1, np.bool_)
         wanted[[*self.values]] = True
-        # UNKNOWN is -1, so the last entry answers for it: nothing is certain, anything may be.
-        passes = np.append(wanted, np.False_)[value] & (other == OUTSIDE)
-        may = np.append(wanted, np.True_)
-        return Judged(passes, may[value] | may[other])
+        # The last two entries answer for the numbers below zero, OR_OUTSIDE and UNKNOWN.
+        certain = np.append(wanted, [False, False])
+        may = np.append(wanted, [False, True])
+        return Judged(certain[value] & (other == CERTAIN), may[value] | may[other])
 
 
 # A statement about places, bound to a layer.

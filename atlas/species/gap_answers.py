@@ -38,7 +38,8 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     `expected_new_species` of the next visit. `first_visit_species`: what a visit nearby meets, from
     cells around this one or, where these were not visited, from its region (a cell of resolution 1
     or 0) or the whole atlas (`borrowed_from`).
-    `ignorance` and `recency` run from 0 to 1: 1 where nobody ever was.
+    `ignorance` and `recency` run from 0 to 1: 1 where nobody ever was. `richness_around`, species
+    of the cells around, at least, orders equal scores.
     """
 
     score: float
@@ -47,6 +48,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     borrowed_from: BorrowedFrom
     ignorance: float
     recency: float
+    richness_around: float
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):

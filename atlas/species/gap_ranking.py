@@ -19,6 +19,7 @@ from atlas.species.neighbours import around, neighbour_table
 Floats = npt.NDArray[np.float64]
 Table = npt.NDArray[np.int32]
 DAYS_A_YEAR = 365.25
+_DECIMALS = 4
 
 
 class Scores(NamedTuple):
@@ -28,6 +29,8 @@ class Scores(NamedTuple):
     from `first_visit`, what a visit in the neighbourhood meets. `near` tells where neighbours were
     visited; elsewhere `first_visit` is that of a wider region. `recency`: 0 for a record of today,
     to 1 for one long ago or none. `score` = expected_new · ((1 - w) · ignorance + w · recency).
+    `richness`: species of the cells around, at least, by which equal scores are ordered: where each
+    visit leaves one record, all cells without data have the same score.
     """
 
     expected_new: Floats
@@ -35,6 +38,7 @@ class Scores(NamedTuple):
     near: npt.NDArray[np.bool_]
     recency: Floats
     score: Floats
+    richness: Floats
 
 
 def score(
@@ -58,9 +62,10 @@ def score(
     visited is expected to give b, for there all species are new; with T the neighbours' word fades.
     b in turn is drawn towards `typical` (`neighbourhood_mean`).
     """
+    effort = visits.astype(np.float64)
     first_visit, near = neighbourhood_mean(
         incidences,
-        visits.astype(np.float64),
+        effort,
         neighbours,
         rings=settings.rings,
         otherwise=typical,
@@ -71,7 +76,15 @@ def score(
     recency = recency_of(assessed.days_since, settings.half_life_years)
     weight = settings.recency_weight
     total = expected_new * ((1.0 - weight) * assessed.ignorance + weight * recency)
-    return Scores(expected_new, first_visit, near, recency, total)
+    richness, _ = neighbourhood_mean(
+        np.nan_to_num(assessed.richness) * effort,
+        effort,
+        neighbours,
+        rings=settings.rings,
+        otherwise=np.zeros(len(effort)),
+        worth=worth,
+    )
+    return Scores(expected_new, first_visit, near, recency, total, richness)
 
 
 def recency_of(days_since: Floats, half_life_years: float) -> Floats:
@@ -105,14 +118,18 @@ def neighbourhood_mean(
     return mean, smooth_effort > 0.5 / beside
 
 
-def best(scores: Floats, keep: npt.NDArray[np.bool_], limit: int) -> npt.NDArray[np.int64]:
-    """Positions of the `limit` highest scores among `keep`, best first, ties by position."""
+def best(scores: Scores, keep: npt.NDArray[np.bool_], limit: int) -> npt.NDArray[np.int64]:
+    """Positions of the `limit` highest scores among `keep`, best first.
+
+    Scores that are equal to four decimals stand in the order of the richness around, then of
+    positions.
+    """
     positions = np.flatnonzero(keep)
+    rounded = np.round(scores.score[positions], _DECIMALS)
     if len(positions) > limit:
-        chosen = scores[positions]
-        least = np.partition(chosen, len(chosen) - limit)[len(chosen) - limit]
-        positions = positions[chosen >= least]
-    order = np.lexsort((positions, -scores[positions]))
+        least = np.partition(rounded, len(rounded) - limit)[len(rounded) - limit]
+        positions, rounded = positions[rounded >= least], rounded[rounded >= least]
+    order = np.lexsort((positions, -scores.richness[positions], -rounded))
     found: npt.NDArray[np.int64] = positions[order][:limit]
     return found
 

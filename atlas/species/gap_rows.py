@@ -137,6 +137,7 @@ def _score(assessed: Assessed, position: int) -> Score:
         borrowed_from=_borrowed_from(assessed, position),
         ignorance=_rounded(assessed.assessment.ignorance[position]) or 0.0,
         recency=_rounded(scores.recency[position]) or 0.0,
+        richness_around=_rounded(scores.richness[position], 2) or 0.0,
     )
 
 

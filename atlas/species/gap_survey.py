@@ -112,7 +112,7 @@ class GapSurvey:
             held_back=self.held_back(list(question.taxa)),
             gaps=gaps_of(
                 assessed,
-                best(assessed.scores.score, keep, question.limit),
+                best(assessed.scores, keep, question.limit),
                 what=_names(taxa),
                 group=group.scientific_name,
             ),

@@ -24,6 +24,7 @@ from atlas.species.gap_answers import ExpectedSpecies, NeighbourCell, Sighting, 
 from atlas.species.gaps import GapSettings
 from atlas.species.neighbours import around
 from atlas.species.occupancy import UNKNOWN_DAY, Occupancy, SpeciesInCells
+from atlas.species.surroundings import Surroundings
 
 # Cells beyond the 400 nearest have no weight; disks of H3 come in whole rings, this one has 397.
 RINGS = 11
@@ -133,17 +134,25 @@ def _day(days: int) -> dt.date | None:
 class UnrecordedSpecies:
     """Lists what is expected in a cell and not recorded there."""
 
-    def __init__(self, catalog: Catalog, occupancy: Occupancy, settings: GapSettings) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        occupancy: Occupancy,
+        settings: GapSettings,
+        surroundings: Surroundings,
+    ) -> None:
         self._catalog = catalog
         self._occupancy = occupancy
         self._settings = settings
+        self._surroundings = surroundings
         self._evidence = Evidence(catalog, occupancy)
 
     def expected(self, cell: int, taxon_id: int, group: TargetGroup) -> Unrecorded:
         """Species of a taxon expected in a cell, from the fauna of its whole group."""
         near = neighbourhood(self._occupancy, cell, group.taxon_id)
         searched = int(near.presence[1:].any(axis=1).sum())
-        estimate = expected_species(near.presence, near.steps)
+        likeness = self._surroundings.likeness(near.cells)
+        estimate = expected_species(near.presence, near.steps, likeness=likeness)
         if estimate is None:
             return _nothing(searched, f"no species of {group.scientific_name} is recorded nearby")
         if estimate.doubt is not None:
@@ -162,6 +171,8 @@ class UnrecordedSpecies:
             f"from the species of {group.scientific_name} in {searched} cells within {RINGS} "
             f"steps, weighed as {estimate.effective_cells:.0f} cells"
         )
+        if likeness is not None:
+            why += ", by nearness, fauna and surroundings"
         species = [self._species(near, estimate, column) for column in listed]
         return _answer(estimate, searched, why, species, len(columns) - len(listed))
 

@@ -18,7 +18,8 @@ from atlas.bundle.manifest import LayerEntry, Manifest
 from atlas.bundle.publish import describe_file, next_number, publish
 from atlas.errors import BuildError
 from indexer.alone import alone_with
-from indexer.layers.make import make_layer
+from indexer.layers.built import CELLS, make_finished
+from indexer.layers.make import LayerPlace
 from indexer.layers.section import LayerSection
 from indexer.progress import Watcher
 from indexer.revision import require_live, work_folder
@@ -36,13 +37,16 @@ def add_layer(root: Path, section: LayerSection, watcher: Watcher) -> LayerEntry
         work = work_folder(root, f"layer-{section.name}").root
         shutil.rmtree(work, ignore_errors=True)
         segments = [(entry.name, root / SEGMENTS / entry.name) for entry in base.segments]
-        entry = make_layer(
+        entry = make_finished(
             section,
             segments,
-            work,
-            folder=free_folder(root, section.name, number),
-            made_at=now(),
-            watcher=watcher,
+            LayerPlace(
+                work=work,
+                folder=free_folder(root, section.name, number),
+                cells=CELLS,
+                made_at=now(),
+            ),
+            watcher,
         )
         move_into(work, root / LAYERS / entry.folder)
         if work.parent.exists() and not any(work.parent.iterdir()):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -15,11 +17,28 @@ from numpy.typing import NDArray
 from atlas.bundle.files import atomic_write
 from atlas.geo.cells import resolution_of
 from atlas.geo.layers import high_name, low_name
-from atlas.geo.outlines import Cells, Floats
+from atlas.geo.outlines import Cells, Floats, Integers
 from indexer.layers.places import SegmentRows
 from indexer.work import parquet_writer
 
+ScalarT = TypeVar("ScalarT", bound=np.generic)
 Column = NDArray[np.float32] | NDArray[np.int32]
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """What a manifest says of a layer's files, and what was found in its source."""
+
+    orders: tuple[float, ...] = ()
+    named: bool = False
+    features: int
+    without_geometry: int = 0
+
+
+def of_rows(values: NDArray[ScalarT], place: Integers) -> NDArray[ScalarT]:
+    """The value of each row's place; 0 for a row without one, which is not looked at."""
+    found = np.zeros(len(place), values.dtype)
+    found[place >= 0] = values[place[place >= 0]]
+    return found
 
 
 def write_interval(

@@ -7,6 +7,7 @@ follow borders and territorial waters to about 111 m. One thread.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from importlib.resources import files
 
 import numpy as np
@@ -18,6 +19,12 @@ from indexer.layers.features import Features
 
 def countries() -> Iterator[Features]:
     """One feature a country: its area, its English name, and its ISO 3166-1 alpha-2 code."""
+    yield _countries()
+
+
+@cache
+def _countries() -> Features:
+    """Put together once a process, in about ten seconds."""
     country_of = {zone: code for code, _, zone in _rows("zone.tab")}
     names = {code: name for code, name, *_ in _rows("iso3166.tab")}
     zones: dict[str, list[shapely.Geometry]] = {}
@@ -27,7 +34,7 @@ def countries() -> Iterator[Features]:
             zones.setdefault(country_of[zone], []).extend(shapely.get_parts(collection))
     codes = sorted(zones)
     areas = [shapely.union_all([_valid(area) for area in zones[code]]) for code in codes]
-    yield Features(
+    return Features(
         np.array(areas, dtype=object),
         np.full(len(codes), np.nan),
         [names[code] for code in codes],

@@ -6,8 +6,6 @@ itself uses every processor.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -86,8 +84,3 @@ def of_order(
         features.first,
     )
     return kept, names[chosen]
-
-
-def order_classes(orders: Sequence[float]) -> tuple[Order, ...]:
-    """All features, then those of each order class."""
-    return (None, *sorted(orders))

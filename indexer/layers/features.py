@@ -11,7 +11,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import shapely
 
-from atlas.geo.outlines import Floats, Geometries, Integers
+from atlas.errors import BuildError
+from atlas.geo.outlines import Flags, Floats, Geometries, Integers
 
 _SEAM_LONGITUDE, _POLE_LATITUDE = 179.9999, 89.9999
 
@@ -41,6 +42,41 @@ class FeatureSource(Protocol):
 
     def fingerprint(self) -> str:
         """What stands for the content: equal means equal features."""
+
+
+class Survey(NamedTuple):
+    """What a source holds: features, those without a geometry, areas, and the orders there are."""
+
+    features: int
+    without_geometry: int
+    areas: int
+    orders: tuple[float, ...]
+
+
+def survey(source: FeatureSource) -> Survey:
+    """Read all of a source once; BuildError where it holds no geometry."""
+    seen = empty = areas = 0
+    orders: set[float] = set()
+    for features in source.features():
+        seen += len(features.geometry)
+        empty += int(np.count_nonzero(_missing(features.geometry)))
+        areas += int(np.count_nonzero(is_area(features.geometry)))
+        orders.update(np.unique(features.order[np.isfinite(features.order)]).tolist())
+    if seen == empty:
+        raise BuildError("layer", "the source holds no feature with a geometry")
+    return Survey(seen, empty, areas, tuple(sorted(orders)))
+
+
+def _missing(geometry: Geometries) -> Flags:
+    missing: Flags = shapely.is_missing(geometry) | shapely.is_empty(geometry)
+    return missing
+
+
+def is_area(geometry: Geometries) -> Flags:
+    """Which geometries are polygons of some size; bool (n,)."""
+    kinds = [shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON]
+    found: Flags = np.isin(shapely.get_type_id(geometry), kinds) & ~_missing(geometry)
+    return found
 
 
 class Lines(NamedTuple):

@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 
 from atlas.geo.outlines import Floats, Geometries, Integers, short_way
+from indexer.layers.features import is_area
 
 _CHUNK = 65_536
 
@@ -18,11 +19,7 @@ def holders(geometry: Geometries, latitude: Floats, longitude: Floats) -> tuple[
 
     A place on an edge belongs to the area. A place may have several areas, or none.
     """
-    is_area = np.isin(
-        shapely.get_type_id(geometry),
-        [shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON],
-    )
-    areas = np.flatnonzero(is_area)
+    areas = np.flatnonzero(is_area(geometry))
     if len(areas) == 0 or len(latitude) == 0:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     parts, owner = shapely.get_parts(geometry[areas], return_index=True)
@@ -40,9 +37,10 @@ def holders(geometry: Geometries, latitude: Floats, longitude: Floats) -> tuple[
             points = shapely.points(shifted[chosen], latitude[chosen])
             which, shape = tree.query(points, predicate="intersects")
             found.append((chosen[which], areas[owner[shape]]))
-    place = np.concatenate([places for places, _ in found])
-    area = np.concatenate([held for _, held in found])
-    pairs = np.unique(np.stack([place, area]), axis=1)
+    if not found:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    # A place on a seam may be found on both sides of it.
+    pairs = np.unique(np.concatenate([np.stack(pair) for pair in found], axis=1), axis=1)
     return pairs[0], pairs[1]
 
 

@@ -9,8 +9,12 @@ import re
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
+from atlas.bundle.manifest import LayerEntry
 from indexer.plan_sections import Section
 
+_PACKAGE = "packages of this environment: "
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -63,3 +67,21 @@ class LayerSection(Section, frozen=True, kw_only=True):
     def tells_of(self) -> str:
         """The feature, or the layer's own name."""
         return self.feature or self.name
+
+
+def origin_of(section: LayerSection) -> str:
+    """The package and what of it, or the file's name without the folders of whoever made it."""
+    if section.package:
+        return f"{_PACKAGE}{section.package}"
+    return f"file {section.file.name if section.file else ''}"
+
+
+def section_of_package(entry: LayerEntry) -> LayerSection | None:
+    """What a layer that came from a package was made of; None where it came from a file."""
+    if not entry.origin.startswith(_PACKAGE):
+        return None
+    word = entry.origin.removeprefix(_PACKAGE)
+    return msgspec.convert(
+        {"name": entry.name, "kind": entry.kind, "feature": entry.feature, "package": word},
+        LayerSection,
+    )

@@ -36,7 +36,7 @@ def client(atlas: Atlas) -> Iterator[TestClient[Litestar]]:
 @pytest.fixture(scope="session")
 def hits(client: TestClient[Litestar]) -> list[dict[str, Any]]:
     """Every photo of the bundle as a search shows it, with nothing held back."""
-    body = {"text": "frog", "limit": 200, "filter": {"flags": "all"}}
+    body = {"text": "something green", "limit": 200, "filter": {"flags": "all"}}
     found: list[dict[str, Any]] = client.post("/v1/search", json=body).json()["hits"]
     return found
 

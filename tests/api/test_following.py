@@ -31,7 +31,7 @@ from atlas.telemetry import configure_logging
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REQUESTS = 1_000
-EVERYTHING = {"text": "frog", "limit": 200, "filter": {"flags": "all"}}
+EVERYTHING = {"text": "something green", "limit": 200, "filter": {"flags": "all"}}
 
 
 @pytest.fixture

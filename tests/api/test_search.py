@@ -38,14 +38,16 @@ def search(client: Client, **body: Any) -> dict[str, Any]:
 
 def test_answer_has_the_promised_shape(client: Client) -> None:
     """Clients read these names; a missing licence or holder would break the field's rules."""
-    answer = search(client, text="a frog", limit=5)
+    answer = search(client, text="something green", limit=5)
     assert set(answer) == {
         "hits", "next_cursor", "matching", "held_back", "held_back_for", "unjudged", "layers",
         "spaces", "plan", "interpretation", "took_ms",
     }  # fmt: skip
     assert all(set(hit) == HIT_KEYS for hit in answer["hits"])
     assert set(answer["took_ms"]) == {"encode", "search", "rows", "total"}
-    assert answer["interpretation"] == {"text": "a frog", "spans": []}
+    assert answer["interpretation"] == {
+        "text": "something green", "scene_text": "something green", "spans": [], "notice": None
+    }  # fmt: skip
     assert answer["plan"]["path"] == "exact"
     assert answer["plan"]["rows_scored"] == answer["matching"]
     assert answer["plan"]["segments"][0]["passing"] == answer["matching"]
@@ -55,11 +57,16 @@ def test_get_and_post_agree(client: Client) -> None:
     """A link and a program must see the same hits."""
     by_link = client.get(
         "/v1/search",
-        params={"text": "red frog", "limit": 7, "bbox": "-90,0,10,60", "months": "1,2,3,4,5,6"},
+        params={
+            "text": "something red",
+            "limit": 7,
+            "bbox": "-90,0,10,60",
+            "months": "1,2,3,4,5,6",
+        },
     ).json()
     by_body = search(
         client,
-        text="red frog",
+        text="something red",
         limit=7,
         filter={"bbox": [-90, 0, 10, 60], "months": [1, 2, 3, 4, 5, 6]},
     )
@@ -145,7 +152,7 @@ def test_pages_never_repeat_or_skip(client: Client, hits: list[Hit]) -> None:
     cursor = None
     while True:
         more: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
-        page = search(client, text="frog", limit=7, filter={"flags": "all"}, **more)
+        page = search(client, text="something green", limit=7, filter={"flags": "all"}, **more)
         seen += [hit["image_id"] for hit in page["hits"]]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -156,7 +163,7 @@ def test_pages_never_repeat_or_skip(client: Client, hits: list[Hit]) -> None:
 
 def test_held_back_is_counted(client: Client, hits: list[Hit]) -> None:
     """What the default quality filter hides is said, not silently gone."""
-    answer = search(client, text="frog", limit=200)
+    answer = search(client, text="something green", limit=200)
     assert answer["matching"] + answer["held_back"] == len(hits)
     hiding = {flag["name"] for flag in client.get("/v1/atlas").json()["flags"] if flag["held_back"]}
     hidden = [hiding & set(hit["flags"]) for hit in hits]

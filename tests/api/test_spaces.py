@@ -78,12 +78,12 @@ def check_fused(client: Client, **question: Any) -> None:
 
 def test_words_are_read_by_both_spaces(twin_client: Client) -> None:
     """The promise of several encoders: what one cannot read the other may."""
-    check_fused(twin_client, text="a red frog")
+    check_fused(twin_client, text="something red")
 
 
 def test_a_stored_photo_is_looked_for_in_both_spaces(twin_client: Client) -> None:
     """Stored vectors need no encoder; the photo itself comes first in each space."""
-    image_id = search(twin_client, text="frog", limit=9)["hits"][8]["image_id"]
+    image_id = search(twin_client, text="something green", limit=9)["hits"][8]["image_id"]
     check_fused(twin_client, image_id=image_id)
     first = search(twin_client, image_id=image_id, limit=1)["hits"][0]
     assert [place["score"] for place in first["spaces"]] == pytest.approx([1, 1], abs=2e-3)
@@ -120,14 +120,16 @@ def test_a_vector_says_its_space_by_its_length(twin_client: Client) -> None:
     assert problem["field"] == "vector"
     assert "tiny 24, wide 32" in problem["detail"]
     assert refused(twin_client, vector=[1.0] * 24, space="wide")["field"] == "vector"
-    assert refused(twin_client, text="frog", space="elsewhere")["field"] == "space"
+    assert refused(twin_client, text="something green", space="elsewhere")["field"] == "space"
 
 
 def test_fused_pages_never_repeat_or_skip(twin_client: Client) -> None:
     """Pages of any size are cut from one list."""
-    whole = [hit["image_id"] for hit in search(twin_client, text="frog", limit=200)["hits"]]
+    whole = [
+        hit["image_id"] for hit in search(twin_client, text="something green", limit=200)["hits"]
+    ]
     for limit in (7, 13):
-        hits = walk(twin_client, text="frog", limit=limit)
+        hits = walk(twin_client, text="something green", limit=limit)
         assert [hit["image_id"] for hit in hits] == whole
 
 
@@ -135,22 +137,24 @@ def test_fused_pages_never_repeat_or_skip(twin_client: Client) -> None:
 def test_one_hit_a_species_or_place(twin_client: Client, space: str | None) -> None:
     """Seven species are in the atlas: seven hits, on pages that are full."""
     chosen = {} if space is None else {"space": space}
-    hits = walk(twin_client, text="frog", limit=3, diversify="species", **chosen)
+    hits = walk(twin_client, text="something green", limit=3, diversify="species", **chosen)
     names = [hit["taxon"]["scientific_name"] for hit in hits]
     assert len(names) == len(set(names))
-    everything = search(twin_client, text="frog", limit=200)["hits"]
+    everything = search(twin_client, text="something green", limit=200)["hits"]
     assert set(names) == {hit["taxon"]["scientific_name"] for hit in everything}
-    places = walk(twin_client, text="frog", limit=3, diversify="place", **chosen)
+    places = walk(twin_client, text="something green", limit=3, diversify="place", **chosen)
     assert 1 < len(places) < len(everything)
     assert len({hit["image_id"] for hit in places}) == len(places)
 
 
 def test_get_takes_the_same_fields(twin_client: Client) -> None:
     """A link must be able to ask for what a program asks for."""
-    link = "/v1/search?text=frog&limit=4&diversify=place&collapse=true&flags=all&space=wide"
+    link = (
+        "/v1/search?text=something+green&limit=4&diversify=place&collapse=true&flags=all&space=wide"
+    )
     by_link = twin_client.get(link).json()
     by_body = search(
-        twin_client, text="frog", limit=4, diversify="place", collapse=True, space="wide"
+        twin_client, text="something green", limit=4, diversify="place", collapse=True, space="wide"
     )
     assert by_link["hits"] == by_body["hits"]
     assert by_link["spaces"] == ["wide"]

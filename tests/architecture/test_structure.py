@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from indexer import plan_sections
+from indexer.layers import section as layer_section
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,7 +26,7 @@ def test_every_plan_setting_is_documented() -> None:
     text = (ROOT / "docs" / "plan.md").read_text(encoding="utf-8")
     missing = [
         f"{name}.{field}"
-        for name, section in vars(plan_sections).items()
+        for name, section in {**vars(plan_sections), **vars(layer_section)}.items()
         if name.endswith("Section") and hasattr(section, "__struct_fields__")
         for field in section.__struct_fields__
         if f"`{field}`" not in text

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyproj
 import pytest
+import shapely
 from click.testing import CliRunner, Result
 
 from atlas.bundle.bundle import Bundle
@@ -76,6 +77,20 @@ def compiler_of(root: Path) -> FilterCompiler:
     )
 
 
+def write_areas(path: Path, areas: dict[str, shapely.Geometry]) -> Path:
+    """A GeoJSON file of named areas."""
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"called": name, "iso": name[:2].upper()},
+            "geometry": json.loads(shapely.to_geojson(area)),
+        }
+        for name, area in areas.items()
+    ]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path
+
+
 def true_distance_m(latitude: float, longitude: float, lines: list[Line]) -> float:
     """Least geodesic distance to points 100 m apart along straight edges in degrees."""
     points = []
@@ -122,3 +137,77 @@ def test_rows_near_a_river_are_near_it_by_a_check_of_its_own(bundle: Path, tmp_p
             assert [entry.name for entry in compiled.cited] == ["river"]
     with pytest.raises(InvalidQuery, match="these orders: 1, 2"):
         compiler.compile(Filter(near=(Near(feature="river", within_m=1, min_order=3),)))
+
+
+def holds(
+    area: shapely.Geometry, latitude: float, longitude: float, uncertainty_m: float
+) -> tuple[bool, bool]:
+    """Whether all of a circle lies in an area, and whether some of it does, by many points."""
+    azimuth, share = np.meshgrid(np.linspace(0, 360, 73), np.linspace(0, 1, 21))
+    count = azimuth.size
+    lon, lat, _ = GEOD.fwd(
+        np.full(count, longitude),
+        np.full(count, latitude),
+        azimuth.ravel(),
+        share.ravel() * uncertainty_m,
+    )
+    inside = shapely.intersects_xy(area, lon, lat)
+    return bool(inside.all()), bool(inside.any())
+
+
+def test_rows_in_a_country_are_inside_wherever_in_their_uncertainty(
+    bundle: Path, tmp_path: Path
+) -> None:
+    """Beside a border only a certain record passes; one that may be across is counted."""
+    known = records(bundle)
+    east, north = (float(np.nanmedian(known[name])) for name in ("longitude", "latitude"))
+    spread = float(np.nanstd(known["longitude"]))
+    areas = {
+        "westland": shapely.box(-170, -80, east, 80),
+        "eastland": shapely.box(east, -80, east + spread, north),
+        "northland": shapely.box(east, north, east + spread, 80),
+    }
+    path = write_areas(tmp_path / "countries.geojson", areas)
+    result = run(
+        *("add", "country", path, "--to", bundle, "--kind", "category", "--quiet"),
+        *("--name-column", "called", "--code-column", "iso"),
+    )
+    assert result.exit_code == 0, result.output
+    compiler = compiler_of(bundle)
+    columns = (known["latitude"], known["longitude"], known["uncertainty_m"])
+    for asked in (["westland"], ["EA"], ["NO", "eastland"]):
+        wanted = [name for name in areas if name in asked or name[:2].upper() in asked]
+        certain, possible = set(), set()
+        for row, place in enumerate(zip(*columns, strict=True)):
+            if np.isnan(place).any():
+                possible.add(row)
+                continue
+            outcomes = {name: holds(area, *place) for name, area in areas.items()}
+            if any(outcomes[name][0] for name in wanted):
+                certain.add(row)
+            if any(outcomes[name][1] for name in wanted):
+                possible.add(row)
+        compiled = compiler.compile(Filter(country=tuple(asked), flags="all"))
+        assert passing_rows(compiler, Filter(country=tuple(asked), flags="all")) == certain
+        assert compiled.unjudged == len(possible) - len(certain)
+        assert certain
+    with pytest.raises(InvalidQuery, match="knows no 'atlantis'"):
+        compiler.compile(Filter(country=("atlantis",)))
+
+
+def test_the_packaged_layers_agree_with_what_is_known(bundle: Path) -> None:
+    """The demonstration rests on them: a river, a lake, a coast and a country for every record."""
+    for name in ("river", "lake", "coast"):
+        result = run("add", name, "--package", name, "--to", bundle, "--quiet")
+        assert result.exit_code == 0, result.output
+    listed = run("list", bundle)
+    assert "packages of this" in listed.output
+    manifest = Bundle.open(bundle).manifest
+    assert [layer.name for layer in manifest.layers] == ["river", "lake", "coast"]
+    assert all(layer.citation and layer.licence for layer in manifest.layers)
+    removed = run("remove", bundle, "lake")
+    assert removed.exit_code == 0
+    kept = Bundle.open(bundle).manifest
+    assert [layer.name for layer in kept.layers] == ["river", "coast"]
+    assert not any(entry.path.startswith("layers/lake") for entry in kept.files)
+    assert run("remove", bundle, "lake").exit_code == 1

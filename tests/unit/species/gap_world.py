@@ -10,10 +10,12 @@ import numpy as np
 
 from atlas.catalog import Catalog
 from atlas.geo.land import land_share
+from atlas.geo.layers import Layers
 from atlas.species.gap_detail import GapDetails
 from atlas.species.gap_survey import GapSurvey
 from atlas.species.gaps import GapSettings
 from atlas.species.occupancy import Occupancy
+from atlas.species.surroundings import Surroundings
 from atlas.species.target_group import TargetGroups
 from atlas.species.unrecorded import UnrecordedSpecies
 from tests.catalog_factory import FINEST, ImageCase, TaxonCase, write_catalog
@@ -96,7 +98,13 @@ def european_records(seed: int = 4, records: int = 1500) -> list[ImageCase]:
 class World:
     """An open catalog of these records, and what asks it about gaps."""
 
-    def __init__(self, path: Path, images: list[ImageCase], settings: GapSettings) -> None:
+    def __init__(
+        self,
+        path: Path,
+        images: list[ImageCase],
+        settings: GapSettings,
+        layers: Layers | None = None,
+    ) -> None:
         self.catalog = Catalog.open(write_catalog(path, images, taxa()))
         self.occupancy = Occupancy(self.catalog, finest=FINEST)
         groups = TargetGroups(self.catalog, "class")
@@ -108,5 +116,7 @@ class World:
             settings=settings,
             as_of=AS_OF,
         )
-        unrecorded = UnrecordedSpecies(self.catalog, self.occupancy, settings)
+        unrecorded = UnrecordedSpecies(
+            self.catalog, self.occupancy, settings, Surroundings(layers or Layers())
+        )
         self.details = GapDetails(self.survey, self.catalog, self.occupancy, unrecorded, settings)

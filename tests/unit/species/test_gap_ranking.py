@@ -128,13 +128,38 @@ def test_pentagons_and_the_edge_keep_means_true() -> None:
     assert mean == pytest.approx(np.full(len(cells), 2.0))
 
 
-@given(st.lists(st.floats(0, 5), min_size=1, max_size=60), st.integers(1, 70), st.randoms())
-def test_best_is_the_front_of_the_full_order(scores: list[float], limit: int, random: Any) -> None:
-    """Ties in order of position, however many are asked for: pages must not shuffle."""
-    values = np.round(np.array(scores), 1)
-    keep = np.array([random.random() < 0.8 for _ in scores])
-    full = [p for p in np.lexsort((np.arange(len(values)), -values)).tolist() if keep[p]]
-    assert best(values, keep, limit).tolist() == full[:limit]
+@given(
+    st.lists(st.tuples(st.floats(0, 5), st.integers(0, 3)), min_size=1, max_size=60),
+    st.integers(1, 70),
+    st.randoms(),
+)
+def test_best_is_the_front_of_the_full_order(
+    cells: list[tuple[float, int]], limit: int, random: Any
+) -> None:
+    """Ties by richness, then by position, however many are asked for: lists must not shuffle."""
+    values = np.array([score for score, _ in cells]).round(1)
+    richness = np.array([rich for _, rich in cells], float)
+    keep = np.array([random.random() < 0.8 for _ in cells])
+    none = np.zeros(len(cells))
+    scores = Scores(none, none, none > 0, none, values, richness)
+    order = sorted(range(len(cells)), key=lambda i: (-values[i], -richness[i], i))
+    assert best(scores, keep, limit).tolist() == [i for i in order if keep[i]][:limit]
+
+
+def test_equal_scores_go_where_the_cells_around_are_rich() -> None:
+    """With one species a visit all unvisited cells score alike: the richer surroundings lead."""
+    rings = [
+        h3.grid_ring(cell, 1) for cell in (h3.grid_ring(CENTRE, 5)[0], h3.grid_ring(CENTRE, 5)[15])
+    ]
+    poor, rich = (
+        dict.fromkeys(ring, Visited(12, met))
+        for ring, met in zip(rings, ((12,), (3, 3, 2, 2, 1, 1)), strict=True)
+    )
+    place, found = scored(poor | rich)
+    middles = [place[h3.grid_ring(CENTRE, 5)[i]] for i in (0, 15)]
+    assert found.score[middles[0]] == pytest.approx(found.score[middles[1]])
+    keep = np.isin(np.arange(len(place)), middles)
+    assert best(found, keep, 2).tolist() == middles[::-1]
 
 
 @pytest.mark.parametrize("centre", [CENTRE, h3.get_pentagons(4)[0]])

@@ -87,7 +87,7 @@ def test_order_and_counts(world: World) -> None:
     question = GapQuestion(taxa={AMPHIBIA: 1.0}, shape=EUROPE, resolution=4, limit=10_000)
     whole = world.survey.rank(question)
     assert whole.matching == len(whole.gaps)
-    scores = [gap.score.score for gap in whole.gaps]
+    scores = [(gap.score.score, gap.score.richness_around) for gap in whole.gaps]
     assert scores == sorted(scores, reverse=True)
     for state in STATES:
         assert getattr(whole.cells, state) == sum(gap.state == state for gap in whole.gaps)

@@ -1,0 +1,208 @@
+"""From the spans of a question to a filter: which of them limit the search, and why others do not.
+
+What a client states in its filter goes before what the words say. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from atlas.api.applied_places import NotApplied, PlaceMode, with_place
+from atlas.api.schemas import Interpretation, SpanRead
+from atlas.geo.layers import Layers
+from atlas.reading.places import Gazetteer
+from atlas.reading.spans import (
+    Elevation,
+    Kind,
+    LicenceMeant,
+    LightMeant,
+    Meaning,
+    Near,
+    SourceMeant,
+    Span,
+    TaxonMeant,
+    Time,
+    Within,
+)
+from atlas.search.filters import DateRange, Filter
+
+SURE_ENOUGH = 0.5
+# Words that stay for the encoder although they became a filter: a name says what is seen.
+_SEEN: frozenset[Kind] = frozenset({"taxon", "light"})
+_PLACE: frozenset[Kind] = frozenset({"near", "within", "elevation"})
+_NOT_HARD: Mapping[PlaceMode, str] = {
+    "off": "place is off",
+    "soft": "place is soft: the words are left to the encoder",
+}
+_PUBLIC_DOMAIN = re.compile(r"CC0|PDM|public[ -]?domain", re.IGNORECASE)
+
+
+class WithoutSpan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A span that is not to be read: of this kind, at this offset or anywhere."""
+
+    kind: Kind
+    start: (
+        Annotated[int, Meta(ge=0, description="the span's `start`; all of the kind without")] | None
+    ) = None
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """How a client wants its words read."""
+
+    interpret: bool = True
+    place: PlaceMode = "hard"
+    without: tuple[WithoutSpan, ...] = ()
+
+
+class Offered(NamedTuple):
+    """What the bundle has that words can choose among."""
+
+    licences: tuple[str, ...]
+    layers: Layers
+    gazetteer: Gazetteer
+
+
+def apply_spans(
+    text: str, spans: Sequence[Span], asked: Filter, reading: Reading, offered: Offered
+) -> tuple[Interpretation, Filter]:
+    """What was understood, and the filter that the search then has."""
+    limits = asked
+    taxa = {
+        span.value.taxon_id
+        for span in spans
+        if isinstance(span.value, TaxonMeant) and _not_wanted(span, reading) is None
+    }
+    shown: list[SpanRead] = []
+    for span in spans:
+        reason = _not_wanted(span, reading)
+        if reason is None:
+            try:
+                limits = _limited(limits, asked, span.value, taxa, offered)
+            except NotApplied as why:
+                reason = str(why)
+        shown.append(_shown(text, span, reason))
+    applied = [span for span in shown if span.applied and span.kind not in _SEEN]
+    interpretation = Interpretation(
+        text=_without(text, applied),
+        scene_text=_without(text, [span for span in applied if span.kind not in _PLACE]),
+        spans=shown,
+    )
+    return interpretation, limits
+
+
+def limits_place(interpretation: Interpretation) -> bool:
+    """Whether words of place limit the search."""
+    return any(span.applied and span.kind in _PLACE for span in interpretation.spans)
+
+
+def _shown(text: str, span: Span, reason: str | None) -> SpanRead:
+    return SpanRead(
+        start=span.start,
+        end=span.end,
+        words=text[span.start : span.end],
+        kind=span.kind,
+        value=msgspec.to_builtins(span.value),
+        confidence=span.confidence,
+        applied=reason is None,
+        reason=reason,
+    )
+
+
+def _not_wanted(span: Span, reading: Reading) -> str | None:
+    for off in reading.without:
+        if off.kind == span.kind and off.start in {None, span.start}:
+            return "switched off"
+    if span.kind in _PLACE and reading.place != "hard":
+        return _NOT_HARD[reading.place]
+    if isinstance(span.value, Time) and span.value.months_south:
+        return "the months depend on the hemisphere: name a place on one side of the equator"
+    if span.confidence < SURE_ENOUGH:
+        return "it could as well mean something else"
+    return None
+
+
+def _limited(
+    limits: Filter, asked: Filter, value: Meaning, taxa: Collection[int], offered: Offered
+) -> Filter:
+    """The filter with what one span says; NotApplied with the reason where it cannot be."""
+    match value:
+        case TaxonMeant():
+            return _with_taxon(limits, asked, value, taxa)
+        case Time():
+            return _with_time(limits, asked, value)
+        case LicenceMeant():
+            if asked.licences is not None:
+                raise NotApplied("the filter names licences")
+            return _with_licences(limits, value.licence, offered.licences)
+        case SourceMeant():
+            if asked.sources is not None:
+                raise NotApplied("the filter names sources")
+            return msgspec.structs.replace(limits, sources=(value.source,))
+        case LightMeant():
+            raise NotApplied("records do not say the time of day")
+        case Near() | Within() | Elevation():
+            return with_place(limits, asked, value, offered.layers, offered.gazetteer)
+
+
+def _with_taxon(limits: Filter, asked: Filter, meant: TaxonMeant, taxa: Collection[int]) -> Filter:
+    if asked.taxon is not None:
+        raise NotApplied("the filter names a taxon")
+    if len(taxa) > 1:
+        raise NotApplied("several taxa are named, and a filter holds one")
+    return msgspec.structs.replace(limits, taxon=meant.taxon_id)
+
+
+def _with_time(limits: Filter, asked: Filter, time: Time) -> Filter:
+    if time.months:
+        if asked.months is not None:
+            raise NotApplied("the filter names months")
+        months = tuple(sorted(set(time.months).intersection(limits.months or time.months)))
+        if not months:
+            raise NotApplied("no month is in this and in what was said before")
+        limits = msgspec.structs.replace(limits, months=months)
+    if time.first is not None or time.last is not None:
+        if asked.observed is not None:
+            raise NotApplied("the filter names days")
+        limits = msgspec.structs.replace(limits, observed=_both(limits.observed, time))
+    return limits
+
+
+def _both(before: DateRange | None, time: Time) -> DateRange:
+    before = before or DateRange()
+    firsts: list[date] = [day for day in (before.first, time.first) if day is not None]
+    lasts: list[date] = [day for day in (before.last, time.last) if day is not None]
+    first, last = max(firsts, default=None), min(lasts, default=None)
+    if first is not None and last is not None and first > last:
+        raise NotApplied("no day is in this and in what was said before")
+    return DateRange(first=first, last=last)
+
+
+def _with_licences(limits: Filter, named: str, offered: Sequence[str]) -> Filter:
+    """Every version of the licence that was named, unless a version was named too."""
+    if named == "public-domain":
+        codes = tuple(code for code in offered if _PUBLIC_DOMAIN.match(code))
+    else:
+        version = re.compile(rf"{re.escape(named)}(?:-\d.*)?", re.IGNORECASE)
+        codes = tuple(code for code in offered if version.fullmatch(code))
+    if limits.licences is not None:
+        codes = tuple(sorted({*limits.licences, *codes}))
+    if not codes:
+        raise NotApplied("no photo of this atlas is under this licence")
+    return msgspec.structs.replace(limits, licences=codes)
+
+
+def _without(text: str, removed: Sequence[SpanRead]) -> str:
+    """The text without some stretches, tidied; all of it where nothing would be left."""
+    kept, at = [], 0
+    for span in removed:
+        kept.append(text[at : span.start])
+        at = span.end
+    rest = " ".join(" ".join([*kept, text[at:]]).split())
+    rest = re.sub(r"\s+([,;.?!])", r"\1", rest).strip(" ,;")
+    return rest if any(map(str.isalnum, rest)) else text

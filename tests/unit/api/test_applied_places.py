@@ -1,0 +1,160 @@
+"""Words of place against the layers that a bundle has: what limits, and what no layer can tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from atlas.api.applied_places import NotApplied, PlaceMeaning, with_place
+from atlas.bundle.bundle import LAYERS
+from atlas.bundle.manifest import LayerEntry
+from atlas.geo.layers import NAMES, Layer, Layers
+from atlas.reading.places import Gazetteer, Place
+from atlas.reading.spans import Elevation, Near, Within
+from atlas.search import place_filters
+from atlas.search.filters import Filter
+
+GAZETTEER = Gazetteer(
+    [
+        Place(id="river/nile", kind="river", name="Nile", names={"es": ("Nilo",)}),
+        Place(id="river/ob", kind="river", name="Ob"),
+        Place(id="continent/here", kind="continent", name="Here", countries=("KE", "TZ")),
+        Place(id="continent/there", kind="continent", name="There"),
+    ]
+)
+
+
+def make_layer(
+    root: Path,
+    feature: str,
+    kind: Literal["distance", "category", "value"],
+    names: tuple[tuple[str, str], ...] = (),
+    orders: tuple[float, ...] = (),
+) -> Layer:
+    """A layer of which only the entry and the names are there."""
+    if names:
+        folder = root / LAYERS / feature
+        folder.mkdir(parents=True)
+        rows = [
+            {"id": number, "name": name, "code": code}
+            for number, (name, code) in enumerate(names, 1)
+        ]
+        pq.write_table(pa.Table.from_pylist(rows), folder / NAMES)
+    entry = LayerEntry(
+        name=feature,
+        kind=kind,
+        feature=feature,
+        folder=feature,
+        cells="",
+        segments=(),
+        orders=orders,
+        names=NAMES if names else "",
+        rule="",
+        title="",
+        origin="",
+        fingerprint="",
+        made_at="",
+    )
+    return Layer(root, entry, ())
+
+
+@pytest.fixture
+def layers(tmp_path: Path) -> Layers:
+    """Rivers with names and orders, a coast, countries, regions, elevation."""
+    return Layers(
+        [
+            make_layer(tmp_path, "river", "distance", (("Nilo", ""),), (3.0, 6.0)),
+            make_layer(tmp_path, "coast", "distance"),
+            make_layer(tmp_path, "country", "category", (("Kenya", "KE"), ("Peru", "PE"))),
+            make_layer(tmp_path, "region", "category", (("California", "US-CA"),)),
+            make_layer(tmp_path, "elevation", "value"),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("meant", "expected"),
+    [
+        (
+            Near(feature="river", within_m=1000),
+            {"near": (place_filters.Near(feature="river", within_m=1000),)},
+        ),
+        (
+            Near(feature="river", within_m=1000, min_order=5),
+            {"near": (place_filters.Near(feature="river", within_m=1000, min_order=5),)},
+        ),
+        (
+            Near(feature="river", within_m=1000, place="river/nile"),
+            {"near": (place_filters.Near(feature="river", within_m=1000, name="Nilo"),)},
+        ),
+        (Within(country=("KE", "XX")), {"country": ("KE",)}),
+        (Within(region=("US-CA",)), {"region": ("US-CA",)}),
+        (Within(continent=("here",)), {"country": ("KE",)}),
+        (Elevation(min_m=100), {"elevation": place_filters.ElevationRange(min_m=100)}),
+    ],
+)
+def test_what_a_layer_can_tell_limits(
+    layers: Layers, meant: PlaceMeaning, expected: dict[str, Any]
+) -> None:
+    """The filter is the one that a client would have written."""
+    assert with_place(Filter(), Filter(), meant, layers, GAZETTEER) == Filter(**expected)
+
+
+@pytest.mark.parametrize(
+    ("meant", "reason"),
+    [
+        (Near(feature="lake", within_m=1000), "no layer of lakes"),
+        (Near(feature="place", within_m=1000, place="city/1"), "no layer of named places"),
+        (Near(feature="river", within_m=0), "above 0"),
+        (Near(feature="river", within_m=1000, min_order=9), "how large"),
+        (Near(feature="coast", within_m=1000, min_order=1), "how large"),
+        (Near(feature="river", within_m=1000, place="river/ob"), "does not know this name"),
+        (Near(feature="river", within_m=1000, place="river/none"), "does not know this name"),
+        (Within(country=("XX",)), "does not know it"),
+        (Within(country=("KE",), region=("US-CA",)), "a country or a region"),
+        (Within(continent=("there",)), "not listed"),
+        (Within(place=("mountains/andes",)), "no layer of areas"),
+    ],
+)
+def test_what_no_layer_can_tell_is_said(layers: Layers, meant: PlaceMeaning, reason: str) -> None:
+    """Applied by half, a place would let pass what was not asked for."""
+    with pytest.raises(NotApplied, match=reason):
+        with_place(Filter(), Filter(), meant, layers, GAZETTEER)
+
+
+@pytest.mark.parametrize(
+    ("meant", "asked"),
+    [
+        (
+            Near(feature="river", within_m=10),
+            Filter(near=(place_filters.Near(feature="coast", within_m=1),)),
+        ),
+        (Within(country=("KE",)), Filter(country=("PE",))),
+        (Within(region=("US-CA",)), Filter(region=("US-CA",))),
+        (Elevation(min_m=1), Filter(elevation=place_filters.ElevationRange(max_m=1))),
+    ],
+)
+def test_the_clients_filter_goes_before_the_words(
+    layers: Layers, meant: PlaceMeaning, asked: Filter
+) -> None:
+    """Who states a filter has corrected the words."""
+    with pytest.raises(NotApplied):
+        with_place(asked, asked, meant, layers, GAZETTEER)
+
+
+def test_several_features_must_all_be_near(layers: Layers) -> None:
+    """Near rivers and near the coast is both."""
+    river = with_place(Filter(), Filter(), Near(feature="river", within_m=10), layers, GAZETTEER)
+    both = with_place(river, Filter(), Near(feature="coast", within_m=20), layers, GAZETTEER)
+    assert [near.feature for near in both.near or ()] == ["river", "coast"]
+
+
+def test_two_layers_of_one_feature_are_named(tmp_path: Path) -> None:
+    """One of them taken silently would be the wrong one half of the time."""
+    twice = Layers([make_layer(tmp_path, "river", "distance")] * 2)
+    with pytest.raises(NotApplied, match="several layers"):
+        with_place(Filter(), Filter(), Near(feature="river", within_m=10), twice, GAZETTEER)
