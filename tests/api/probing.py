@@ -25,6 +25,7 @@ Document = Mapping[str, Any]
 # Times and numbers of a request differ from call to call, whatever is stored.
 _OF_THE_CALL = frozenset({"took_ms", "request_id"})
 METHODS = ("get", "post")
+TEXTS = ["wild organism", "a frog in Costa Rica in 2020"]
 LAYERS = ("occurrence", "richness", "effort", "completeness", "gaps")
 # Parameters that tell places by difference, so they are asked together with a taxon, too.
 _NARROWING = frozenset({"bbox", "cells", "polygon", "resolution", "max_uncertainty_m", "from"})
@@ -120,7 +121,8 @@ def values_of(parameter: Document, look: Look) -> list[str]:
         return [str(value) for value in enum if value is not None]
     boxes = [",".join(map(str, box)) for box in look.boxes()]
     known: dict[str, list[str]] = {
-        "text": ["a frog"],
+        "text": TEXTS,
+        "without": ["taxon"],
         "q": ["Agalychnis", "red"],
         "taxon": [str(taxon) for taxon in look.taxa],
         "bbox": boxes,
@@ -237,10 +239,16 @@ def _posts(path: str, look: Look, photo: bytes) -> Iterator[Request]:
             form = {"filter": json.dumps(one), "limit": 200}
             yield Request("post", path, body=json.dumps(form), photo=photo)
         return
+    if path == "/v1/interpret":
+        yield from (Request("post", path, body=json.dumps({"text": text})) for text in TEXTS)
+        return
     if path != "/v1/search":
         raise KeyError(path)
     bodies: dict[str, list[Any]] = {
-        "text": ["a frog"],
+        "text": TEXTS,
+        "interpret": [False],
+        "place": ["soft", "off"],
+        "without": [[{"kind": "taxon"}]],
         "image_id": list(look.images),
         "vector": [[1.0] * 24],
         "space": ["tiny"],
@@ -254,9 +262,9 @@ def _posts(path: str, look: Look, photo: bytes) -> Iterator[Request]:
     }
     for field in msgspec.structs.fields(Search):
         for value in bodies[field.encode_name]:
-            asked = {"limit": 200, field.encode_name: value}
+            asked: dict[str, Any] = {"limit": 200, field.encode_name: value}
             if not {"text", "image_id", "vector"} & set(asked):
-                asked["text"] = "a frog"
+                asked |= {"text": TEXTS[0], "interpret": False}
             yield Request("post", path, body=json.dumps(asked))
 
 
