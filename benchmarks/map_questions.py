@@ -1,4 +1,4 @@
-"""What maps are asked: tiles, distributions and cells of gaps, where records are.
+"""What maps are asked: tiles, distributions and gaps, where records are.
 
 Questions are drawn from the records themselves, so common taxa and crowded places are asked for
 more often, as people do. Each answer comes through the objects that the API calls.
@@ -6,6 +6,7 @@ more often, as people do. Each answer comes through the objects that the API cal
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -18,17 +19,28 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.catalog import Catalog
+from atlas.geo.cells import parse_cell
+from atlas.geo.land import land_share
+from atlas.geo.layers import Layers
 from atlas.geo.tiles import Tile
 from atlas.species import maps as species
-from atlas.species.gaps import GapSettings
+from atlas.species.gap_detail import GapDetails
+from atlas.species.gap_survey import GapQuestion, GapSurvey
+from atlas.species.gaps import GapSettings, SamplingState
+from atlas.species.layers import LayerName
 from atlas.species.map_settings import MapSettings
+from atlas.species.surroundings import Surroundings
+from atlas.species.unrecorded import UnrecordedSpecies
 from benchmarks.occurrences import FINEST
 
 Record = dict[str, Any]
 T = TypeVar("T")
 ZOOMS = (0, 3, 6, 9)
 CASES = ("species", "class", "all life")
+_OTHER_LAYERS: tuple[LayerName, ...] = ("richness", "effort", "completeness", "gaps")
 _DRAWN = 4_000
+_CLASSES = 10
+_AS_OF = dt.date(2026, 1, 1)
 
 
 class Asked(NamedTuple):
@@ -64,10 +76,27 @@ class Maps:
         self.occupancy = maps.occupancy
         self.distributions = maps.distributions
         self.tiles = maps.tiles
+        self._target_groups = maps.target_groups
 
     def close(self) -> None:
         """Close the catalog."""
         self.catalog.close()
+
+    def gaps(self) -> tuple[GapSurvey, GapDetails]:
+        """What ranks gaps and what explains a cell, put together as the server does."""
+        settings = GapSettings()
+        survey = GapSurvey(
+            self.catalog,
+            self.occupancy,
+            target_group=self._target_groups.of,
+            land_share=land_share,
+            settings=settings,
+            as_of=_AS_OF,
+        )
+        unrecorded = UnrecordedSpecies(
+            self.catalog, self.occupancy, settings, Surroundings(Layers())
+        )
+        return survey, GapDetails(survey, self.catalog, self.occupancy, unrecorded, settings)
 
     def drawn(self, case: str, count: int, seed: int) -> list[Asked]:
         """Questions about taxa of one case, one a record that was drawn at random."""
@@ -102,49 +131,57 @@ class Maps:
         return np.where(inside, classes["taxon_id"][place], -1)
 
 
-def timed(ask: Callable[[T], object], given: Iterable[T]) -> npt.NDArray[np.float64]:
-    """Milliseconds of each question, in order."""
-    took = []
+def timed(case: str, ask: Callable[[T], object], given: Iterable[T]) -> Record:
+    """The record of a series of questions, asked one after the other.
+
+    `p50_cpu_ms` is processor time of all threads, which other work on the machine hardly changes.
+    """
+    took, busy = [], []
     for one in given:
-        started = time.perf_counter()
+        started, busy_s = time.perf_counter(), time.process_time()
         ask(one)
         took.append(1e3 * (time.perf_counter() - started))
-    return np.array(took)
-
-
-def quantiles(took: npt.NDArray[np.float64]) -> Record:
-    """The numbers that records carry of a series of times."""
+        busy.append(1e3 * (time.process_time() - busy_s))
     return {
+        "case": case,
         "asked": len(took),
         "p50_ms": round(float(np.quantile(took, 0.5)), 2),
         "p99_ms": round(float(np.quantile(took, 0.99)), 2),
-        "max_ms": round(float(took.max()), 2),
+        "max_ms": round(max(took), 2),
+        "p50_cpu_ms": round(float(np.quantile(busy, 0.5)), 2),
+        "p99_cpu_ms": round(float(np.quantile(busy, 0.99)), 2),
     }
 
 
 def tile_records(maps: Maps, count: int, seed: int) -> list[Record]:
-    """Times of tiles by case and zoom; every tile is another question, none is asked before."""
+    """Times of tiles by case and zoom; every tile is another question, none is asked before.
+
+    The layers beside `occurrence` show a target group, so they are asked of classes.
+    """
     records: list[Record] = []
     for case in CASES:
         asked = maps.drawn(case, count, seed)
         for zoom in ZOOMS:
-            took = timed(partial(_draw, maps, zoom), asked)
-            records.append({"case": f"tile: {case}, z {zoom}", **quantiles(took)})
+            draw = partial(_draw, maps, "occurrence", zoom)
+            records.append(timed(f"tile: {case}, z {zoom}", draw, asked))
+    for layer in _OTHER_LAYERS:
+        draw = partial(_draw, maps, layer, 6)
+        asked = maps.drawn("class", count, seed + 1)
+        records.append(timed(f"layer {layer}: class, z 6", draw, asked))
     return records
 
 
-def _draw(maps: Maps, zoom: int, one: Asked) -> bytes:
-    return maps.tiles.encode("occurrence", one.tile(zoom), one.taxon_id)
+def _draw(maps: Maps, layer: LayerName, zoom: int, one: Asked) -> bytes:
+    return maps.tiles.encode(layer, one.tile(zoom), one.taxon_id)
 
 
 def distribution_records(maps: Maps, count: int) -> list[Record]:
     """Times of distributions of common species, as JSON, at the API's own resolution and finer."""
     common = _common_species(maps, count)
-    records = []
-    for resolution in (4, 5):
-        took = timed(partial(_list, maps, resolution), common)
-        records.append({"case": f"distribution: resolution {resolution}", **quantiles(took)})
-    return records
+    return [
+        timed(f"distribution: resolution {resolution}", partial(_list, maps, resolution), common)
+        for resolution in (4, 5)
+    ]
 
 
 def _list(maps: Maps, resolution: int, taxon_id: int) -> bytes:
@@ -159,7 +196,28 @@ def _common_species(maps: Maps, count: int) -> list[int]:
 
 
 def gap_records(maps: Maps, seed: int) -> list[Record]:
-    """Times of what gaps of a class are made of: its cells of the whole world at resolution 4."""
-    classes = sorted({one.taxon_id for one in maps.drawn("class", 200, seed)})[:20]
-    took = timed(lambda taxon_id: maps.occupancy.cells(taxon_id, 4), classes * 3)
-    return [{"case": "cells of a class, world, resolution 4", **quantiles(took)}]
+    """Times of gaps of a class, ranked over the whole world at resolution 4, and of one cell.
+
+    The first question of all makes the cells of the world and their land; a class is asked for the
+    first time, then again. An answer is timed to its bytes.
+    """
+    classes = sorted({one.taxon_id for one in maps.drawn("class", 200, seed)})[:_CLASSES]
+    survey, details = maps.gaps()
+
+    def rank(taxon_id: int) -> bytes:
+        return msgspec.json.encode(survey.rank(GapQuestion(taxa={taxon_id: 1.0})))
+
+    def best(taxon_id: int) -> tuple[int, int]:
+        states: tuple[SamplingState, ...] = ("under_sampled", "well_sampled", "insufficient")
+        (found,) = survey.rank(GapQuestion(taxa={taxon_id: 1.0}, states=states, limit=1)).gaps
+        return parse_cell(found.cell), taxon_id
+
+    def explain(cell: tuple[int, int]) -> bytes:
+        return msgspec.json.encode(details.explain(*cell))
+
+    return [
+        timed("gaps, world, resolution 4: the first question of all", rank, classes[:1]),
+        timed("gaps of a class, world, resolution 4: first", rank, classes),
+        timed("gaps of a class, world, resolution 4: warm", rank, classes * 3),
+        timed("gaps: one cell explained", explain, list(map(best, classes))),
+    ]

@@ -46,13 +46,15 @@ def measure(
         records += tile_records(maps, asked, seed)
         records += distribution_records(maps, min(asked, 20))
         records += gap_records(maps, seed)
-        if plain:
-            write_raw(folder, made.segments)
-            raw = Plain(folder, threads)
-            records += compare(maps, raw, plain, seed)
-            raw.close()
     finally:
         maps.close()
+    if plain:
+        write_raw(folder, made.segments)
+        # Opened anew: what was asked before is not remembered.
+        maps, raw = Maps(folder / CATALOG, threads), Plain(folder, threads)
+        records += compare(maps, raw, plain, seed)
+        maps.close()
+        raw.close()
     return records
 
 
@@ -82,7 +84,7 @@ def show(records: list[Record]) -> None:
     Console(width=160).print(table)
 
 
-_NOT_TOLD = {"benchmark", "system", "case", "rows", "seed", "taxa", "cpus", "columns"}
+_NOT_TOLD = {"benchmark", "system", "case", "rows", "seed", "taxa", "cpus", "busy", "columns"}
 
 
 @click.command()
@@ -122,6 +124,7 @@ def main(
         f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
     )
     where = read_density(density) if density.exists() else made_up_density(seed)
+    busy = round(os.getloadavg()[1], 1)
     records: list[Record] = []
     measured: list[list[Record]] = []
     with tempfile.TemporaryDirectory(prefix="atlas-maps-") as temporary:
@@ -137,6 +140,7 @@ def main(
                     "seed": seed,
                     "taxa": taxa,
                     "cpus": os.cpu_count(),
+                    "busy": busy,
                     **record,
                 }
                 for record in found

@@ -40,7 +40,7 @@ from indexer.plan import Plan
 from indexer.progress import Watcher
 from indexer.quality.sensitive_taxa import SensitiveTaxa
 from indexer.sources import Source
-from indexer.stages.catalog import STEPS, CatalogInput, SourceRow, write_catalog
+from indexer.stages.catalog import STEPS, CatalogInput, MapStorage, SourceRow, write_catalog
 from indexer.stages.encode import encode_rows
 from indexer.stages.measure import (
     MeasuredSegment,
@@ -264,6 +264,7 @@ class Assembly:
             sources=sources,
             hosted_licences=self._plan.media.host,
             finest=self._plan.cells.resolution,
+            storage=MapStorage(species_resolutions=self._plan.cells.species_resolutions),
         )
         with self._watcher.stage("catalog", STEPS, "steps") as advance:
             write_catalog(given, self._catalog, self._work.scratch, advance)

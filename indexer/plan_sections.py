@@ -128,6 +128,9 @@ class CellsSection(Section, frozen=True, kw_only=True):
 
     resolution: Annotated[int, msgspec.Meta(ge=0, le=15)] = 7
     """Finest resolution at which records are stored; uncertain records are stored coarser."""
+    species_resolutions: tuple[Annotated[int, msgspec.Meta(ge=0, le=15)], ...] = (3, 4, 5)
+    """Resolutions at which the species of every cell are listed; of others they are counted when
+    asked for."""
 
 
 class TaxaSection(Section, frozen=True, kw_only=True):

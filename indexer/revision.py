@@ -40,7 +40,7 @@ from indexer.layers.built import LayerFiles
 from indexer.living import StoredRows, list_living
 from indexer.plan_sections import MeasureSection
 from indexer.progress import Watcher
-from indexer.stages.catalog import STEPS, CatalogInput, SourceRow, write_catalog
+from indexer.stages.catalog import STEPS, CatalogInput, MapStorage, SourceRow, write_catalog
 from indexer.stages.encode import encode_rows
 from indexer.stages.measure import (
     MeasuredSegment,
@@ -178,6 +178,7 @@ class Revision:
                 hosted_licences=(*_hosted(self.root / self.base.catalog), *hosted),
                 finest=self.base.cell_resolution,
                 living=living,
+                storage=_storage(self.root / self.base.catalog),
             )
             catalog = path if path.exists() else self.work.catalog
             write_catalog(given, catalog, self.work.scratch, advance)
@@ -324,6 +325,16 @@ def _hosted(catalog: Path) -> list[str]:
     with duckdb.connect(str(catalog), read_only=True) as connection:
         found = connection.execute("SELECT code FROM licence WHERE hosting ORDER BY code")
         return [code for (code,) in found.fetchall()]
+
+
+def _storage(catalog: Path) -> MapStorage:
+    """Species are listed at the resolutions that they were, in a bundle that has any record."""
+    with duckdb.connect(str(catalog), read_only=True) as connection:
+        found = connection.execute("SELECT DISTINCT resolution FROM species_cell").fetchall()
+        records = connection.execute("SELECT count(*) FROM occupancy").fetchall()[0][0]
+    if not records:
+        return MapStorage()
+    return MapStorage(species_resolutions=tuple(sorted(resolution for (resolution,) in found)))
 
 
 def _kept(base: Manifest, manifest: Manifest) -> tuple[FileEntry, ...]:

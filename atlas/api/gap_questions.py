@@ -7,24 +7,22 @@ event loop. The command line and the API use the same object.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import msgspec
-from msgspec import Meta
 
 from atlas.api.gap_schemas import GapAnswer, GapCellAnswer, Understood, cell_answer
-from atlas.api.params import parse_box
-from atlas.api.questions import MAX_TEXT, Questions, Search
 from atlas.api.records import as_record
+from atlas.api.schemas import Interpretation
+from atlas.api.workers import BoundedPool
 from atlas.bundle import Bundle
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery
 from atlas.geo.cells import parse_cell
 from atlas.geo.land import land_share
 from atlas.geo.layers import Layers
-from atlas.geo.shapes import Polygon
+from atlas.geo.shapes import BoundingBox, Polygon
 from atlas.species.gap_answers import GapRanking, GapTaxon
 from atlas.species.gap_area import Shape
 from atlas.species.gap_detail import GapDetails
@@ -35,21 +33,20 @@ from atlas.species.surroundings import Surroundings
 from atlas.species.taxa import ROOT
 from atlas.species.unrecorded import UnrecordedSpecies
 
+if TYPE_CHECKING:
+    # It brings the encoder and the index, seconds that a question without words need not wait.
+    from atlas.api.gap_texts import TextTaxa
+
 MAX_GAPS = 10_000
-_GROUPS = """
-    SELECT t.taxon_id, coalesce(a.taxon_id, t.taxon_id) AS grp,
-        coalesce(a.last_descendant, t.last_descendant) AS last
-    FROM taxon t LEFT JOIN (SELECT * FROM taxon WHERE rank = ?) a
-        ON a.taxon_id <= t.taxon_id AND a.last_descendant >= t.taxon_id
-    WHERE t.taxon_id IN (SELECT unnest(?::INTEGER[])) ORDER BY t.taxon_id
-"""
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class AskedGaps(msgspec.Struct, frozen=True, kw_only=True):
     """A question about gaps as a client puts it: at most one of `taxon` and `text`."""
 
     taxon: int | None = None
-    text: Annotated[str, Meta(max_length=MAX_TEXT)] | None = None
+    text: str | None = None
     bbox: str | None = None
     polygon: str | None = None
     resolution: int = 4
@@ -57,12 +54,13 @@ class AskedGaps(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 50
 
 
-class _Taxa(msgspec.Struct, frozen=True):
-    """Taxa with their weights, and the photos that they were read from."""
+class AskedTaxa(msgspec.Struct, frozen=True):
+    """Taxa with their weights, and of a text the photos that they were read from."""
 
     weights: dict[int, float]
     photos: int | None = None
     read: int | None = None
+    interpretation: Interpretation | None = None
 
 
 class GapQuestions:
@@ -72,13 +70,15 @@ class GapQuestions:
         self,
         survey: GapSurvey,
         details: GapDetails,
-        questions: Questions | None,
+        texts: TextTaxa | None,
         catalog: Catalog,
         settings: GapSettings,
+        searches: BoundedPool | None,
     ) -> None:
         self._survey = survey
+        self._searches = searches
         self._details = details
-        self._questions = questions
+        self._texts = texts
         self._catalog = catalog
         self._settings = settings
 
@@ -90,9 +90,14 @@ class GapQuestions:
         settings: GapSettings,
         *,
         bundle: Bundle,
-        questions: Questions | None = None,
+        texts: TextTaxa | None = None,
+        searches: BoundedPool | None = None,
     ) -> GapQuestions:
-        """Gaps of a bundle's catalog; without `questions` no text can be read."""
+        """Gaps of a bundle's catalog; without `texts` no text can be read.
+
+        Surveys run in the pool of searches, where there is one: their arrays take memory, so their
+        queue is bounded, too.
+        """
         survey = GapSurvey(
             catalog,
             maps.occupancy,
@@ -105,7 +110,7 @@ class GapQuestions:
         surroundings = Surroundings(Layers.of(bundle))
         unrecorded = UnrecordedSpecies(catalog, maps.occupancy, settings, surroundings)
         details = GapDetails(survey, catalog, maps.occupancy, unrecorded, settings)
-        return cls(survey, details, questions, catalog, settings)
+        return cls(survey, details, texts, catalog, settings, searches)
 
     async def rank(self, asked: AskedGaps) -> GapAnswer:
         """The cells most worth a visit; InvalidQuery names the field at fault."""
@@ -120,9 +125,11 @@ class GapQuestions:
             raise InvalidQuery("limit", f"must be 1 to {MAX_GAPS}, not {asked.limit}")
         shape = shape_of(asked)
         states = _states(asked.states)
-        taxa = _Taxa({ROOT if asked.taxon is None else asked.taxon: 1.0})
+        taxa = AskedTaxa({ROOT if asked.taxon is None else asked.taxon: 1.0})
         if asked.text is not None:
-            taxa = await self._read_text(asked.text)
+            if self._texts is None:
+                raise InvalidQuery("text", "no encoder is open to read it")
+            taxa = await self._texts.read(asked.text)
         question = GapQuestion(
             taxa=taxa.weights,
             shape=shape,
@@ -130,12 +137,13 @@ class GapQuestions:
             states=states,
             limit=asked.limit,
         )
-        surveyed = await asyncio.to_thread(self._survey.map, question)
+        surveyed = await self._run(self._survey.map, question)
         ranking = surveyed.ranking
         understood = Understood(
             text=asked.text,
             photos=taxa.photos,
             read=taxa.read,
+            interpretation=taxa.interpretation,
             area="bbox" if asked.bbox else "polygon" if asked.polygon else "the whole earth",
             states=list(states or STATES),
             words=_words(asked, taxa, ranking, self._settings.text_rank),
@@ -145,7 +153,12 @@ class GapQuestions:
 
     async def explain(self, cell: str, taxon: int) -> GapCellAnswer:
         """Everything behind one cell's place; InvalidQuery where it is no cell of this atlas."""
-        return await asyncio.to_thread(self._explain, parse_cell(cell), taxon)
+        return await self._run(self._explain, parse_cell(cell), taxon)
+
+    async def _run(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._searches is None:
+            return await asyncio.to_thread(job, *args, **kwargs)
+        return await self._searches.run(job, *args, **kwargs)
 
     def _explain(self, cell: int, taxon: int) -> GapCellAnswer:
         detail = self._details.explain(cell, taxon)
@@ -154,39 +167,6 @@ class GapQuestions:
         }
         rows = self._catalog.images(sorted(row_ids))
         return cell_answer(detail, {row.row_id: as_record(row) for row in rows})
-
-    async def _read_text(self, text: str) -> _Taxa:
-        """The taxa of the photos that a text finds, each weighted by its share of them."""
-        if self._questions is None:
-            raise InvalidQuery("text", "no encoder is open to read it")
-        search = Search(text=text, limit=self._settings.text_hits)
-        answer = await self._questions.ask(search)
-        found = Counter(hit.taxon.taxon_id for hit in answer.hits)
-        if not found:
-            raise InvalidQuery("text", "the search finds no photo, so no taxon to rank gaps for")
-        groups = await asyncio.to_thread(self._groups, list(found))
-        shares: Counter[int] = Counter()
-        for taxon_id, group in groups.items():
-            shares[group] += found[taxon_id]
-        chosen = shares.most_common(self._settings.text_taxa)
-        most = chosen[0][1]
-        return _Taxa(
-            {taxon_id: photos / most for taxon_id, photos in chosen},
-            photos=len(answer.hits),
-            read=sum(photos for _, photos in chosen),
-        )
-
-    def _groups(self, taxon_ids: Sequence[int]) -> dict[int, int]:
-        """For each taxon its ancestor-or-self of the rank that texts are read at.
-
-        A taxon that has none stands for itself. One that holds another's group is left out: its
-        photos are known too coarsely to say what is meant, and no species may count twice.
-        """
-        found = self._catalog.table(_GROUPS, [self._settings.text_rank, list(taxon_ids)])
-        last = dict(zip(found["grp"].tolist(), found["last"].tolist(), strict=True))
-        wide = {group for group, end in last.items() if any(group < other <= end for other in last)}
-        pairs = zip(found["taxon_id"].tolist(), found["grp"].tolist(), strict=True)
-        return {taxon_id: group for taxon_id, group in pairs if group not in wide}
 
 
 def shape_of(asked: AskedGaps) -> Shape:
@@ -199,7 +179,7 @@ def shape_of(asked: AskedGaps) -> Shape:
         except msgspec.DecodeError as error:
             raise InvalidQuery("polygon", f"is not JSON: {error}") from error
         return Polygon.from_geojson(shape, field="polygon")
-    return parse_box(asked.bbox)
+    return BoundingBox.parse(asked.bbox, "bbox") if asked.bbox else None
 
 
 def _states(written: Sequence[str]) -> tuple[SamplingState, ...]:
@@ -209,7 +189,7 @@ def _states(written: Sequence[str]) -> tuple[SamplingState, ...]:
     return tuple(state for state in STATES if state in written)
 
 
-def _words(asked: AskedGaps, taxa: _Taxa, ranking: GapRanking, rank: str) -> str:
+def _words(asked: AskedGaps, taxa: AskedTaxa, ranking: GapRanking, rank: str) -> str:
     """The question in a sentence."""
     named = ", ".join(_named(taxon, several=len(ranking.taxa) > 1) for taxon in ranking.taxa)
     area = "on the whole earth"

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from atlas.api.schemas import CellNumber, Geometry, Record, Schema
+from atlas.api.schemas import CellNumber, Geometry, Interpretation, Record, Schema
 from atlas.species.distribution import TargetGroup
 from atlas.species.gap_answers import (
     ExpectedSpecies,
@@ -32,12 +32,14 @@ from atlas.species.occupancy import HeldBack
 class Understood(Schema, frozen=True, kw_only=True):
     """The question as it was read, so that a person can correct it.
 
-    Of a text, `photos` are those its search found, `read` those of the taxa that are ranked for.
+    Of a text, `photos` are those its search found, `read` those of the taxa that are ranked for;
+    `interpretation` is that search's own. Its words of place limit the photos, not the area.
     """
 
     text: str | None
     photos: int | None
     read: int | None
+    interpretation: Interpretation | None
     area: Literal["the whole earth", "bbox", "polygon"]
     states: list[SamplingState]
     words: Annotated[str, Meta(description="the question in a sentence")]

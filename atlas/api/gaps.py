@@ -87,7 +87,7 @@ class GapsController(Controller):
         "/{cell:str}",
         operation_id="explainGap",
         summary="Everything behind one cell's place",
-        responses=refusals(404),
+        responses=refusals(404, 503),
     )
     async def explain(
         self,

@@ -152,7 +152,7 @@ def print_range(found: Range) -> None:
     console.print(seasons)
     for held in found.held_back:
         console.print(f"{held.records:,} records held back: {held.meaning}", markup=False)
-    console.print(found.wording.capitalize() + ".")
+    console.print(f"{found.wording[0].upper()}{found.wording[1:]}.")
 
 
 def _sizes(found: Range) -> list[tuple[str, str]]:

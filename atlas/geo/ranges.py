@@ -37,8 +37,15 @@ def tile_ranges(tile: Tile, resolution: int) -> Ranges:
     The cells are covered at the resolution itself and then named by their parents, because a cell
     may reach out of its parent: covering by parents would lose such cells at the tile's edge.
     """
-    cells = cover(_with_margin(tile), resolution)
-    return ranges_within(parent(cells, max(0, resolution - 1)), resolution)
+    return ranges_within(parent(tile_cells(tile, resolution), max(0, resolution - 1)), resolution)
+
+
+@lru_cache(maxsize=2_048)
+def tile_cells(tile: Tile, resolution: int) -> Cells:
+    """Every cell of `resolution` that touches the tile and its margin, ascending; read only."""
+    found = cover(_with_margin(tile), resolution)
+    found.setflags(write=False)
+    return found
 
 
 def shape_ranges(shape: BoundingBox | Polygon, resolution: int, *, rings: int = 0) -> Ranges:

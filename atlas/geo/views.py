@@ -24,6 +24,7 @@ _PIECE_DEG = 1.0
 _MARGIN = 0.08
 _LEAST_HALF_WIDTH_M = 120_000.0
 _EDGE_POINTS = 60
+_EDGE_DEG = 1e-7
 _POLAR_DEG = 80.0
 # Height over width: a picture is never a strip.
 _FLATTEST, _STEEPEST = 0.5, 0.9
@@ -73,7 +74,11 @@ class View(NamedTuple):
 
     def plane(self, longitude: ArrayLike, latitude: ArrayLike) -> tuple[Floats, Floats]:
         """Metres in the plane of points in degrees."""
-        x, y = _transformer(self.projection).transform(longitude, latitude)
+        lon = np.asarray(longitude, np.float64)
+        # Both edges of the whole earth are one meridian, which would be drawn on one side only.
+        lon = np.where(np.abs(lon - self.west) < _EDGE_DEG, self.west + _EDGE_DEG, lon)
+        lon = np.where(np.abs(lon - self.east) < _EDGE_DEG, self.east - _EDGE_DEG, lon)
+        x, y = _transformer(self.projection).transform(lon, latitude)
         return x, y
 
     def projected(self, shapes: Geometries) -> tuple[Geometries, Integers]:

@@ -118,13 +118,15 @@ def frescalo_weights(
 class NeighbourhoodSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How a neighbourhood is weighed; chosen by masking records (docs/estimators.md).
 
-    `nearest` cells count at most. A cell with `half_species` recorded species counts half as much
-    as one that is well known, and its own likeness to others is half believed. `prior_cells` is how
-    many cells' worth the plain frequency in the whole neighbourhood counts. Below `least_cells`
-    effective cells, or a `least_phi` of frequencies, nothing is said to be reliable.
+    The `nearest` cells with records count, none beyond `reach_km`. A cell with `half_species`
+    recorded species counts half as much as one that is well known, and its own likeness to others
+    is half believed. `prior_cells` is how many cells' worth the plain frequency in the whole
+    neighbourhood counts. Below `least_cells` effective cells, or a `least_phi` of frequencies,
+    nothing is said to be reliable.
     """
 
     nearest: int = 400
+    reach_km: float = 1000.0
     half_species: float = 10.0
     prior_cells: float = 5.0
     least_cells: float = 10.0
@@ -157,7 +159,7 @@ class ExpectedSpecies(msgspec.Struct, frozen=True, kw_only=True):
 
 def expected_species(
     presence: ArrayLike,
-    distance: ArrayLike,
+    distance_km: ArrayLike,
     *,
     target: int = 0,
     likeness: ArrayLike | None = None,
@@ -166,30 +168,32 @@ def expected_species(
     """The species to expect in cell `target`, from those recorded in the cells around it.
 
     `presence` (m, s): whether each species was recorded in each cell, the target among them;
-    `distance` (m,) from the target in any unit, grid steps for one; `likeness` (m,) from 0 to 1 of
-    each cell's surroundings to the target's, where they are known. None where nothing is recorded
-    in the neighbourhood at all.
+    `distance_km` (m,) of their centres from the target's; `likeness` (m,) from 0 to 1 of each
+    cell's surroundings to the target's, where they are known. None where nothing is recorded in the
+    neighbourhood at all.
 
     Frescalo (Hill 2012) with three changes, each of which found more of what had been hidden: the
-    neighbourhood is wider and falls off gently, 1 - (rank / nearest)², because a species that was
-    overlooked is often overlooked all around; a cell counts by how well it is known,
-    S / (S + half); and likeness in fauna is a factor, not a rank: the cosine of both cells' species
-    with each species divided by the root of its frequency, so that what everybody records says
+    neighbourhood is wider and falls off gently, (1 - (d / reach)²)² (1 - (rank / nearest)²), as a
+    species that was overlooked is often overlooked all around; a cell counts by how well it is
+    known, S / (S + half); and likeness in fauna is a factor, not a rank: the cosine of both cells'
+    species, each species divided by the root of its frequency, so that what everybody records says
     little. It is believed the more, the more species the target has.
 
     It knows of no habitat within a cell, and of no species that nobody recorded in any neighbour.
     """
     recorded = np.asarray(presence, np.bool_)
-    near = np.asarray(distance, np.float64)
-    if recorded.ndim != 2 or near.shape != recorded.shape[:1] or not 0 <= target < len(near):
-        raise ValueError(f"presence has shape {recorded.shape}, distance {near.shape}")
+    away = np.asarray(distance_km, np.float64)
+    if recorded.ndim != 2 or away.shape != recorded.shape[:1] or not 0 <= target < len(away):
+        raise ValueError(f"presence has shape {recorded.shape}, distance {away.shape}")
     if not recorded.any():
         return None
     found = recorded.astype(np.float64)
-    rank = rankdata(near) - 1.0
-    known = 1.0 - ignorance(found.sum(axis=1), settings.half_species)
-    known *= rank < settings.nearest
-    weight = known * (1.0 - np.minimum(rank / settings.nearest, 1.0) ** 2)
+    species = found.sum(axis=1)
+    known = 1.0 - ignorance(species, settings.half_species)
+    rank = rankdata(np.where(species > 0.0, away, np.inf)) - 1.0
+    known *= (rank < settings.nearest) & (away < settings.reach_km)
+    weight = known * (1.0 - np.minimum(away / settings.reach_km, 1.0) ** 2) ** 2
+    weight *= 1.0 - np.minimum(rank / settings.nearest, 1.0) ** 2
     if likeness is not None:
         weight *= np.asarray(likeness, np.float64)
     weight *= _likeness_in_fauna(found, weight, target, settings.half_species)

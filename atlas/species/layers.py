@@ -130,7 +130,9 @@ LAYERS: dict[LayerName, Layer] = {
         shown="state",
         fields=(
             _CELL,
-            LayerField("state", "text", None, "insufficient, under_sampled or well_sampled"),
+            LayerField(
+                "state", "text", None, "no_data, insufficient, under_sampled or well_sampled"
+            ),
             LayerField("species", "integer", "species", "species recorded"),
             _GROUP_VISITS,
             LayerField("new_species", "number", "species", "expected of the next visit"),

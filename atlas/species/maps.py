@@ -8,7 +8,9 @@ from __future__ import annotations
 import msgspec
 
 from atlas.catalog import Catalog
+from atlas.geo.land import land_share
 from atlas.species.distribution import Distributions
+from atlas.species.gap_habitat import Habitats
 from atlas.species.gaps import GapSettings
 from atlas.species.legend import Legends
 from atlas.species.map_settings import MapSettings
@@ -45,13 +47,14 @@ class Maps(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """The maps of a catalog whose finest cells have `finest` resolution."""
         occupancy = Occupancy(catalog, finest=finest)
         groups = TargetGroups(catalog, settings.target_group_rank)
+        habitats = Habitats(occupancy, land_share, gaps)
         return cls(
             occupancy=occupancy,
             target_groups=groups,
             filters=RecordFilters(catalog.sources()),
             distributions=Distributions(occupancy, groups, settings),
             ranges=Ranges(occupancy, groups, settings),
-            tiles=MapTiles(occupancy, groups, settings, gaps),
+            tiles=MapTiles(occupancy, groups, settings, gaps, habitats),
             legends=Legends(occupancy, groups, settings),
             pictures=MapPictures(catalog, occupancy, groups, settings, demonstration=demonstration),
         )

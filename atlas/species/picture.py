@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.catalog import Catalog, Taxon
-from atlas.geo.cells import RADIUS_M, area_km2, centres
+from atlas.geo.cells import RADIUS_M, area_km2
+from atlas.geo.outlines import outlines
 from atlas.geo.ranges import Ranges, shape_ranges
 from atlas.geo.shapes import BoundingBox
 from atlas.geo.views import View, view_of, view_of_box
@@ -31,8 +32,8 @@ from atlas.species.palettes import COARSE, EFFORT_GREYS, PALETTES
 from atlas.species.target_group import TargetGroup, TargetGroups
 
 NARROWEST, WIDEST = 200, 4000
-# A picture's bounds are found from cells of this resolution, 60 km in radius.
-_BOUNDS_RESOLUTION = 3
+# A picture's bounds are found from cells of this resolution, 23 km in radius.
+_BOUNDS_RESOLUTION = 4
 # A cell's width as a share of the picture's: eight pixels of a thousand.
 _LEAST_CELL_SHARE = 0.008
 _EFFORT_BREAKS = (1, 10, 100, 1000)
@@ -119,7 +120,8 @@ class MapPictures:
         resolution = min(_BOUNDS_RESOLUTION, self._occupancy.finest)
         fine = self._occupancy.cells(taxon_id, resolution, filter=only).cell
         coarse = self._occupancy.coarse(taxon_id, resolution, filter=only).cell
-        return view_of(*centres(np.concatenate([fine, coarse])))
+        outline = outlines(np.concatenate([fine, coarse]))
+        return view_of(outline.latitude, outline.longitude)
 
     def _counts(self, taxon_id: int, group: TargetGroup, view: View, only: RecordFilter) -> _Counts:
         """Counts in the finest cells that can be seen, and are not too many to draw."""

@@ -13,11 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.geo.cells import area_km2
-from atlas.geo.ranges import Ranges, tile_ranges
+from atlas.geo.land import land_share
+from atlas.geo.outlines import Floats
+from atlas.geo.ranges import Ranges, tile_cells, tile_ranges
 from atlas.geo.tiles import Tile, encode_cells, resolution_for_zoom
 from atlas.species.cell_columns import filled, matched
 from atlas.species.completeness import CompletenessArrays, completeness_of, ignorance
-from atlas.species.gaps import STATES, GapSettings, cell_states
+from atlas.species.gap_habitat import Habitats
+from atlas.species.gaps import NO_DATA, STATES, GapSettings, cell_states
 from atlas.species.kernel import reporting_rate
 from atlas.species.layers import LAYERS, LayerName
 from atlas.species.map_settings import MapSettings
@@ -43,8 +46,10 @@ class MapTiles:
         target_groups: TargetGroups,
         settings: MapSettings,
         gaps: GapSettings,
+        habitats: Habitats,
     ) -> None:
         self._occupancy = occupancy
+        self._habitats = habitats
         self._groups = target_groups
         self._half = settings.half_confidence_visits
         self._gaps = gaps
@@ -52,7 +57,6 @@ class MapTiles:
             "richness": _richness,
             "effort": self._effort,
             "completeness": self._completeness,
-            "gaps": self._sampling,
         }
 
     def encode(
@@ -71,7 +75,23 @@ class MapTiles:
         if LAYERS[layer].whose == "target group":
             counted = self._groups.of(taxon_id).taxon_id
         counts = self._occupancy.cells(counted, resolution, ranges=ranges, filter=only)
+        if layer == "gaps":
+            return self._gaps_of(tile, resolution, counted, counts)
         return encode_cells(tile, layer, counts.cell, self._values[layer](counts))
+
+    def _gaps_of(self, tile: Tile, resolution: int, group_id: int, counts: CellCounts) -> bytes:
+        """Cells with records, and those without where the group may live: nobody looked there."""
+        unmet = np.setdiff1d(tile_cells(tile, resolution), counts.cell, assume_unique=True)
+        on = self._habitats.of(group_id, {group_id: 1.0}).lives.on
+        unmet = unmet[self._habitats.habitable(land_share(unmet), on)]
+        searched = self._sampling(counts)
+        without = np.arange(len(unmet) + len(counts.cell)) < len(unmet)
+        values = {name: _behind_unknown(known, without) for name, known in searched.items()}
+        states = np.concatenate([np.repeat(STATES[NO_DATA], len(unmet)), searched["state"]])
+        zeros = np.zeros(len(unmet), np.int64)
+        counted = {name: np.concatenate([zeros, searched[name]]) for name in ("species", "visits")}
+        cells = np.concatenate([unmet, counts.cell])
+        return encode_cells(tile, "gaps", cells, {**values, "state": states, **counted})
 
     def _occurrence(
         self, tile: Tile, taxon_id: int, resolution: int, ranges: Ranges, only: RecordFilter
@@ -162,7 +182,8 @@ def _complete(counts: CellCounts) -> CompletenessArrays:
 
 def _per_1000_km2(counts: CellCounts) -> npt.NDArray[np.float32]:
     """Cells of one resolution differ in area by up to a factor of two."""
-    return np.round(1000.0 * counts.n / area_km2(counts.cell), 2).astype(np.float32)
+    per_km2: Floats = counts.n / area_km2(counts.cell)
+    return (1000.0 * per_km2).astype(np.float32)
 
 
 def _last_year(counts: CellCounts) -> npt.NDArray[Any]:
@@ -172,8 +193,12 @@ def _last_year(counts: CellCounts) -> npt.NDArray[Any]:
     return np.ma.masked_array(years.astype(np.int64) + 1970, unknown)
 
 
-def _behind_unknown(values: npt.NDArray[Any], unknown: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+def _behind_unknown(
+    values: npt.NDArray[Any], unknown: npt.NDArray[np.bool_]
+) -> np.ma.MaskedArray[Any, Any]:
     """The values of all cells that are not `unknown`, which come first; those are masked."""
     whole = np.zeros(len(unknown), values.dtype)
-    whole[~unknown] = values
-    return np.ma.masked_array(whole, unknown)
+    whole[~unknown] = np.asarray(values)
+    mask = unknown.copy()
+    mask[~unknown] = np.ma.getmaskarray(values)
+    return np.ma.masked_array(whole, mask)

@@ -26,8 +26,9 @@ from atlas.species.neighbours import around
 from atlas.species.occupancy import UNKNOWN_DAY, Occupancy, SpeciesInCells
 from atlas.species.surroundings import Surroundings
 
-# Cells beyond the 400 nearest have no weight; disks of H3 come in whole rings, this one has 397.
-RINGS = 11
+# 817 cells, some 700 km around at resolution 4. Beyond 1,000 km, or the 400 nearest with records,
+# no cell counts.
+RINGS = 16
 _MOST_NEIGHBOURS_LISTED = 6
 _MOST_SIGHTINGS = 3
 _EPOCH = dt.date(1970, 1, 1)
@@ -59,6 +60,12 @@ def neighbourhood(
     presence = np.zeros((len(cells), len(species)), np.bool_)
     presence[row, column] = True
     return Neighbourhood(cells, steps, species.astype(np.int32), presence, found)
+
+
+def _away_km(cells: Cells) -> npt.NDArray[np.float64]:
+    """Great-circle distance of each cell's centre from the first one's."""
+    centres = [h3.cell_to_latlng(cell) for cell in cells.tolist()]
+    return np.array([h3.great_circle_distance(centres[0], centre) for centre in centres])
 
 
 class Evidence:
@@ -152,7 +159,7 @@ class UnrecordedSpecies:
         near = neighbourhood(self._occupancy, cell, group.taxon_id)
         searched = int(near.presence[1:].any(axis=1).sum())
         likeness = self._surroundings.likeness(near.cells)
-        estimate = expected_species(near.presence, near.steps, likeness=likeness)
+        estimate = expected_species(near.presence, _away_km(near.cells), likeness=likeness)
         if estimate is None:
             return _nothing(searched, f"no species of {group.scientific_name} is recorded nearby")
         if estimate.doubt is not None:

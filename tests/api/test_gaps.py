@@ -85,6 +85,8 @@ def test_words_become_taxa(client: Client) -> None:
         assert taxon["rank"] in {"family", "species"}
         assert taxon["scientific_name"] in question["words"]
     assert "red-eyed frogs" in question["words"]
+    search = client.get("/v1/search", params={"text": "red-eyed frogs"}).json()
+    assert question["interpretation"] == search["interpretation"]
 
 
 def test_polygon_and_states(client: Client) -> None:

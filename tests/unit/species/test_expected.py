@@ -112,7 +112,7 @@ def _two_faunas(
 def test_species_of_its_like_are_expected() -> None:
     """Of two faunas equally near, the unrecorded species of the cell's own come first."""
     presence, _ = _two_faunas()
-    found = expected_species(presence, np.arange(60))
+    found = expected_species(presence, 10.0 * np.arange(60))
     assert found is not None
     unrecorded = ~presence[0]
     own = np.arange(80) % 2 == 0
@@ -128,7 +128,7 @@ def test_a_cell_without_records_has_its_neighbours_species() -> None:
     presence, _ = _two_faunas()
     presence[0] = False
     presence[1:20] = presence[1:20] & (np.arange(80) < 40)
-    found = expected_species(presence, np.arange(60))
+    found = expected_species(presence, 10.0 * np.arange(60))
     assert found is not None
     assert found.probabilities[:40].mean() > found.probabilities[40:].mean()
     assert not found.own_effort.any()
@@ -138,7 +138,9 @@ def test_surroundings_that_differ_count_less() -> None:
     """With likeness of place given, a cell of other habitat loses its say."""
     presence, kind = _two_faunas()
     presence[0] = False
-    found = expected_species(presence, np.arange(60), likeness=np.where(kind == 0, 1.0, 0.01))
+    found = expected_species(
+        presence, 10.0 * np.arange(60), likeness=np.where(kind == 0, 1.0, 0.01)
+    )
     assert found is not None
     assert found.probabilities[::2].min() > found.probabilities[1::2].max()
 
@@ -149,7 +151,7 @@ def test_the_order_of_cells_and_species_does_not_matter(
 ) -> None:
     """Everything follows the arrays given, wherever the target stands in them."""
     presence, _ = _two_faunas(30, 40)
-    distance = np.arange(30.0)
+    distance = 10.0 * np.arange(30)
     before = expected_species(presence, distance)
     order = [*cells[:7], 0, *cells[7:]]
     after = expected_species(presence[np.ix_(order, species)], distance[order], target=7)
@@ -178,11 +180,16 @@ def test_far_cells_do_not_count_and_nothing_is_nothing() -> None:
     """Only the nearest are asked; where they have no record there is no answer."""
     presence, _ = _two_faunas()
     near = NeighbourhoodSettings(nearest=10)
-    found = expected_species(presence, np.arange(60), settings=near)
+    found = expected_species(presence, 10.0 * np.arange(60), settings=near)
     assert found is not None
     assert not found.weights[10:].any()
+    # The nearest are those of the cells that have any record at all.
     presence[:10] = False
-    assert expected_species(presence, np.arange(60), settings=near) is None
+    found = expected_species(presence, 10.0 * np.arange(60), settings=near)
+    assert found is not None
+    assert np.flatnonzero(found.weights).tolist() == [*range(10, 20)]
+    reach = NeighbourhoodSettings(reach_km=90.0)
+    assert expected_species(presence, 10.0 * np.arange(60), settings=reach) is None
     assert expected_species(np.zeros((3, 4)), np.arange(3)) is None
     with pytest.raises(ValueError, match="presence has shape"):
         expected_species(presence, np.arange(59))
