@@ -101,6 +101,15 @@ def limits_place(interpretation: Interpretation) -> bool:
     return any(span.applied and span.kind in _PLACE for span in interpretation.spans)
 
 
+def let_go_of_place(interpretation: Interpretation, notice: str) -> Interpretation:
+    """The same with a notice, which is then the reason of what a soft place left out."""
+    spans = [
+        msgspec.structs.replace(span, reason=notice) if span.reason == _NOT_HARD["soft"] else span
+        for span in interpretation.spans
+    ]
+    return msgspec.structs.replace(interpretation, spans=spans, notice=notice)
+
+
 def _shown(text: str, span: Span, reason: str | None) -> SpanRead:
     return SpanRead(
         start=span.start,

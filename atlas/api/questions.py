@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from atlas.api.applied import Reading, WithoutSpan, limits_place
+from atlas.api.applied import Reading, WithoutSpan, let_go_of_place, limits_place
 from atlas.api.applied_places import PlaceMode
 from atlas.api.layer_pages import layer_summary
 from atlas.api.records import as_hits
@@ -201,7 +201,7 @@ class Questions:
             return interpretation, limits
         softly = msgspec.structs.replace(reading, place="soft")
         interpretation, limits = self._understanding.understand(text, asked, softly)
-        return msgspec.structs.replace(interpretation, notice=NOTHING_THERE), limits
+        return let_go_of_place(interpretation, NOTHING_THERE), limits
 
     def _stored(self, image_id: UUID, spaces: Sequence[str]) -> dict[str, Vector]:
         try:

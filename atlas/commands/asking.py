@@ -65,6 +65,8 @@ def print_answer(answer: SearchAnswer, description: AtlasDescription, *, as_json
     console.print(f"{description.title}{made_up}", markup=False)
     if answer.interpretation is not None and answer.interpretation.spans:
         console.print(_understood(answer.interpretation))
+        if answer.interpretation.notice:
+            console.print(f"Notice: {answer.interpretation.notice}.", markup=False)
     table = Table(box=box.SIMPLE, pad_edge=False)
     score = "score" if len(answer.spaces) == 1 else "fused score"
     for name in (score, "taxon", "place", "day", "photo by"):

@@ -40,6 +40,12 @@ def layer() -> None:
 @click.option("--orders", help="Order classes to tell apart, with commas; all if left out.")
 @click.option("--name-column", help="Column of each feature's name.")
 @click.option("--code-column", help="Column of each feature's code, such as an ISO code.")
+@click.option(
+    "--values-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV that names a raster's categories: value,name[,code].",
+)
+@click.option("--band", type=int, default=1, show_default=True, help="Band of a raster.")
 @click.option("--crs", help="Coordinate system, where FILE states none, such as EPSG:4326.")
 @click.option("--unit", default="m", show_default=True, help="Unit of a quantity.")
 @click.option("--title", default="", help="What people call the data.")

@@ -11,11 +11,21 @@ from pathlib import Path
 import msgspec
 
 from atlas.bundle.manifest import LayerEntry
+from atlas.errors import BuildError, PlanError
 from atlas.geo.layers import NAMES
 from indexer.layers.category_layer import AREA_RULE, make_categories
+from indexer.layers.columns import Made
 from indexer.layers.distance_layer import DISTANCE_RULE, make_distances
 from indexer.layers.features import FeatureSource
 from indexer.layers.packaged import Packaged, packaged
+from indexer.layers.raster_file import RASTERS, RasterFile
+from indexer.layers.raster_layer import (
+    PIXEL_RULE,
+    VALUE_RULE,
+    make_pixel_categories,
+    make_values,
+    read_names,
+)
 from indexer.layers.section import LayerSection, origin_of
 from indexer.layers.vector_file import VectorFile
 from indexer.progress import Watcher
@@ -41,13 +51,9 @@ def make_layer(
     Raises PlanError naming the file, and where known the feature, at fault.
     """
     source = source_of(section)
-    if section.kind == "distance":
-        rule = DISTANCE_RULE
-        made = make_distances(source, segments, place.work, place.cells, section.orders, watcher)
-    else:
-        rule = AREA_RULE
-        made = make_categories(source, segments, place.work, place.cells, watcher)
-    watcher.note(f"layer {section.name}: {made.features:,} features")
+    rule, made = _made(section, source, segments, place, watcher)
+    if not isinstance(source, RasterFile):
+        watcher.note(f"layer {section.name}: {made.features:,} features")
     if made.without_geometry:
         watcher.note(f"layer {section.name}: {made.without_geometry:,} have no geometry: left out")
     package = source if isinstance(source, Packaged) else None
@@ -72,10 +78,37 @@ def make_layer(
     )
 
 
-def source_of(section: LayerSection) -> FeatureSource:
-    """Where the features of a layer come from."""
+def _made(
+    section: LayerSection,
+    source: FeatureSource | RasterFile,
+    segments: Sequence[tuple[str, Path]],
+    place: LayerPlace,
+    watcher: Watcher,
+) -> tuple[str, Made]:
+    """Make the files, as the kind of layer and of source have it; how, in words, and what."""
+    work, cells = place.work, place.cells
+    if isinstance(source, RasterFile):
+        if section.kind == "value":
+            return VALUE_RULE, make_values(source, segments, work, cells, watcher)
+        if section.kind == "category":
+            named = read_names(section.values_file)
+            made = make_pixel_categories(source, segments, work, cells, named, watcher)
+            return PIXEL_RULE, made
+        raise PlanError(source.path, "is a raster: a distance needs points, lines or areas")
+    if section.kind == "distance":
+        orders = section.orders
+        return DISTANCE_RULE, make_distances(source, segments, work, cells, orders, watcher)
+    if section.kind == "category":
+        return AREA_RULE, make_categories(source, segments, work, cells, watcher)
+    raise BuildError("layer", f"{section.name}: a value needs a raster (GeoTIFF)")
+
+
+def source_of(section: LayerSection) -> FeatureSource | RasterFile:
+    """Where a layer comes from."""
     if section.file is None:
         return packaged(section.package)
+    if section.file.suffix.lower() in RASTERS:
+        return RasterFile(path=section.file, band=section.band, crs=section.crs)
     return VectorFile(
         path=section.file,
         layer=section.layer,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -41,6 +41,10 @@ class LayerSection(Section, frozen=True, kw_only=True):
     """Column of each feature's name."""
     code_column: str | None = None
     """Column of each feature's code, such as ISO 3166-1 alpha-2 of a country."""
+    values_file: Path | None = None
+    """CSV file that names a raster's categories: columns `value`, `name` and, if any, `code`."""
+    band: Annotated[int, msgspec.Meta(ge=1)] = 1
+    """Which band of a raster."""
     crs: str | None = None
     """The coordinate system of a file that does not state its own."""
     unit: str = "m"

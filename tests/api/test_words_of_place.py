@@ -1,0 +1,110 @@
+"""Words of place on an atlas that has a layer of rivers: filter, fallback, and the notice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from atlas.app import create_app, open_atlas
+from atlas.commands import main
+from atlas.settings import Settings, override
+from indexer.commands import indexer
+
+Client = TestClient[Litestar]
+# Along the photos' town in Costa Rica (tests/factories.py), which lie within 0.3 degrees.
+RIVER = [[-84.2, 10.1], [-84.0, 10.42], [-83.8, 10.8]]
+
+
+@pytest.fixture(scope="module")
+def rivers(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tiny bundle with one river."""
+    folder = tmp_path_factory.mktemp("rivers")
+    bundle = Path(shutil.copytree(tiny_bundle, folder / "bundle"))
+    feature = {
+        "type": "Feature",
+        "properties": {"called": "Nile"},
+        "geometry": {"type": "LineString", "coordinates": RIVER},
+    }
+    file = folder / "river.geojson"
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    options = ("--to", str(bundle), "--name-column", "called", "--quiet")
+    made = CliRunner().invoke(indexer, ["layer", "add", "river", str(file), *options])
+    assert made.exit_code == 0, made.output
+    return bundle
+
+
+@pytest.fixture(scope="module")
+def client(rivers: Path) -> Iterator[Client]:
+    """An atlas whose only space is said to know scenes."""
+    settings = override(Settings(), "bundle", path=str(rivers))
+    settings = override(settings, "reading", scene_spaces=("tiny",))
+    with TestClient(create_app(open_atlas(settings)), raise_server_exceptions=False) as running:
+        yield running
+
+
+def search(client: Client, **body: Any) -> dict[str, Any]:
+    """POST a search that must succeed."""
+    answer = client.post("/v1/search", json=body)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_near_rivers_is_the_filter_near(client: Client) -> None:
+    """The words must do what the filter does, and the layer must be cited."""
+    words = search(client, text="organisms within 40 km of rivers", limit=100)
+    near = {"near": [{"feature": "river", "within_m": 40_000}]}
+    stated = search(
+        client, text=words["interpretation"]["scene_text"], interpret=False, limit=100, filter=near
+    )
+    assert words["hits"] == stated["hits"]
+    everything = search(client, text="organisms", limit=1)["matching"]
+    assert 0 < words["matching"] == stated["matching"] < everything
+    assert [layer["name"] for layer in words["layers"]] == ["river"]
+    assert words["interpretation"]["text"] == "organisms"
+    assert words["interpretation"]["scene_text"] == "organisms within 40 km of rivers"
+    assert words["interpretation"]["notice"] is None
+
+
+def test_a_river_by_its_name(client: Client) -> None:
+    """The layer's own name of a river is found from any name that the gazetteer has."""
+    for text in ("organisms within 40 km of the Nile", "aves a menos de 40 km del Nilo"):
+        span = search(client, text=text)["interpretation"]["spans"][-1]
+        assert (span["kind"], span["applied"]) == ("near", True), text
+    span = search(client, text="organisms near the Danube")["interpretation"]["spans"][0]
+    assert span["reason"] == "the layer of rivers does not know this name"
+
+
+def test_where_nothing_passes_the_words_do_not_limit(client: Client, rivers: Path) -> None:
+    """An empty page helps nobody; a page that is not what was asked for must say so."""
+    text = "organisms within 1 m of rivers"
+    answer = search(client, text=text, limit=2)
+    assert answer["matching"] > 0
+    interpretation = answer["interpretation"]
+    assert "no photo passes" in interpretation["notice"]
+    assert [(span["applied"], span["reason"]) for span in interpretation["spans"]] == [
+        (False, interpretation["notice"])
+    ]
+    assert interpretation["text"] == text
+    following = search(client, text=text, limit=2, cursor=answer["next_cursor"])
+    assert following["matching"] == answer["matching"]
+    printed = CliRunner().invoke(
+        main, ["search", text, "--bundle", str(rivers)], env={"COLUMNS": "300"}
+    )
+    assert interpretation["notice"] in printed.stdout
+
+
+def test_place_is_hard_soft_or_off(client: Client) -> None:
+    """Three ways to take the same words."""
+    text = "organisms within 40 km of rivers"
+    hard, soft, off = (search(client, text=text, place=place) for place in ("hard", "soft", "off"))
+    assert hard["matching"] < soft["matching"] == off["matching"]
+    assert soft["interpretation"]["text"] == text
