@@ -107,6 +107,8 @@ def print_gaps(answer: GapAnswer) -> None:
     """Print the question as it was understood and the cells, best first, with their reasons."""
     console = Console(highlight=False)
     console.print(answer.question.words, markup=False)
+    if answer.notice:
+        console.print(answer.notice, markup=False)
     table = Table(box=box.SIMPLE, pad_edge=False)
     for name in ("cell", "centre"):
         table.add_column(name, no_wrap=True)
