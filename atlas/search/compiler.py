@@ -22,7 +22,7 @@ from atlas.catalog import Catalog
 from atlas.geo.layers import Layers
 from atlas.search.filters import Condition, Filter, condition_of, key_of, without_places
 from atlas.search.place_filters import Statement, cited, judge_all, statements_of
-from atlas.search.selection import Passing, Positions, Selection
+from atlas.search.selection import Selection
 from atlas.search.taxon_runs import read_runs
 
 RowIds = npt.NDArray[np.int64]
@@ -164,19 +164,11 @@ class FilterCompiler:
         self, selections: Sequence[Selection], statements: Sequence[Statement]
     ) -> tuple[tuple[Selection, ...], int]:
         """What is left of each segment's selection, and how many rows may pass in all."""
-        possible = 0
-
-        def judge(segment: int, rows: slice | Positions) -> Passing:
-            nonlocal possible
-            judged = judge_all(statements, segment, rows)
-            possible += int(np.count_nonzero(judged.possible))
-            return judged.passes
-
-        passing = tuple(
-            selection.narrowed(partial(judge, number))
+        found = [
+            selection.narrowed(partial(judge_all, statements, number))
             for number, selection in enumerate(selections)
-        )
-        return passing, possible
+        ]
+        return tuple(passing for passing, _ in found), sum(possible for _, possible in found)
 
     def _reasons(self, present: tuple[Selection, ...]) -> tuple[HeldBackFor, ...]:
         """What hides rows of these selections, the flags that hide none left out."""

@@ -128,18 +128,27 @@ class Selection:
         mask = np.unpackbits(bits, count=self.rows, bitorder="little")
         return Selection.of_positions(np.flatnonzero(mask), self.rows)
 
-    def narrowed(self, judge: Callable[[slice | Positions], Passing]) -> Selection:
-        """Those positions of the selection that `judge` lets pass.
+    def narrowed(
+        self, judge: Callable[[slice | Positions], tuple[Passing, Passing]]
+    ) -> tuple[Selection, int]:
+        """Those positions that `judge` lets pass, and how many it says may pass.
 
-        It is asked for pieces of the selection in order, and answers bool, one a position.
+        It is asked for slices and positions in order, and answers both, bool, one a position. It
+        may be asked of positions outside the selection, which are then left out.
         """
         if self._positions is not None:
-            pieces = [block[judge(block)] for block in map(_as_positions, self.blocks())]
-            return Selection.of_positions(np.concatenate(pieces), self.rows)
+            passes, may = judge(self._positions)
+            kept = Selection.of_positions(self._positions[passes], self.rows)
+            return kept, int(np.count_nonzero(may))
         mask = np.zeros(self.rows, bool)
-        for block in self.blocks():
-            mask[block] = judge(block)
-        return Selection.of_mask(mask)
+        possible = 0
+        for rows, inside in self.reads():
+            passes, may = judge(rows)
+            if inside is not None:
+                passes, may = passes & inside, may & inside
+            mask[rows] = passes
+            possible += int(np.count_nonzero(may))
+        return Selection.of_mask(mask), possible
 
     def contains(self, positions: Positions) -> Passing:
         """Whether each position passes, bool, the shape of `positions`."""
@@ -233,10 +242,6 @@ class Selection:
             first, last = np.searchsorted(self._positions, [start, stop])
             mask[self._positions[first:last] - start] = True
         return mask
-
-
-def _as_positions(block: slice | Positions) -> Positions:
-    return np.arange(block.start, block.stop) if isinstance(block, slice) else block
 
 
 def _stretches(dense: Passing, first: int) -> Iterator[tuple[int, int, bool]]:

@@ -101,3 +101,24 @@ def test_dense_and_sparse_blocks_are_read_each_in_its_way() -> None:
     assert in_place > 0
     assert gathered > 0
     assert selection.reading() == (in_place, gathered)
+
+
+@given(
+    rows=st.integers(1, 60_000),
+    share=st.sampled_from([0.0, 0.001, 0.05, 0.4, 0.97, 1.0]),
+    kept=st.sampled_from([0.0, 0.02, 0.5, 1.0]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_narrowing_any_form_is_narrowing_its_rows(
+    rows: int, share: float, kept: float, seed: int
+) -> None:
+    """A row that comes back, or gets lost, between two forms would pass a filter wrongly."""
+    random = np.random.default_rng(seed)
+    inside, passes, may = ([share, kept, min(1.0, kept + 0.3)] > random.random((3, rows)).T).T
+    may |= passes
+    selection = Selection.of_mask(inside)
+    assert selection.positions().tolist() == np.flatnonzero(inside).tolist()
+    found, possible = selection.narrowed(lambda part: (passes[part], may[part]))
+    assert found.positions().tolist() == np.flatnonzero(inside & passes).tolist()
+    assert found.count == np.count_nonzero(inside & passes)
+    assert possible == np.count_nonzero(inside & may)
