@@ -37,7 +37,7 @@ def make_categories(
     Raises BuildError where the source holds no area, or areas
     without a name.
     """
-    seen = survey(source)
+    seen = survey(source, watcher)
     if seen.areas != seen.features - seen.without_geometry:
         raise BuildError("layer", "a category needs areas; the source holds points or lines, too")
     names = Names()

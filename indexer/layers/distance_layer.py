@@ -50,7 +50,7 @@ def make_distances(
     `orders` are the order classes, None for every order that the
     source has. Raises BuildError where the source holds nothing.
     """
-    seen = survey(source)
+    seen = survey(source, watcher)
     classes = _classes(seen, orders)
     names = Names()
     cells = occupied_cells(files)

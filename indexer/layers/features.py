@@ -13,6 +13,7 @@ import shapely
 
 from atlas.errors import BuildError
 from atlas.geo.outlines import Flags, Floats, Geometries, Integers
+from indexer.progress import Advance, Watcher
 
 _SEAM_LONGITUDE, _POLE_LATITUDE = 179.9999, 89.9999
 
@@ -53,8 +54,13 @@ class Survey(NamedTuple):
     orders: tuple[float, ...]
 
 
-def survey(source: FeatureSource) -> Survey:
+def survey(source: FeatureSource, watcher: Watcher) -> Survey:
     """Read all of a source once; BuildError where it holds no geometry."""
+    with watcher.stage("survey", source.count(), "features") as advance:
+        return _survey(source, advance)
+
+
+def _survey(source: FeatureSource, advance: Advance) -> Survey:
     seen = empty = areas = 0
     orders: set[float] = set()
     for features in source.features():
@@ -62,6 +68,7 @@ def survey(source: FeatureSource) -> Survey:
         empty += int(np.count_nonzero(_missing(features.geometry)))
         areas += int(np.count_nonzero(is_area(features.geometry)))
         orders.update(np.unique(features.order[np.isfinite(features.order)]).tolist())
+        advance(len(features.geometry))
     if seen == empty:
         raise BuildError("layer", "the source holds no feature with a geometry")
     return Survey(seen, empty, areas, tuple(sorted(orders)))

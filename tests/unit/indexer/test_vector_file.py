@@ -17,6 +17,7 @@ from atlas.errors import BuildError, PlanError
 from indexer.layers import vector_file
 from indexer.layers.features import Features, survey
 from indexer.layers.vector_file import VectorFile
+from indexer.progress import Silent
 
 LINES = [
     shapely.LineString([(-84.0, 9.0), (-83.9, 9.3), (-83.5, 9.4)]),
@@ -113,7 +114,7 @@ def test_a_file_comes_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     batches = list(VectorFile(path=path).features())
     assert [len(batch.geometry) for batch in batches] == [2, 1]
     assert [batch.first for batch in batches] == [0, 2]
-    assert survey(VectorFile(path=path, order_column="strahler")).orders == (1, 2, 3)
+    assert survey(VectorFile(path=path, order_column="strahler"), Silent()).orders == (1, 2, 3)
 
 
 def test_what_is_wrong_with_a_file_is_said_with_its_name(tmp_path: Path) -> None:
@@ -150,8 +151,8 @@ def test_features_without_a_geometry_are_counted(tmp_path: Path) -> None:
         {"type": "Feature", "properties": {}, "geometry": {"type": "Point", "coordinates": [1, 2]}},
     ]
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    seen = survey(VectorFile(path=path))
+    seen = survey(VectorFile(path=path), Silent())
     assert (seen.features, seen.without_geometry) == (2, 1)
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features[:1]}))
     with pytest.raises(BuildError, match="no feature with a geometry"):
-        survey(VectorFile(path=path))
+        survey(VectorFile(path=path), Silent())
