@@ -16,7 +16,7 @@ import pytest
 import shapely
 from click.testing import CliRunner, Result
 
-from atlas.bundle.bundle import Bundle
+from atlas.bundle.bundle import LAYERS, Bundle
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery
 from atlas.geo.layers import Layers
@@ -24,6 +24,7 @@ from atlas.search.compiler import FilterCompiler
 from atlas.search.filters import Filter
 from atlas.search.place_filters import Near
 from indexer.commands import indexer
+from indexer.prune import prune
 
 Line = list[tuple[float, float]]
 GEOD = pyproj.Geod(ellps="WGS84")
@@ -232,3 +233,27 @@ def test_what_the_data_may_be_off_is_added_to_the_uncertainty(bundle: Path, tmp_
     assert columns[700].high[judged] == pytest.approx(columns[0].high[judged] + 700, rel=1e-5)
     lowest = np.maximum(columns[0].low[judged] - 700, 0)
     assert columns[700].low[judged] == pytest.approx(lowest, rel=1e-5, abs=1)
+
+
+def test_what_a_stopped_command_left_is_not_taken_for_the_layer(
+    bundle: Path, tmp_path: Path
+) -> None:
+    """Files that no manifest names may be of another source, or half written."""
+    path = write_lines(tmp_path / "rivers.geojson", [[(4.0, 52.0), (5.0, 52.0)]])
+    left = bundle / LAYERS / "river-000002" / "0001"
+    left.mkdir(parents=True)
+    (left / "high.f32").write_bytes(b"half")
+    half_done = bundle.with_name("bundle.work") / "layer-river"
+    half_done.mkdir(parents=True)
+    (half_done / "names.parquet").write_bytes(b"half")
+    result = run("add", "river", path, "--to", bundle, "--quiet")
+    assert result.exit_code == 0, result.output
+    opened = Bundle.open(bundle)
+    (entry,) = opened.manifest.layers
+    assert entry.folder == "river-000002-1"
+    assert len(Layers.of(opened).all()[0].interval(0).high) == opened.manifest.rows
+    gone = prune(bundle, dry_run=False)
+    assert "layers/river-000002/0001/high.f32" in gone
+    assert not (bundle / LAYERS / "river-000002").exists()
+    assert Bundle.open(bundle).manifest.layers == (entry,)
+    assert not half_done.exists()
