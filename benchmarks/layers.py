@@ -21,7 +21,7 @@ from rich.table import Table
 
 from atlas.geo.distance import cut_into_pieces
 from benchmarks.reaches import random_places, true_distances_m, write_reaches
-from indexer.layers.distances import RunningNearest
+from indexer.layers.distances import RunningNearest, Spots
 from indexer.layers.features import FeatureSource, lines_of
 from indexer.layers.packaged import packaged
 from indexer.layers.vector_file import VectorFile
@@ -34,7 +34,7 @@ def measure_rate(source: FeatureSource, case: str, cells: int, seed: int) -> Rec
     """Time to measure cells against all features of a source, which are read once."""
     latitude, longitude = random_places(cells, np.random.default_rng(seed))
     started_s = time.perf_counter()
-    nearest = RunningNearest(latitude, longitude)
+    nearest = RunningNearest(Spots(latitude, longitude))
     features = 0
     for batch in source.features():
         nearest.offer(batch, np.zeros(len(batch.geometry), np.int32))
@@ -58,7 +58,7 @@ def measure_rate(source: FeatureSource, case: str, cells: int, seed: int) -> Rec
 def measure_truth(feature: str, sample: int, seed: int) -> Record:
     """Errors against the oracle; the bar is 1 % or 50 m, whichever is more."""
     latitude, longitude = random_places(sample, np.random.default_rng(seed))
-    nearest = RunningNearest(latitude, longitude)
+    nearest = RunningNearest(Spots(latitude, longitude))
     source = packaged(feature)
     lines = []
     for batch in source.features():

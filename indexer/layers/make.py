@@ -13,11 +13,13 @@ import msgspec
 from atlas.bundle.manifest import LayerEntry
 from atlas.errors import BuildError, PlanError
 from atlas.geo.layers import NAMES
+from indexer.layers.altitude import PackagedRaster, altitude
 from indexer.layers.category_layer import AREA_RULE, make_categories
 from indexer.layers.columns import Made
 from indexer.layers.distance_layer import DISTANCE_RULE, make_distances
 from indexer.layers.features import FeatureSource
 from indexer.layers.packaged import Packaged, packaged
+from indexer.layers.places import RowFiles
 from indexer.layers.raster_file import RASTERS, RasterFile
 from indexer.layers.raster_layer import (
     PIXEL_RULE,
@@ -56,7 +58,7 @@ def make_layer(
         watcher.note(f"layer {section.name}: {made.features:,} features")
     if made.without_geometry:
         watcher.note(f"layer {section.name}: {made.without_geometry:,} have no geometry: left out")
-    package = source if isinstance(source, Packaged) else None
+    package = source if isinstance(source, Packaged | PackagedRaster) else None
     return LayerEntry(
         name=section.name,
         kind=section.kind,
@@ -67,6 +69,7 @@ def make_layer(
         orders=made.orders,
         names=NAMES if made.named else "",
         unit=section.unit if section.kind != "category" else "",
+        accuracy_m=section.accuracy_m,
         rule=rule,
         title=section.title or (package.title if package else section.tells_of),
         origin=origin_of(section),
@@ -87,24 +90,25 @@ def _made(
 ) -> tuple[str, Made]:
     """Make the files, as the kind of layer and of source have it; how, in words, and what."""
     work, cells = place.work, place.cells
+    rows = RowFiles(segments=tuple(segments), accuracy_m=section.accuracy_m)
     if isinstance(source, RasterFile):
         if section.kind == "value":
-            return VALUE_RULE, make_values(source, segments, work, cells, watcher)
+            return VALUE_RULE, make_values(source, rows, work, cells, watcher)
         if section.kind == "category":
             named = read_names(section.values_file)
-            made = make_pixel_categories(source, segments, work, cells, named, watcher)
-            return PIXEL_RULE, made
+            return PIXEL_RULE, make_pixel_categories(source, rows, work, cells, named, watcher)
         raise PlanError(source.path, "is a raster: a distance needs points, lines or areas")
     if section.kind == "distance":
-        orders = section.orders
-        return DISTANCE_RULE, make_distances(source, segments, work, cells, orders, watcher)
+        return DISTANCE_RULE, make_distances(source, rows, work, cells, section.orders, watcher)
     if section.kind == "category":
-        return AREA_RULE, make_categories(source, segments, work, cells, watcher)
+        return AREA_RULE, make_categories(source, rows, work, cells, watcher)
     raise BuildError("layer", f"{section.name}: a value needs a raster (GeoTIFF)")
 
 
 def source_of(section: LayerSection) -> FeatureSource | RasterFile:
     """Where a layer comes from."""
+    if section.package == "elevation":
+        return altitude()
     if section.file is None:
         return packaged(section.package)
     if section.file.suffix.lower() in RASTERS:

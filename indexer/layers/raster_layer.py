@@ -6,7 +6,6 @@ Reads the raster tile by tile, once for every ten million rows. One thread.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 
 import h3.api.basic_int as h3
@@ -18,7 +17,14 @@ from atlas.geo.cells import FINEST
 from atlas.geo.layers import CERTAIN, NAMES, OR_OUTSIDE, OTHER, OUTSIDE, UNKNOWN, VALUE
 from atlas.geo.outlines import Cells, Floats, Integers
 from indexer.layers.columns import Made, Names, write_cells, write_column, write_interval
-from indexer.layers.places import Places, SegmentRows, centres, groups_of_places, occupied_cells
+from indexer.layers.places import (
+    Places,
+    RowFiles,
+    SegmentRows,
+    centres,
+    groups_of_places,
+    occupied_cells,
+)
 from indexer.layers.raster_file import Bounds, RasterFile
 from indexer.progress import Watcher
 
@@ -34,14 +40,14 @@ _STEPS, _CHUNK_CELLS = 2, 20_000
 
 def make_values(
     raster: RasterFile,
-    segments: Sequence[tuple[str, Path]],
+    files: RowFiles,
     folder: Path,
     cells_name: str,
     watcher: Watcher,
 ) -> Made:
     """Write the bounds of every row, and the mean, least and greatest of every occupied cell."""
-    cells = occupied_cells(segments)
-    for places in groups_of_places(segments):
+    cells = occupied_cells(files)
+    for places in groups_of_places(files):
         with watcher.stage("layer", len(places.latitude), "places") as advance:
             for rows in places.rows:
                 found, of = _bounds(raster, places, rows)
@@ -68,7 +74,7 @@ def make_values(
 
 def make_pixel_categories(
     raster: RasterFile,
-    segments: Sequence[tuple[str, Path]],
+    files: RowFiles,
     folder: Path,
     cells_name: str,
     named: dict[int, tuple[str, str]],
@@ -76,8 +82,8 @@ def make_pixel_categories(
 ) -> Made:
     """Write the category of every row and every occupied cell; `named` has names and codes."""
     names = _Numbers(named)
-    cells = occupied_cells(segments)
-    for places in groups_of_places(segments):
+    cells = occupied_cells(files)
+    for places in groups_of_places(files):
         with watcher.stage("layer", len(places.latitude), "places") as advance:
             centre = raster.bounds(
                 places.latitude, places.longitude, np.zeros(len(places.latitude)), _NONE

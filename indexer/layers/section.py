@@ -29,7 +29,7 @@ class LayerSection(Section, frozen=True, kw_only=True):
     """What it tells of: river, lake, coast, country, region, habitat, elevation; the name if ''."""
     file: Path | None = None
     """A file of features (points, lines, areas) or a GeoTIFF."""
-    package: Literal["", "river", "lake", "coast", "country"] = ""
+    package: Literal["", "river", "lake", "coast", "country", "elevation"] = ""
     """Instead of a file: what the packages of this environment hold of the whole earth."""
     layer: str | None = None
     """Which layer of the file, where it has several."""
@@ -45,6 +45,8 @@ class LayerSection(Section, frozen=True, kw_only=True):
     """CSV file that names a raster's categories: columns `value`, `name` and, if any, `code`."""
     band: Annotated[int, msgspec.Meta(ge=1)] = 1
     """Which band of a raster."""
+    accuracy_m: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """How far the data themselves may be off; added to the uncertainty of every record."""
     crs: str | None = None
     """The coordinate system of a file that does not state its own."""
     unit: str = "m"

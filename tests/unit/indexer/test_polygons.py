@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import shapely
 
-from indexer.layers.distances import RunningNearest
+from indexer.layers.distances import RunningNearest, Spots
 from indexer.layers.features import Features, lines_of
 from indexer.layers.polygons import holders
 
@@ -74,7 +74,7 @@ def test_a_place_inside_a_lake_is_at_the_lake() -> None:
     lake = shapely.Polygon(
         [(0, 0), (1, 0), (1, 1), (0, 1)], [[(0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.6)]]
     )
-    nearest = RunningNearest(np.array([0.2, 0.5, 0.5]), np.array([0.2, 0.5, 1.5]))
+    nearest = RunningNearest(Spots(np.array([0.2, 0.5, 0.5]), np.array([0.2, 0.5, 1.5])))
     features = Features(np.array([lake, None]), np.array([5.0, 1.0]), ["Lake", ""], ["", ""], 0)
     nearest.offer(features, np.array([1, 0], np.int32))
     inside, island, outside = nearest.distance_m()
