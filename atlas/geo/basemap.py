@@ -59,7 +59,10 @@ def _kinds(fineness: _Fineness) -> Iterator[tuple[Kind, shapely.Geometry]]:
     yield "lake", shapely.multipolygons(shores[LAKE])
     yield "land", shapely.multipolygons(shores[ISLAND])
     rivers = _joined("rivers", fineness.packaged)
-    yield "river", shapely.multilinestrings(rivers[shapely.length(rivers) >= fineness.least_river_deg])
+    yield (
+        "river",
+        shapely.multilinestrings(rivers[shapely.length(rivers) >= fineness.least_river_deg]),
+    )
     yield "border", shapely.multilinestrings(_joined("countries", fineness.packaged))
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.e2e.page_server import BROWSER_ARGUMENTS, chromium, serving
+
+# The first map of a server reads the shores of the earth, on machines that others share.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +48,9 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     opened.on(
         "request",
         lambda request: (
-            None if request.url.startswith((address, "data:", "blob:")) else outside.append(request.url)
+            None
+            if request.url.startswith((address, "data:", "blob:"))
+            else outside.append(request.url)
         ),
     )
     yield opened

@@ -6,7 +6,7 @@ import csv
 import json
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -122,7 +122,7 @@ def test_a_gap_and_a_visit(page: Page, species: int, pictures: Path) -> None:
     cell = asked(page)["picked"][0]
     with page.expect_download() as taken:
         page.get_by_role("button", name="GPX").click()
-    points = ElementTree.fromstring(taken.value.path().read_text()).findall(  # noqa: S314 - own file
+    points = ET.fromstring(taken.value.path().read_text()).findall(  # noqa: S314 - own file
         "{http://www.topografix.com/GPX/1/1}wpt"
     )
     assert len(points) == 1
