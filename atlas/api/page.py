@@ -40,7 +40,7 @@ def home() -> Response[bytes] | Redirect:
         return Redirect(API_PAGE)
     return Response(
         index.read_bytes(),
-        media_type="text/html; charset=utf-8",
+        media_type="text/html",
         headers={"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY},
     )
 

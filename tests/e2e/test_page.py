@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from io import StringIO
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree as ET
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Download, Page, expect
 
 from tests.conftest import REPOSITORY
 
@@ -22,6 +23,11 @@ GAPS = "/?view=gaps&bbox=0,48,10,56&resolution=3"
 def asked(page: Page) -> dict[str, list[str]]:
     """The question that the page's address holds."""
     return parse_qs(urlsplit(page.url).query)
+
+
+def table(taken: Download) -> list[dict[str, str]]:
+    """The rows of a downloaded CSV."""
+    return list(csv.DictReader(StringIO(taken.path().read_text(encoding="utf-8"), newline="")))
 
 
 def findings(page: Page) -> list[str]:
@@ -129,7 +135,7 @@ def test_a_gap_and_a_visit(page: Page, species: int, pictures: Path) -> None:
     assert 47 < float(points[0].get("lat", "")) < 57
     with page.expect_download() as taken:
         page.get_by_role("button", name="CSV").click()
-    assert [row["cell"] for row in csv.DictReader(taken.value.path().open())] == [cell]
+    assert [row["cell"] for row in table(taken.value)] == [cell]
     page.screenshot(path=pictures / "gaps.png")
 
 
@@ -143,7 +149,7 @@ def test_verifying_by_keyboard(page: Page) -> None:
     assert asked(page)["marks"] == ["rrw"]
     with page.expect_download() as taken:
         page.get_by_role("button", name="Export marks").click()
-    marked = list(csv.DictReader(taken.value.path().open()))
+    marked = table(taken.value)
     assert [row["mark"] for row in marked] == ["right", "right", "wrong"]
     assert all(row["licence"] and row["image_id"] for row in marked)
 
