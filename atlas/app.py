@@ -26,6 +26,7 @@ from atlas.api.atlas_page import describe_atlas
 from atlas.api.encoders import EncoderLoader, open_spaces
 from atlas.api.following import SERVED, Following, HoldingRequests
 from atlas.api.gap_questions import GapQuestions
+from atlas.api.gap_texts import TextTaxa
 from atlas.api.gaps import GapsController
 from atlas.api.images import ImagesController
 from atlas.api.maps import MapsController
@@ -179,7 +180,12 @@ def open_atlas(
         taxon_pages=TaxonPages(catalog, manifest.ranks),
         maps=maps,
         gap_questions=GapQuestions.of(
-            catalog, maps, settings.gaps, bundle=bundle, questions=questions, searches=searches
+            catalog,
+            maps,
+            settings.gaps,
+            bundle=bundle,
+            texts=TextTaxa(questions, catalog, settings.gaps),
+            searches=searches,
         ),
         records=Records(bundle, catalog),
         description=describe_atlas(

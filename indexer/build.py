@@ -21,7 +21,7 @@ from indexer.engines.local import run_parts, worker_count
 from indexer.identity import embed_identity, read_identity
 from indexer.parts import PartReport
 from indexer.plan import Plan
-from indexer.plan_sections import EmbeddingsSection, RecordsSection, SpaceSection
+from indexer.plan_sections import EmbeddingsSection, SpaceSection
 from indexer.progress import Watcher
 from indexer.quality.curation import Curation, curation_of
 from indexer.sources import Source, SourcePart, open_sources
@@ -148,7 +148,7 @@ def _load_encoders(
     plan: Plan, sources: tuple[Source, ...], watcher: Watcher
 ) -> dict[str, OpenClipEncoder]:
     """The encoders that pictures go through; none where all vectors come ready."""
-    if all(_ready_spaces(source) is not None for source in sources):
+    if all(_ready_spaces(plan, source) is not None for source in sources):
         return {}
     encoders = {}
     for space in plan.spaces:
@@ -190,7 +190,7 @@ def _embed(
     rows = sum(report.rows_out for report in read.values())
 
     def job_of(piece: Piece) -> EmbedJob:
-        ready = _ready_spaces(piece.source)
+        ready = _ready_spaces(plan, piece.source)
         given = fingerprints if ready is None else {}
         return EmbedJob(
             part=piece.part.name,
@@ -204,8 +204,8 @@ def _embed(
             ready_spaces=ready,
         )
 
-    ready = [piece for piece in pieces if _ready_spaces(piece.source) is not None]
-    pictures = [piece for piece in pieces if _ready_spaces(piece.source) is None]
+    ready = [piece for piece in pieces if _ready_spaces(plan, piece.source) is not None]
+    pictures = [piece for piece in pieces if _ready_spaces(plan, piece.source) is None]
     reports: dict[str, PartReport] = {}
     with watcher.stage("embed", rows, "images") as advance:
         workers = _workers(plan, ready, _ROWS_PER_TAKER)
@@ -217,11 +217,14 @@ def _embed(
     return {piece.part.name: reports[piece.part.name] for piece in pieces}
 
 
-def _ready_spaces(source: Source) -> tuple[str, ...] | None:
-    """The spaces whose vectors a source brings; None where it brings pictures to make them from."""
-    settings = source.settings
-    if isinstance(settings, RecordsSection):
+def _ready_spaces(plan: Plan, source: Source) -> tuple[str, ...] | None:
+    """The spaces whose vectors a source brings; None where it brings pictures to make them from.
+
+    In a plan without spaces no source brings pictures.
+    """
+    if not plan.spaces:
         return ()
+    settings = source.settings
     return (settings.space,) if isinstance(settings, EmbeddingsSection) else None
 
 

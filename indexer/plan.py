@@ -21,6 +21,7 @@ from indexer.plan_sections import (
     AtlasSection,
     CellsSection,
     EmbeddingsSection,
+    FolderSection,
     IndexSection,
     MeasureSection,
     MediaSection,
@@ -91,7 +92,8 @@ class Plan(Section, frozen=True, kw_only=True):
     def _check_spaces_can_be_filled(self) -> None:
         """Every row needs a vector in every space: ready ones have one space and no picture."""
         bare = [source.key for source in self.sources if isinstance(source, RecordsSection)]
-        if bare and len(bare) < len(self.sources):
+        photos = [s.key for s in self.sources if isinstance(s, FolderSection | EmbeddingsSection)]
+        if bare and photos:
             raise ValueError(
                 f"`sources`: {bare[0]!r} brings records without pictures; a row without a vector "
                 "cannot stand beside rows that are searched, so give it a plan of its own"
@@ -101,7 +103,7 @@ class Plan(Section, frozen=True, kw_only=True):
                 f"`spaces`: source {bare[0]!r} brings no pictures to compute vectors from; a plan "
                 "of records has no [[spaces]]"
             )
-        if not bare and not self.spaces:
+        if photos and not self.spaces:
             raise ValueError("`spaces` is empty: a plan needs at least one [[spaces]] entry")
         names = {space.name for space in self.spaces}
         for source in self.sources:

@@ -15,6 +15,7 @@ from atlas.bundle.manifest import PromptTemplates
 from indexer.curation_sections import QualitySection, SensitiveSection
 from indexer.section import Count, Section, Share, Text, check_key
 from indexer.source_sections import (
+    DwcaSection,
     EmbeddingsSection,
     FolderSection,
     RecordsSection,
@@ -25,6 +26,7 @@ from indexer.source_sections import (
 
 # Sections that stand in files of their own belong here as much as those below.
 __all__ = [
+    "DwcaSection",
     "EmbeddingsSection",
     "FolderSection",
     "QualitySection",

@@ -77,6 +77,8 @@ class RejectReason(StrEnum):
     RAGGED_ROW = "ragged_row"
     TEXT_UNDECODABLE = "text_undecodable"
     NO_FILE_NAMED = "no_file_named"
+    NO_SUCH_RECORD = "no_such_record"
+    MEDIA_NOT_AT_HAND = "media_not_at_hand"
     PATH_OUTSIDE_FOLDER = "path_outside_folder"
     FILE_MISSING = "file_missing"
     NOT_AN_IMAGE = "not_an_image"
@@ -123,15 +125,16 @@ def image_id_of(source_key: str, occurrence_id: str, media_ref: str) -> str:
     )
 
 
-def image_ids_of(source_key: str, occurrence_ids: Iterable[str], media_ref: str) -> pa.Array:
-    """`image_id_of` for many occurrences: the same text, made four times as fast."""
+def image_ids_of(
+    source_key: str, occurrence_ids: Iterable[str], media_refs: Iterable[str]
+) -> pa.Array:
+    """`image_id_of` for many images: the same text, made four times as fast."""
     begin = hashlib.sha1(_NAMESPACE.bytes, usedforsecurity=False)
     begin.update(f"image{_SEPARATOR}{source_key}{_SEPARATOR}".encode())
-    end = f"{_SEPARATOR}{media_ref}"
     digests = []
-    for occurrence_id in occurrence_ids:
+    for occurrence_id, media_ref in zip(occurrence_ids, media_refs, strict=False):
         digest = begin.copy()
-        digest.update((occurrence_id + end).encode())
+        digest.update(f"{occurrence_id}{_SEPARATOR}{media_ref}".encode())
         digests.append(digest.digest())
     whole = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 20)[:, :16].copy()
     whole[:, 6] = whole[:, 6] & 0x0F | 0x50  # version 5

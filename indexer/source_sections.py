@@ -59,6 +59,21 @@ class TextTableSection(SourceSection, frozen=True, kw_only=True):
         """The file of the table."""
         return self.path
 
+    @property
+    def quote(self) -> str:
+        """The character around quoted fields."""
+        return '"'
+
+    @property
+    def header(self) -> tuple[str, ...] | None:
+        """Names of the columns; None: the first line has them."""
+        return None
+
+    @property
+    def skipped_lines(self) -> int:
+        """Lines before the first row, where `header` is given."""
+        return 0
+
 
 class FolderSection(TextTableSection, tag="folder", frozen=True, kw_only=True):
     """`kind = "folder"`: a folder of images with a table of Darwin Core columns.
@@ -113,4 +128,30 @@ class EmbeddingsSection(SourceSection, tag="embeddings", frozen=True, kw_only=Tr
     was last written."""
 
 
-SourceSettings = FolderSection | EmbeddingsSection | RecordsSection
+class DwcaSection(SourceSection, tag="dwca", frozen=True, kw_only=True):
+    """`kind = "dwca"`: a Darwin Core Archive, or a download of GBIF: occurrences with their photos.
+
+    `path` is a `.zip`, the folder it was unpacked into, or the occurrence file alone. The archive's
+    `meta.xml` says how its files are written; without one, `occurrence.txt` (or the only table) and
+    `multimedia.txt` are read with the names in their header lines. Each photo of the multimedia
+    extension is one row. In a plan without `[[spaces]]` pictures are not read, rows keep their
+    addresses, and an occurrence without a photo is a row as well.
+    """
+
+    media_folder: Path | None = None
+    """Folder that relative paths of photos start at; default: that of the archive."""
+    mirrors: dict[str, str] = msgspec.field(default_factory=dict)
+    """Where photos are read whose address begins with a text: `"https://example.org/" =
+    "file:///photos/"`, or any other URL that fsspec opens. Other addresses are refused."""
+    constant: dict[str, str] = msgspec.field(default_factory=dict)
+    """Value of a term, or of a rank, for every row that leaves it empty."""
+    genus_from_name: bool = True
+    """Take a genus that the row leaves empty from its scientific name, where that is a binomial."""
+    encoding: Text | None = None
+    """Character encoding of the tables, where the archive states a wrong one."""
+    as_of: date | None = None
+    """Observations after this day are flagged as implausible; default: the day on which the
+    archive was last written."""
+
+
+SourceSettings = FolderSection | EmbeddingsSection | RecordsSection | DwcaSection

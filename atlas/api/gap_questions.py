@@ -7,16 +7,12 @@ event loop. The command line and the API use the same object.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Annotated, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import msgspec
-from msgspec import Meta
 
 from atlas.api.gap_schemas import GapAnswer, GapCellAnswer, Understood, cell_answer
-from atlas.api.params import parse_box
-from atlas.api.questions import MAX_TEXT, Questions, Search
 from atlas.api.records import as_record
 from atlas.api.schemas import Interpretation
 from atlas.api.workers import BoundedPool
@@ -26,7 +22,7 @@ from atlas.errors import InvalidQuery
 from atlas.geo.cells import parse_cell
 from atlas.geo.land import land_share
 from atlas.geo.layers import Layers
-from atlas.geo.shapes import Polygon
+from atlas.geo.shapes import BoundingBox, Polygon
 from atlas.species.gap_answers import GapRanking, GapTaxon
 from atlas.species.gap_area import Shape
 from atlas.species.gap_detail import GapDetails
@@ -37,23 +33,20 @@ from atlas.species.surroundings import Surroundings
 from atlas.species.taxa import ROOT
 from atlas.species.unrecorded import UnrecordedSpecies
 
+if TYPE_CHECKING:
+    # It brings the encoder and the index, seconds that a question without words need not wait.
+    from atlas.api.gap_texts import TextTaxa
+
 MAX_GAPS = 10_000
 P = ParamSpec("P")
 T = TypeVar("T")
-_GROUPS = """
-    SELECT t.taxon_id, coalesce(a.taxon_id, t.taxon_id) AS grp,
-        coalesce(a.last_descendant, t.last_descendant) AS last
-    FROM taxon t LEFT JOIN (SELECT * FROM taxon WHERE rank = ?) a
-        ON a.taxon_id <= t.taxon_id AND a.last_descendant >= t.taxon_id
-    WHERE t.taxon_id IN (SELECT unnest(?::INTEGER[])) ORDER BY t.taxon_id
-"""
 
 
 class AskedGaps(msgspec.Struct, frozen=True, kw_only=True):
     """A question about gaps as a client puts it: at most one of `taxon` and `text`."""
 
     taxon: int | None = None
-    text: Annotated[str, Meta(max_length=MAX_TEXT)] | None = None
+    text: str | None = None
     bbox: str | None = None
     polygon: str | None = None
     resolution: int = 4
@@ -61,8 +54,8 @@ class AskedGaps(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 50
 
 
-class _Taxa(msgspec.Struct, frozen=True):
-    """Taxa with their weights, and the photos that they were read from."""
+class AskedTaxa(msgspec.Struct, frozen=True):
+    """Taxa with their weights, and of a text the photos that they were read from."""
 
     weights: dict[int, float]
     photos: int | None = None
@@ -77,7 +70,7 @@ class GapQuestions:
         self,
         survey: GapSurvey,
         details: GapDetails,
-        questions: Questions | None,
+        texts: TextTaxa | None,
         catalog: Catalog,
         settings: GapSettings,
         searches: BoundedPool | None,
@@ -85,7 +78,7 @@ class GapQuestions:
         self._survey = survey
         self._searches = searches
         self._details = details
-        self._questions = questions
+        self._texts = texts
         self._catalog = catalog
         self._settings = settings
 
@@ -97,10 +90,10 @@ class GapQuestions:
         settings: GapSettings,
         *,
         bundle: Bundle,
-        questions: Questions | None = None,
+        texts: TextTaxa | None = None,
         searches: BoundedPool | None = None,
     ) -> GapQuestions:
-        """Gaps of a bundle's catalog; without `questions` no text can be read.
+        """Gaps of a bundle's catalog; without `texts` no text can be read.
 
         Surveys run in the pool of searches, where there is one: their arrays take memory, so their
         queue is bounded, too.
@@ -117,7 +110,7 @@ class GapQuestions:
         surroundings = Surroundings(Layers.of(bundle))
         unrecorded = UnrecordedSpecies(catalog, maps.occupancy, settings, surroundings)
         details = GapDetails(survey, catalog, maps.occupancy, unrecorded, settings)
-        return cls(survey, details, questions, catalog, settings, searches)
+        return cls(survey, details, texts, catalog, settings, searches)
 
     async def rank(self, asked: AskedGaps) -> GapAnswer:
         """The cells most worth a visit; InvalidQuery names the field at fault."""
@@ -132,9 +125,11 @@ class GapQuestions:
             raise InvalidQuery("limit", f"must be 1 to {MAX_GAPS}, not {asked.limit}")
         shape = shape_of(asked)
         states = _states(asked.states)
-        taxa = _Taxa({ROOT if asked.taxon is None else asked.taxon: 1.0})
+        taxa = AskedTaxa({ROOT if asked.taxon is None else asked.taxon: 1.0})
         if asked.text is not None:
-            taxa = await self._read_text(asked.text)
+            if self._texts is None:
+                raise InvalidQuery("text", "no encoder is open to read it")
+            taxa = await self._texts.read(asked.text)
         question = GapQuestion(
             taxa=taxa.weights,
             shape=shape,
@@ -173,40 +168,6 @@ class GapQuestions:
         rows = self._catalog.images(sorted(row_ids))
         return cell_answer(detail, {row.row_id: as_record(row) for row in rows})
 
-    async def _read_text(self, text: str) -> _Taxa:
-        """The taxa of the photos that a text finds, each weighted by its share of them."""
-        if self._questions is None:
-            raise InvalidQuery("text", "no encoder is open to read it")
-        search = Search(text=text, limit=self._settings.text_hits)
-        answer = await self._questions.ask(search)
-        found = Counter(hit.taxon.taxon_id for hit in answer.hits)
-        if not found:
-            raise InvalidQuery("text", "the search finds no photo, so no taxon to rank gaps for")
-        groups = await self._run(self._groups, list(found))
-        shares: Counter[int] = Counter()
-        for taxon_id, group in groups.items():
-            shares[group] += found[taxon_id]
-        chosen = shares.most_common(self._settings.text_taxa)
-        most = chosen[0][1]
-        return _Taxa(
-            {taxon_id: photos / most for taxon_id, photos in chosen},
-            photos=len(answer.hits),
-            read=sum(photos for _, photos in chosen),
-            interpretation=answer.interpretation,
-        )
-
-    def _groups(self, taxon_ids: Sequence[int]) -> dict[int, int]:
-        """For each taxon its ancestor-or-self of the rank that texts are read at.
-
-        A taxon that has none stands for itself. One that holds another's group is left out: its
-        photos are known too coarsely to say what is meant, and no species may count twice.
-        """
-        found = self._catalog.table(_GROUPS, [self._settings.text_rank, list(taxon_ids)])
-        last = dict(zip(found["grp"].tolist(), found["last"].tolist(), strict=True))
-        wide = {group for group, end in last.items() if any(group < other <= end for other in last)}
-        pairs = zip(found["taxon_id"].tolist(), found["grp"].tolist(), strict=True)
-        return {taxon_id: group for taxon_id, group in pairs if group not in wide}
-
 
 def shape_of(asked: AskedGaps) -> Shape:
     """The area asked for, None for the whole earth; InvalidQuery names the field at fault."""
@@ -218,7 +179,7 @@ def shape_of(asked: AskedGaps) -> Shape:
         except msgspec.DecodeError as error:
             raise InvalidQuery("polygon", f"is not JSON: {error}") from error
         return Polygon.from_geojson(shape, field="polygon")
-    return parse_box(asked.bbox)
+    return BoundingBox.parse(asked.bbox, "bbox") if asked.bbox else None
 
 
 def _states(written: Sequence[str]) -> tuple[SamplingState, ...]:
@@ -228,7 +189,7 @@ def _states(written: Sequence[str]) -> tuple[SamplingState, ...]:
     return tuple(state for state in STATES if state in written)
 
 
-def _words(asked: AskedGaps, taxa: _Taxa, ranking: GapRanking, rank: str) -> str:
+def _words(asked: AskedGaps, taxa: AskedTaxa, ranking: GapRanking, rank: str) -> str:
     """The question in a sentence."""
     named = ", ".join(_named(taxon, several=len(ranking.taxa) > 1) for taxon in ranking.taxa)
     area = "on the whole earth"

@@ -170,6 +170,9 @@ class LayerSummary(Schema, frozen=True, kw_only=True):
     feature: str
     unit: str
     orders: Annotated[list[float], Meta(description="order classes that `min_order` can ask for")]
+    accuracy_m: Annotated[
+        float, Meta(description="how far the data may be off: added to every record's uncertainty")
+    ]
     rule: Annotated[str, Meta(description="how a value was found, for people")]
     title: str
     origin: str

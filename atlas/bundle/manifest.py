@@ -114,8 +114,9 @@ class LayerEntry(
     `kind` is `distance` (metres to the nearest feature, for each of `orders` where it has them),
     `category` (one of `names`) or `value` (a quantity in `unit`). `feature` is what it tells of:
     river, lake, coast, country, region, habitat, elevation or another word. `cells` and `names`
-    are files in `folder`, below `layers/`. `fingerprint` stands for the file or package that it was
-    made from, `rule` says to people how.
+    are files in `folder`, below `layers/`. `accuracy_m` is how far the data may be off: it was
+    added to the uncertainty of every record. `fingerprint` stands for the file or package that it
+    was made from, `rule` says to people how.
     """
 
     name: str
@@ -127,6 +128,7 @@ class LayerEntry(
     orders: tuple[float, ...] = ()
     names: str = ""
     unit: str = "m"
+    accuracy_m: float = 0.0
     rule: str
     title: str
     origin: str

@@ -16,7 +16,6 @@ from rich.table import Table
 from atlas.api.gap_forms import gap_features, gap_table
 from atlas.api.gap_questions import AskedGaps, GapQuestions, shape_of
 from atlas.api.gap_schemas import GapAnswer
-from atlas.app import open_atlas
 from atlas.catalog import Catalog
 from atlas.commands.mapping import open_maps
 from atlas.commands.taxon_names import taxon_named
@@ -48,6 +47,8 @@ def gaps_once(settings: Settings, asked: Mapping[str, Any]) -> FoundGaps:
 
 
 async def _of_words(settings: Settings, asked: Mapping[str, Any]) -> FoundGaps:
+    from atlas.app import open_atlas  # noqa: PLC0415 - slow
+
     atlas = open_atlas(settings)
     async with atlas.running():
         return await _found(atlas.gap_questions, atlas.catalog, atlas.maps, atlas.names, asked)
@@ -106,6 +107,8 @@ def print_gaps(answer: GapAnswer) -> None:
     """Print the question as it was understood and the cells, best first, with their reasons."""
     console = Console(highlight=False)
     console.print(answer.question.words, markup=False)
+    if answer.notice:
+        console.print(answer.notice, markup=False)
     table = Table(box=box.SIMPLE, pad_edge=False)
     for name in ("cell", "centre"):
         table.add_column(name, no_wrap=True)

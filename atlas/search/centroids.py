@@ -9,12 +9,14 @@ seed; one caller, BLAS uses all processors.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import faiss
 import numpy as np
 import numpy.typing as npt
 
-from atlas.search.torch_codes import TorchNearest
+if TYPE_CHECKING:
+    from atlas.search.torch_codes import TorchNearest
 
 Matrix = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -84,13 +86,20 @@ def find_centroids(
     """
     centroids = _random_rows(sample, lists, seed)
     for _ in range(_ROUNDS):
-        nearest = Nearest(centroids, seed) if device == "cpu" else TorchNearest(centroids, device)
+        nearest = Nearest(centroids, seed) if device == "cpu" else _on_device(centroids, device)
         chosen = np.empty(len(sample), np.int64)
         for start in range(0, len(sample), _BLOCK_ROWS):
             block = np.ascontiguousarray(sample[start : start + _BLOCK_ROWS], np.float32)
             chosen[start : start + len(block)] = nearest.find(block)
         centroids = _moved(sample, chosen, centroids)
     return centroids
+
+
+def _on_device(centroids: Matrix, device: str) -> TorchNearest:
+    # Torch takes seconds to load, which only a GPU is worth.
+    from atlas.search.torch_codes import TorchNearest  # noqa: PLC0415 - slow
+
+    return TorchNearest(centroids, device)
 
 
 def _random_rows(vectors: npt.NDArray[np.floating], count: int, seed: int) -> Matrix:

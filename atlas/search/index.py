@@ -16,7 +16,6 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from atlas.search import torch_codes
 from atlas.search.centroids import Nearest, centroids_of, find_centroids
 from atlas.search.vectors import Vectors
 
@@ -208,8 +207,12 @@ def encode_segment(
     Returns the index, whose ids are positions in the segment, and for each position the number
     of its inverted list, (rows,) int32. A GPU as `device` is used where it knows the kind of index.
     """
-    if device != "cpu" and torch_codes.fits(trained):
-        return encode_through_torch(trained, vectors, device)
+    if device != "cpu":
+        # Torch takes seconds to load, which neither maps nor a search on the processor need.
+        from atlas.search import torch_codes  # noqa: PLC0415 - slow
+
+        if torch_codes.fits(trained):
+            return encode_through_torch(trained, vectors, device)
     index = faiss.clone_index(trained)
     ivf = faiss.downcast_index(faiss.extract_index_ivf(index))
     nearest = Nearest(centroids_of(ivf), 0) if _has_plain_lists(ivf) else None
@@ -239,6 +242,8 @@ def encode_through_torch(
     trained: faiss.Index, vectors: Vectors, device: str
 ) -> tuple[faiss.Index, npt.NDArray[np.int32]]:
     """The same as `encode_segment`, computed by torch on `device`."""
+    from atlas.search import torch_codes  # noqa: PLC0415 - slow
+
     rows = torch_codes.TorchCodes(trained, device)
     index = faiss.clone_index(trained)
     code_bytes = int(faiss.extract_index_ivf(index).code_size)

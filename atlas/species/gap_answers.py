@@ -106,7 +106,8 @@ class GapRanking(msgspec.Struct, frozen=True, kw_only=True):
 
     `matching` cells have the states asked for; `gaps` are the first of them. `coarse_records` are
     too uncertain for this resolution and count in no cell. `held_back`: records that the default
-    quality filter leaves out, by reason, over the whole atlas.
+    quality filter leaves out, by reason, over the whole atlas. `notice` says why a ranking means
+    nothing, where it does not.
     """
 
     taxa: list[GapTaxon]
@@ -118,6 +119,7 @@ class GapRanking(msgspec.Struct, frozen=True, kw_only=True):
     matching: int
     coarse_records: int
     held_back: list[HeldBack]
+    notice: str | None
     gaps: list[Gap]
 
 

@@ -56,10 +56,11 @@ class Means(NamedTuple):
 
 
 class Home(NamedTuple):
-    """Where taxa live, and what a visit for them meets."""
+    """Where taxa live, what a visit for them meets, and whether any visit is known."""
 
     lives: Lives
     means: Means
+    visited: bool
 
 
 class Habitats:
@@ -85,7 +86,8 @@ class Habitats:
         if found is None:
             resolution = min(_RESOLUTION, self._occupancy.finest)
             counted = count_group(self._occupancy, group_id, weights, resolution)
-            found = Home(self._lives(counted), means_of(counted, resolution))
+            visited = bool(counted.counts.visits.any())
+            found = Home(self._lives(counted), means_of(counted, resolution), visited)
             with self._lock:
                 self._kept[key] = found
         return found

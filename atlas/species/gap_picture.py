@@ -89,8 +89,8 @@ def _reason(place: int, gap: Gap) -> str:
 
 
 def _uncounted(ranking: GapRanking) -> list[str]:
-    """Records that stand in no cell, and why."""
-    found = []
+    """Records that stand in no cell, and why; and why a ranking means nothing."""
+    found = [ranking.notice] if ranking.notice else []
     if ranking.coarse_records:
         found.append(f"Too uncertain for these cells: {ranking.coarse_records:,} records.")
     if ranking.held_back:

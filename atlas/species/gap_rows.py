@@ -30,7 +30,7 @@ class Assessed(NamedTuple):
     """All that is known of the cells of an area.
 
     `level` is the resolution of the region whose mean a cell borrows where no neighbour was
-    visited, -1 for the whole atlas.
+    visited, -1 for the whole atlas. `visited`: whether any visit of the group is known.
     """
 
     area: Area
@@ -38,6 +38,7 @@ class Assessed(NamedTuple):
     assessment: Assessment
     scores: Scores
     level: npt.NDArray[np.int8]
+    visited: bool
     lives: Lives
     rings: int
 

@@ -29,6 +29,10 @@ from atlas.species.neighbours import runs
 from atlas.species.occupancy import HeldBack, Occupancy
 
 _MOST_RANGES = 64
+_NO_VISITS = (
+    "No record of {} in this atlas has a known day, so no visit is known: all scores are 0 and the "
+    "order says nothing. States, records and expected species of each cell hold all the same."
+)
 _EPOCH = dt.date(1970, 1, 1)
 _LINEAGE = """
     SELECT taxon_id FROM taxon WHERE taxon_id <= ? AND last_descendant >= ?
@@ -110,6 +114,7 @@ class GapSurvey:
                 for taxon in question.taxa
             ),
             held_back=self.held_back(list(question.taxa)),
+            notice=None if assessed.visited else _NO_VISITS.format(group.scientific_name),
             gaps=gaps_of(
                 assessed,
                 best(assessed.scores, keep, question.limit),
@@ -149,6 +154,7 @@ class GapSurvey:
             assessment=assessment,
             scores=scores,
             level=level,
+            visited=home.visited,
             lives=home.lives,
             rings=self._settings.rings,
         )

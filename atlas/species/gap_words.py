@@ -80,6 +80,8 @@ def reason(facts: Facts) -> str:
 
 def _borrowed(facts: Facts) -> str:
     near = facts.nearby
+    if near.species_a_visit is None and facts.first_visit == 0.0:
+        return f"No visit is known within {near.rings} rings, nor in the wider region."
     if near.species_a_visit is None:
         return (
             f"No cell within {near.rings} rings was searched either; "

@@ -34,7 +34,7 @@ class MapSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     max_range_points: Annotated[
         int,
         Meta(ge=1000, le=20_000_000, description="records read one by one for a range"),
-    ] = 1_000_000
+    ] = 300_000
     range_resolution: Annotated[
         int,
         Meta(ge=0, le=7, description="H3 resolution of the cells that a large range is read by"),

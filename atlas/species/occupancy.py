@@ -55,6 +55,7 @@ Ranges = Sequence[tuple[int, int]]
 Columns = dict[str, npt.NDArray[Any]]
 T = TypeVar("T")
 ROOT = 0
+_GOLDEN_RATIO = 2_654_435_769  # of 2^32
 Counts = TypeVar("Counts", "CellCounts", "CoarseCounts")
 
 
@@ -233,24 +234,29 @@ class Occupancy:
     ) -> Sightings:
         """Records of a taxon with all below it, in row order.
 
-        More than `most` are thinned evenly: in row order, which is by taxon, then by place.
-        NotFound for an unknown taxon.
+        More than `most` are thinned evenly to about as many, never more: in row order, which is
+        by taxon, then by place. NotFound for an unknown taxon.
         """
         self._check(taxon_id, 0)
         condition, bound = _condition(filter)
         inside = f"FROM image WHERE counted AND taxon_id BETWEEN ? AND ?{condition}"
         parameters = [taxon_id, int(self._last[taxon_id]), *bound]
-        thinned = ""
-        if most is not None:
+        if most is not None and self._images[taxon_id] > most:
             total = int(self._catalog.table(f"SELECT count(*) AS n {inside}", parameters)["n"][0])
             if total > most:
-                turn = "(row_number() OVER (ORDER BY row_id) - 1)"
-                thinned = f" QUALIFY {turn} * {most} % {total} < {most}"
+                # Multiples of the golden ratio lie evenly, so those below a share are spread, and
+                # a scan takes them without numbering the rest.
+                share = most * 2**32 // total
+                inside += f" AND (row_id * {_GOLDEN_RATIO}) % {2**32} < {share}"
         found = self._catalog.table(
             f"SELECT row_id, taxon_id, cell, latitude, longitude, {_METRES}, {_SPAN}, "
-            f"observer_id, source_id {inside}{thinned} ORDER BY row_id",
+            f"observer_id, source_id {inside} ORDER BY row_id",
             parameters,
         )
+        rows = len(found["row_id"])
+        if most is not None and rows > most:
+            kept = np.linspace(0, rows - 1, most).astype(np.int64)
+            found = {name: column[kept] for name, column in found.items()}
         return Sightings(**{name: np.asarray(found[name]) for name in Sightings._fields})
 
     def species_in(self, cells: npt.NDArray[np.uint64], taxon_id: int) -> SpeciesInCells:

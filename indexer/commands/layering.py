@@ -30,9 +30,7 @@ def layer() -> None:
     metavar="BUNDLE",
     help="The bundle that gets the layer.",
 )
-@click.option(
-    "--package", help="Instead of FILE: river, lake, coast or country of the whole earth."
-)
+@click.option("--package", help="Instead of FILE: river, lake, coast, country or elevation.")
 @click.option("--kind", help="distance, category or value.", default="distance", show_default=True)
 @click.option("--feature", default="", help="What it tells of, such as river; NAME if left out.")
 @click.option("--layer", help="Which layer of FILE, where it has several.")
@@ -40,6 +38,15 @@ def layer() -> None:
 @click.option("--orders", help="Order classes to tell apart, with commas; all if left out.")
 @click.option("--name-column", help="Column of each feature's name.")
 @click.option("--code-column", help="Column of each feature's code, such as an ISO code.")
+@click.option(
+    "--values-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV that names a raster's categories: value,name[,code].",
+)
+@click.option("--band", type=int, default=1, show_default=True, help="Band of a raster.")
+@click.option(
+    "--accuracy-m", type=float, default=0.0, help="How far the data may be off, in metres."
+)
 @click.option("--crs", help="Coordinate system, where FILE states none, such as EPSG:4326.")
 @click.option("--unit", default="m", show_default=True, help="Unit of a quantity.")
 @click.option("--title", default="", help="What people call the data.")

@@ -6,7 +6,6 @@ thread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from atlas.geo.outlines import Floats
 from indexer.layers.categories import RunningCategory
 from indexer.layers.columns import Made, Names, write_cells, write_column
 from indexer.layers.features import FeatureSource, survey
-from indexer.layers.places import Places, centres, groups_of_places, occupied_cells
+from indexer.layers.places import Places, RowFiles, centres, groups_of_places, occupied_cells
 from indexer.progress import Watcher
 
 AREA_RULE = (
@@ -28,25 +27,25 @@ AREA_RULE = (
 
 def make_categories(
     source: FeatureSource,
-    segments: Sequence[tuple[str, Path]],
+    files: RowFiles,
     folder: Path,
     cells_name: str,
     watcher: Watcher,
 ) -> Made:
     """Write the value of every row and every occupied cell.
 
-    `segments` are names and folders. Raises BuildError where the source holds no area, or areas
+    Raises BuildError where the source holds no area, or areas
     without a name.
     """
     seen = survey(source)
     if seen.areas != seen.features - seen.without_geometry:
         raise BuildError("layer", "a category needs areas; the source holds points or lines, too")
     names = Names()
-    cells = occupied_cells(segments)
+    cells = occupied_cells(files)
     latitude, longitude = centres(cells)
     at_cells = RunningCategory(latitude, longitude, np.zeros(len(cells)))
     also = [at_cells]
-    for places in groups_of_places(segments):
+    for places in groups_of_places(files):
         at_places = RunningCategory(places.latitude, places.longitude, _reach_m(places))
         with watcher.stage("layer", seen.features, "areas") as advance:
             for features in source.features():

@@ -50,8 +50,9 @@ def write_interval(
     plus infinity. Numbers are rounded outwards, so that a true bound stays one.
     """
     known = (rows.place >= 0) & np.isfinite(rows.uncertainty_m)
-    least = np.nextafter(low.astype(np.float32), np.float32(-np.inf))
-    most = np.nextafter(high.astype(np.float32), np.float32(np.inf))
+    least, most = low.astype(np.float32), high.astype(np.float32)
+    least = np.where(least > low, np.nextafter(least, np.float32(-np.inf)), least)
+    most = np.where(most < high, np.nextafter(most, np.float32(np.inf)), most)
     write_column(folder / rows.name / low_name(order), np.where(known, least, -np.inf))
     write_column(folder / rows.name / high_name(order), np.where(known, most, np.inf))
 

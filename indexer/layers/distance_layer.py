@@ -24,9 +24,9 @@ from indexer.layers.columns import (
     write_column,
     write_interval,
 )
-from indexer.layers.distances import Order, RunningNearest, of_order
+from indexer.layers.distances import Order, RunningNearest, Spots, of_order
 from indexer.layers.features import FeatureSource, Survey, survey
-from indexer.layers.places import Places, centres, groups_of_places, occupied_cells
+from indexer.layers.places import Places, RowFiles, centres, groups_of_places, occupied_cells
 from indexer.progress import Watcher
 
 DISTANCE_RULE = (
@@ -39,7 +39,7 @@ MOST_ORDERS = 10
 
 def make_distances(
     source: FeatureSource,
-    segments: Sequence[tuple[str, Path]],
+    files: RowFiles,
     folder: Path,
     cells_name: str,
     orders: Sequence[float] | None,
@@ -47,17 +47,19 @@ def make_distances(
 ) -> Made:
     """Write the distances of every row and every occupied cell to the nearest feature.
 
-    `segments` are names and folders. `orders` are the order classes, None for every order that the
+    `orders` are the order classes, None for every order that the
     source has. Raises BuildError where the source holds nothing.
     """
     seen = survey(source)
     classes = _classes(seen, orders)
     names = Names()
-    cells = occupied_cells(segments)
-    at_cells = [RunningNearest(*centres(cells)) for _ in classes]
+    cells = occupied_cells(files)
+    at_centres = Spots(*centres(cells))
+    at_cells = [RunningNearest(at_centres) for _ in classes]
     also: Sequence[RunningNearest] = at_cells
-    for places in groups_of_places(segments):
-        at_places = [RunningNearest(places.latitude, places.longitude) for _ in classes]
+    for places in groups_of_places(files):
+        spots = Spots(places.latitude, places.longitude)
+        at_places = [RunningNearest(spots) for _ in classes]
         with watcher.stage("layer", seen.features, "features") as advance:
             _stream(source, classes, [at_places, also], names, advance)
         also = []

@@ -6,6 +6,8 @@ itself uses every processor.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,57 +18,64 @@ from indexer.layers.polygons import holders
 
 # Features of one order class and all greater ones; None stands for all, without an order.
 Order = float | None
+_PART = 1_000_000
 
 
-class RunningNearest:
-    """The nearest of the features seen so far, for each of n places."""
+class Spots:
+    """Places that several searches share: in degrees and in space, (n,) and (n, 3)."""
 
     def __init__(self, latitude: Floats, longitude: Floats) -> None:
         """Places in degrees, (n,) each."""
-        self._latitude, self._longitude = latitude, longitude
-        self._points = to_space(latitude, longitude)
-        self._least_m = np.full(len(latitude), np.inf)
-        self._foot = self._points.copy()
-        self.name: NDArray[np.int32] = np.zeros(len(latitude), np.int32)
-        self.order = np.full(len(latitude), np.nan)
+        self.latitude, self.longitude = latitude, longitude
+        self.points = to_space(latitude, longitude)
+
+    def parts(self) -> Iterator[slice]:
+        """Slices of places that are looked at together."""
+        for first in range(0, len(self.latitude), _PART):
+            yield slice(first, first + _PART)
+
+
+class RunningNearest:
+    """The nearest of the features seen so far, for each of n places: 28 bytes a place."""
+
+    def __init__(self, spots: Spots) -> None:
+        """Nothing is near yet."""
+        self._spots = spots
+        count = len(spots.latitude)
+        self._straight_m = np.full(count, np.inf)
+        self._metres = np.full(count, np.inf)
+        self.name: NDArray[np.int32] = np.zeros(count, np.int32)
+        self.order = np.full(count, np.nan)
 
     def offer(self, features: Features, names: NDArray[np.int32]) -> None:
         """Take some features into account; `names` has the number of each one's name."""
-        lines = lines_of(features.geometry)
+        spots, lines = self._spots, lines_of(features.geometry)
         if len(lines.line):
             tree = PieceTree(
                 cut_into_pieces(lines.longitude, lines.latitude, lines.line, lines.owner)
             )
-            found = tree.nearest(self._points, self._least_m)
-            near = np.flatnonzero(found.owner >= 0)
-            self._take(
-                near, found.distance_m[near], found.foot[near], found.owner[near], features, names
-            )
-        place, owner = holders(features.geometry, self._latitude, self._longitude)
-        zero = np.zeros(len(place))
-        self._take(place, zero, self._points[place], owner, features, names)
+            for part in spots.parts():
+                found = tree.nearest(spots.points[part], self._straight_m[part])
+                near = np.flatnonzero(found.owner >= 0)
+                places = near + part.start
+                self._metres[places] = geodesic_m(
+                    spots.latitude[places], spots.longitude[places], found.foot[near]
+                )
+                self._straight_m[places] = found.distance_m[near]
+                self._name(places, found.owner[near], features, names)
+        places, owner = holders(features.geometry, spots.latitude, spots.longitude)
+        self._metres[places] = self._straight_m[places] = 0.0
+        self._name(places, owner, features, names)
 
-    def _take(
-        self,
-        places: Integers,
-        distance_m: Floats,
-        foot: Floats,
-        owner: Integers,
-        features: Features,
-        names: NDArray[np.int32],
+    def _name(
+        self, places: Integers, owner: Integers, features: Features, names: NDArray[np.int32]
     ) -> None:
-        self._least_m[places] = distance_m
-        self._foot[places] = foot
         self.name[places] = names[owner]
         self.order[places] = features.order[owner]
 
     def distance_m(self) -> Floats:
         """Geodesic distance to the nearest feature, (n,); infinite where there is none at all."""
-        metres = np.full(len(self._points), np.inf)
-        found = np.flatnonzero(np.isfinite(self._least_m))
-        metres[found] = geodesic_m(self._latitude[found], self._longitude[found], self._foot[found])
-        metres[self._least_m == 0.0] = 0.0
-        return metres
+        return self._metres
 
 
 def of_order(

@@ -11,11 +11,23 @@ from pathlib import Path
 import msgspec
 
 from atlas.bundle.manifest import LayerEntry
+from atlas.errors import BuildError, PlanError
 from atlas.geo.layers import NAMES
+from indexer.layers.altitude import PackagedRaster, altitude
 from indexer.layers.category_layer import AREA_RULE, make_categories
+from indexer.layers.columns import Made
 from indexer.layers.distance_layer import DISTANCE_RULE, make_distances
 from indexer.layers.features import FeatureSource
 from indexer.layers.packaged import Packaged, packaged
+from indexer.layers.places import RowFiles
+from indexer.layers.raster_file import RASTERS, RasterFile
+from indexer.layers.raster_layer import (
+    PIXEL_RULE,
+    VALUE_RULE,
+    make_pixel_categories,
+    make_values,
+    read_names,
+)
 from indexer.layers.section import LayerSection, origin_of
 from indexer.layers.vector_file import VectorFile
 from indexer.progress import Watcher
@@ -41,16 +53,12 @@ def make_layer(
     Raises PlanError naming the file, and where known the feature, at fault.
     """
     source = source_of(section)
-    if section.kind == "distance":
-        rule = DISTANCE_RULE
-        made = make_distances(source, segments, place.work, place.cells, section.orders, watcher)
-    else:
-        rule = AREA_RULE
-        made = make_categories(source, segments, place.work, place.cells, watcher)
-    watcher.note(f"layer {section.name}: {made.features:,} features")
+    rule, made = _made(section, source, segments, place, watcher)
+    if not isinstance(source, RasterFile):
+        watcher.note(f"layer {section.name}: {made.features:,} features")
     if made.without_geometry:
         watcher.note(f"layer {section.name}: {made.without_geometry:,} have no geometry: left out")
-    package = source if isinstance(source, Packaged) else None
+    package = source if isinstance(source, Packaged | PackagedRaster) else None
     return LayerEntry(
         name=section.name,
         kind=section.kind,
@@ -61,6 +69,7 @@ def make_layer(
         orders=made.orders,
         names=NAMES if made.named else "",
         unit=section.unit if section.kind != "category" else "",
+        accuracy_m=section.accuracy_m,
         rule=rule,
         title=section.title or (package.title if package else section.tells_of),
         origin=origin_of(section),
@@ -72,10 +81,38 @@ def make_layer(
     )
 
 
-def source_of(section: LayerSection) -> FeatureSource:
-    """Where the features of a layer come from."""
+def _made(
+    section: LayerSection,
+    source: FeatureSource | RasterFile,
+    segments: Sequence[tuple[str, Path]],
+    place: LayerPlace,
+    watcher: Watcher,
+) -> tuple[str, Made]:
+    """Make the files, as the kind of layer and of source have it; how, in words, and what."""
+    work, cells = place.work, place.cells
+    rows = RowFiles(segments=tuple(segments), accuracy_m=section.accuracy_m)
+    if isinstance(source, RasterFile):
+        if section.kind == "value":
+            return VALUE_RULE, make_values(source, rows, work, cells, watcher)
+        if section.kind == "category":
+            named = read_names(section.values_file)
+            return PIXEL_RULE, make_pixel_categories(source, rows, work, cells, named, watcher)
+        raise PlanError(source.path, "is a raster: a distance needs points, lines or areas")
+    if section.kind == "distance":
+        return DISTANCE_RULE, make_distances(source, rows, work, cells, section.orders, watcher)
+    if section.kind == "category":
+        return AREA_RULE, make_categories(source, rows, work, cells, watcher)
+    raise BuildError("layer", f"{section.name}: a value needs a raster (GeoTIFF)")
+
+
+def source_of(section: LayerSection) -> FeatureSource | RasterFile:
+    """Where a layer comes from."""
+    if section.package == "elevation":
+        return altitude()
     if section.file is None:
         return packaged(section.package)
+    if section.file.suffix.lower() in RASTERS:
+        return RasterFile(path=section.file, band=section.band, crs=section.crs)
     return VectorFile(
         path=section.file,
         layer=section.layer,

@@ -43,22 +43,29 @@ class Places(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     rows: tuple[SegmentRows, ...]
 
 
-def groups_of_places(segments: Sequence[tuple[str, Path]]) -> Iterator[Places]:
-    """The places of some segments at a time, `GROUP_ROWS` rows or one segment; name and folder."""
+class RowFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Segments by name and folder, and what is added to the uncertainty of their rows."""
+
+    segments: tuple[tuple[str, Path], ...]
+    accuracy_m: float = 0.0
+
+
+def groups_of_places(files: RowFiles) -> Iterator[Places]:
+    """The places of some segments at a time, `GROUP_ROWS` rows or one segment."""
     group: list[tuple[str, Path]] = []
     rows = 0
-    for name, folder in segments:
+    for name, folder in files.segments:
         count = int(pq.read_metadata(folder / ROWS).num_rows)
         if group and rows + count > GROUP_ROWS:
-            yield _places(group)
+            yield _places(group, files.accuracy_m)
             group, rows = [], 0
         group.append((name, folder))
         rows += count
     if group:
-        yield _places(group)
+        yield _places(group, files.accuracy_m)
 
 
-def _places(segments: Sequence[tuple[str, Path]]) -> Places:
+def _places(segments: Sequence[tuple[str, Path]], accuracy_m: float) -> Places:
     columns = ["latitude", "longitude", "uncertainty_m"]
     tables = [pq.read_table(folder / ROWS, columns=columns) for _, folder in segments]
     latitude, longitude, uncertainty = (
@@ -77,17 +84,17 @@ def _places(segments: Sequence[tuple[str, Path]]) -> Places:
             SegmentRows(
                 name=name,
                 place=place[first:last],
-                uncertainty_m=uncertainty[first:last].astype(np.float32),
+                uncertainty_m=(uncertainty[first:last] + accuracy_m).astype(np.float32),
             )
             for (name, _), first, last in zip(segments, bounds[:-1], bounds[1:], strict=True)
         ),
     )
 
 
-def occupied_cells(segments: Sequence[tuple[str, Path]]) -> Cells:
+def occupied_cells(files: RowFiles) -> Cells:
     """Every cell that a row is stored in, and all above it from `COARSEST_CELL` on, ascending."""
     found = np.empty(0, np.uint64)
-    for _, folder in segments:
+    for _, folder in files.segments:
         for batch in pq.ParquetFile(folder / ROWS).iter_batches(1_000_000, columns=["cell"]):
             stored = batch.column("cell").drop_null().to_numpy(zero_copy_only=False)
             found = np.union1d(found, stored.astype(np.uint64))

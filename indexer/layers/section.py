@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -29,7 +29,7 @@ class LayerSection(Section, frozen=True, kw_only=True):
     """What it tells of: river, lake, coast, country, region, habitat, elevation; the name if ''."""
     file: Path | None = None
     """A file of features (points, lines, areas) or a GeoTIFF."""
-    package: Literal["", "river", "lake", "coast", "country"] = ""
+    package: Literal["", "river", "lake", "coast", "country", "elevation"] = ""
     """Instead of a file: what the packages of this environment hold of the whole earth."""
     layer: str | None = None
     """Which layer of the file, where it has several."""
@@ -41,6 +41,12 @@ class LayerSection(Section, frozen=True, kw_only=True):
     """Column of each feature's name."""
     code_column: str | None = None
     """Column of each feature's code, such as ISO 3166-1 alpha-2 of a country."""
+    values_file: Path | None = None
+    """CSV file that names a raster's categories: columns `value`, `name` and, if any, `code`."""
+    band: Annotated[int, msgspec.Meta(ge=1)] = 1
+    """Which band of a raster."""
+    accuracy_m: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """How far the data themselves may be off; added to the uncertainty of every record."""
     crs: str | None = None
     """The coordinate system of a file that does not state its own."""
     unit: str = "m"

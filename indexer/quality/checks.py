@@ -60,10 +60,12 @@ class QualityChecks(msgspec.Struct, frozen=True, kw_only=True):
         flags |= _flagged(np.abs(lat) == np.abs(lon), Flag.COORDINATES_EQUAL)
         suspect = np.isin(uncertainty_m, SUSPECT_UNCERTAINTIES_M)
         flags |= _flagged(suspect, Flag.UNCERTAINTY_SUSPECT)
+        flags |= _flagged(self._at_sea(records, lat, lon), Flag.SEA_FOR_LAND_TAXON)
+        # A blurred place is the centre of something: where exactly it lies means nothing.
+        flags[records["flags"].to_numpy() & int(Flag.LOCATION_OBSCURED) != 0] = 0
         if self.region is not None:
             outside = ~self.region.contains(lat, lon) & ~np.isnan(lat)
             flags |= _flagged(outside, Flag.OUTSIDE_REGION)
-        flags |= _flagged(self._at_sea(records, lat, lon), Flag.SEA_FOR_LAND_TAXON)
         return flags
 
     def _at_sea(self, records: pa.Table, lat: Numbers, lon: Numbers) -> Passing:

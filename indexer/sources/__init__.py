@@ -6,7 +6,8 @@ Sources read and write nothing.
 from __future__ import annotations
 
 from indexer.plan import Plan
-from indexer.plan_sections import EmbeddingsSection, RecordsSection
+from indexer.plan_sections import DwcaSection, EmbeddingsSection, RecordsSection
+from indexer.sources.darwin_archive import DwcaSource
 from indexer.sources.embeddings import EmbeddingsSource
 from indexer.sources.folder import FolderSource
 from indexer.sources.record_tables import PART_ROWS, RecordTable
@@ -36,6 +37,17 @@ def open_sources(plan: Plan) -> tuple[Source, ...]:
                     ranks=plan.taxa.ranks,
                     resolution=plan.cells.resolution,
                     part_rows=max(plan.parts.rows, PART_ROWS),
+                )
+            )
+        elif isinstance(settings, DwcaSection):
+            opened.append(
+                DwcaSource(
+                    settings,
+                    ranks=plan.taxa.ranks,
+                    resolution=plan.cells.resolution,
+                    part_rows=plan.parts.rows if plan.spaces else max(plan.parts.rows, PART_ROWS),
+                    with_pictures=bool(plan.spaces),
+                    max_file_bytes=plan.media.max_file_bytes,
                 )
             )
         else:

@@ -6,6 +6,7 @@ holds the two together. Pure, safe from any thread.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
@@ -129,7 +130,9 @@ def records_of(
     ):
         flags = flags | np.where(wrong, np.int32(flag), np.int32(0))
     found = {
-        "image_id": image_ids_of(defaults.source_key, occurrence_id.to_pylist(), ""),
+        "image_id": image_ids_of(
+            defaults.source_key, occurrence_id.to_pylist(), itertools.repeat("")
+        ),
         "occurrence_id": occurrence_id,
         "scientific_name": name,
         "lineage": lineages(lineage, columns.rows),

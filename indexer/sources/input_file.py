@@ -15,9 +15,12 @@ from atlas.errors import BuildError, PlanError
 
 
 def stamp_of(path: Path) -> str:
-    """Size and modification time of a file. Raises PlanError where it cannot be seen."""
+    """Size and modification time of a file, or of the zip that it lies in.
+
+    Raises PlanError where it cannot be seen.
+    """
     try:
-        state = path.stat()
+        state = _on_disk(path).stat()
     except OSError as error:
         raise PlanError(path, f"cannot be read: {error.strerror}") from error
     return f"{state.st_size}:{state.st_mtime_ns}"
@@ -30,20 +33,40 @@ def check_unchanged(path: Path, stamp: str) -> None:
 
 
 def written_on(path: Path) -> date:
-    """The day (UTC) on which a file was last written."""
-    return datetime.fromtimestamp(path.stat().st_mtime, tz=UTC).date()
+    """The day (UTC) on which a file, or the zip that it lies in, was last written."""
+    return datetime.fromtimestamp(_on_disk(path).stat().st_mtime, tz=UTC).date()
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """Open a file, or the one file inside a `.zip`, to be read from any place.
+    """Open a file, the one file inside a `.zip`, or `NAME.zip/MEMBER`, to be read from any place.
 
     Going back inside a zip means to unpack it again from its start, so very large ones are better
     unpacked once. Raises PlanError for a zip that is damaged or holds several files.
     """
-    if path.suffix.lower() != ".zip":
+    archive = _on_disk(path)
+    if archive.suffix.lower() != ".zip" or archive.is_dir():
         return path.open("rb")
-    packed = _zip_of(path)
-    return cast("BinaryIO", io.BufferedReader(packed.open(_only_name(path, packed)), 1 << 20))
+    packed = _zip_of(archive)
+    name = _only_name(path, packed) if archive == path else path.relative_to(archive).as_posix()
+    try:
+        member = packed.open(name)
+    except (KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+        # RuntimeError: encrypted; NotImplementedError: packed in a way that is not known.
+        raise PlanError(archive, f"{name} cannot be read from it: {error}") from error
+    return cast("BinaryIO", io.BufferedReader(member, 1 << 20))
+
+
+def names_in(archive: Path) -> list[str]:
+    """The files of a folder or zip, relative to it, less the notes that macOS adds; sorted.
+
+    Raises PlanError where it is neither, or damaged.
+    """
+    if archive.is_dir():
+        return sorted(
+            file.relative_to(archive).as_posix() for file in archive.rglob("*") if file.is_file()
+        )
+    with _zip_of(archive) as packed:
+        return sorted(_names(packed))
 
 
 def unpacked_name(path: Path) -> str:
@@ -65,11 +88,23 @@ def _zip_of(path: Path) -> zipfile.ZipFile:
 
 def _only_name(path: Path, packed: zipfile.ZipFile) -> str:
     """The member that is no folder and none of the notes that macOS adds."""
-    names = [
+    names = _names(packed)
+    if len(names) != 1:
+        raise PlanError(path, f"holds {len(names)} files; a zip of a table holds one")
+    return names[0]
+
+
+def _names(packed: zipfile.ZipFile) -> list[str]:
+    return [
         name
         for name in packed.namelist()
         if not name.endswith("/") and not name.startswith("__MACOSX/")
     ]
-    if len(names) != 1:
-        raise PlanError(path, f"holds {len(names)} files; a zip of a table holds one")
-    return names[0]
+
+
+def _on_disk(path: Path) -> Path:
+    """The path itself, or the zip file that it leads into."""
+    for above in path.parents:
+        if above.suffix.lower() == ".zip" and above.is_file():
+            return above
+    return path

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from atlas.errors import PictureError, PlanError
 from atlas.species.taxa import canonical_name
-from indexer.darwin_core import TERMS, Defaults, clean, clean_name, with_cells
+from indexer.darwin_core import TERMS, Defaults, clean_name, with_cells
 from indexer.plan_sections import RecordsSection
 from indexer.records import REJECT_SCHEMA, RejectReason
 from indexer.sources.darwin_columns import Columns, records_of
@@ -21,7 +20,7 @@ from indexer.sources.header import columns_by_name
 from indexer.sources.input_file import check_unchanged, stamp_of, unpacked_name, written_on
 from indexer.sources.source import ReadPart, SourcePart, part_name
 from indexer.sources.table_runs import ParquetReader, RefusedRow, Start, TableReader, TextReader
-from indexer.sources.text_columns import is_empty, tidied
+from indexer.sources.text_columns import filled, tidied
 
 # A part of so many rows takes half a second, and some 200 MB.
 PART_ROWS = 65_536
@@ -77,11 +76,19 @@ class RecordTable:
             media_licence="",
             as_of=self._settings.as_of or written_on(part.file),
         )
-        columns = Columns(self._completed(run.columns, len(run.row)), len(run.row))
+        columns = Columns(
+            completed(
+                run.columns,
+                len(run.row),
+                constant=self._settings.constant,
+                genus_from_name=self._settings.genus_from_name and "genus" in self._ranks,
+            ),
+            len(run.row),
+        )
         records = records_of(columns, pa.array(run.row, pa.int64()), self._ranks, defaults)
         return ReadPart(
             with_cells(records, self._resolution),
-            self._rejects(part, run.refused),
+            refused_rows(part, part.file.name, run.refused),
             len(run.row) + len(run.refused),
         )
 
@@ -120,31 +127,36 @@ class RecordTable:
             raise PlanError(self._settings.path, "has no column that the atlas reads", 1)
         return found
 
-    def _completed(self, given: Mapping[str, pa.Array], rows: int) -> dict[str, pa.Array]:
-        """The columns with the plan's constants, and the genus of binomials, where empty."""
-        columns = dict(given)
-        for name, text in self._settings.constant.items():
-            columns[name] = _filled(columns.get(name), pa.scalar(text, pa.string()), rows)
-        if self._settings.genus_from_name and "genus" in self._ranks:
-            name = Columns(columns, rows).text("scientificName", is_name=True)
-            columns["genus"] = _filled(columns.get("genus"), tidied(name, genus_of), rows)
-        return columns
 
-    def _rejects(self, part: SourcePart, refused: Sequence[RefusedRow]) -> pa.Table:
-        return pa.Table.from_pylist(
-            [
-                {
-                    "source_key": self._settings.key,
-                    "part": part.name,
-                    "row": row.row,
-                    "stage": "read",
-                    "reason": str(row.reason),
-                    "detail": f"{part.file.name}:{row.row}: {row.detail}",
-                }
-                for row in refused
-            ],
-            schema=REJECT_SCHEMA,
-        )
+def refused_rows(part: SourcePart, file: str, refused: Sequence[RefusedRow]) -> pa.Table:
+    """Rejects of the read stage, from the rows of `file` that a part refused."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "source_key": part.source_key,
+                "part": part.name,
+                "row": row.row,
+                "stage": "read",
+                "reason": str(row.reason),
+                "detail": f"{file}:{row.row}: {row.detail}",
+            }
+            for row in refused
+        ],
+        schema=REJECT_SCHEMA,
+    )
+
+
+def completed(
+    given: Mapping[str, pa.Array], rows: int, *, constant: Mapping[str, str], genus_from_name: bool
+) -> dict[str, pa.Array]:
+    """The columns with constants, and the genus of binomials, where they are empty."""
+    columns = dict(given)
+    for name, text in constant.items():
+        columns[name] = filled(columns.get(name), pa.scalar(text, pa.string()), rows)
+    if genus_from_name:
+        names = Columns(columns, rows).text("scientificName", is_name=True)
+        columns["genus"] = filled(columns.get("genus"), tidied(names, genus_of), rows)
+    return columns
 
 
 def genus_of(scientific_name: str) -> str:
@@ -154,11 +166,3 @@ def genus_of(scientific_name: str) -> str:
         return ""
     plain = all(word.replace("-", "").isalpha() and word.islower() for word in words[1:2])
     return words[0] if plain else ""
-
-
-def _filled(column: pa.Array | None, text: pa.Scalar | pa.Array, rows: int) -> pa.Array:
-    """The column, and `text` in the rows that it leaves empty."""
-    if column is None:
-        return text if isinstance(text, pa.Array) else pa.repeat(text, rows)
-    written = column if pa.types.is_string(column.type) else column.cast(pa.string()).fill_null("")
-    return pc.if_else(pa.array(is_empty(tidied(written, clean))), text, written)

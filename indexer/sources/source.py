@@ -24,7 +24,9 @@ class SourcePart(msgspec.Struct, frozen=True, kw_only=True):
 
     Rows `first_row` (0-based) to `first_row + rows - 1`. `offset` and `first_line` are where a
     text table's part begins. `stamp` is the file's state when the parts were made; a source
-    refuses to read a part whose file has changed since.
+    refuses to read a part whose file has changed since. `joined` are runs of rows of further tables
+    that belong to the part: number of the table, first row, rows, offset, line; how many of their
+    rows are taken shows when they are read, so `rows` counts those of `file` only.
     """
 
     source_key: str
@@ -36,6 +38,7 @@ class SourcePart(msgspec.Struct, frozen=True, kw_only=True):
     offset: int = 0
     first_line: int = 1
     stamp: str
+    joined: tuple[tuple[int, int, int, int, int], ...] = ()
 
 
 class ReadPart(NamedTuple):

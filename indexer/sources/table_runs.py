@@ -20,7 +20,6 @@ import pyarrow.csv as pa_csv
 
 from atlas.errors import BuildError
 from indexer.records import RejectReason
-from indexer.source_sections import TextTableSection
 from indexer.sources.input_file import open_bytes
 from indexer.sources.parquet_table import (
     as_text,
@@ -30,7 +29,7 @@ from indexer.sources.parquet_table import (
     runs_of_row_groups,
 )
 from indexer.sources.text_columns import text_of
-from indexer.sources.text_table import TextTable
+from indexer.sources.text_table import TextLayout, TextTable
 
 _UNDECODABLE = "holds bytes that are not in the file's encoding; declare it in the plan"
 
@@ -105,7 +104,7 @@ class ParquetReader:
 class TextReader:
     """A delimited text table, in a file of its own or alone in a zip."""
 
-    def __init__(self, settings: TextTableSection) -> None:
+    def __init__(self, settings: TextLayout) -> None:
         self._settings = settings
         self._table = TextTable(settings)
         self.header = self._table.columns
@@ -143,7 +142,9 @@ class TextReader:
             return all(self._is_plain_line(raw) for raw in file)
 
     def _is_plain_line(self, raw: bytes) -> bool:
-        return (self._table.unquoted or b'"' not in raw) and b"\r" not in raw.rstrip(b"\r\n")
+        return (
+            self._table.unquoted or self._table.quote.encode() not in raw
+        ) and b"\r" not in raw.rstrip(b"\r\n")
 
     def _plain_run(self, start: Start, columns: Mapping[str, str]) -> Run | None:
         """The run as pyarrow reads it; None where it holds anything but plain, whole rows."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from indexer.darwin_core import clean
 from indexer.sources.parquet_table import as_text
 
 Passing = npt.NDArray[np.bool_]
@@ -63,3 +64,11 @@ def is_empty(text: pa.Array) -> Passing:
 def or_null(text: pa.Array) -> pa.Array:
     """The text, null where it is ""."""
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+
+
+def filled(column: pa.Array | None, text: pa.Scalar | pa.Array, rows: int) -> pa.Array:
+    """The column, and `text` in the rows that it leaves empty."""
+    if column is None:
+        return text if isinstance(text, pa.Array) else pa.repeat(text, rows)
+    written = column if pa.types.is_string(column.type) else column.cast(pa.string()).fill_null("")
+    return pc.if_else(pa.array(is_empty(tidied(written, clean))), text, written)

@@ -8,16 +8,48 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol
 
 from atlas.errors import PlanError
 from indexer.records import RejectReason
-from indexer.source_sections import TextTableSection
 from indexer.sources.input_file import open_bytes
 
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _DELIMITERS = (",", ";", "\t", "|")
+
+
+class TextLayout(Protocol):
+    """How a text table is written: a plan's entry says it, or an archive."""
+
+    @property
+    def table(self) -> Path:
+        """The file, which may lie in a zip."""
+
+    @property
+    def encoding(self) -> str:
+        """Name of a character encoding in which ASCII stays as it is."""
+
+    @property
+    def delimiter(self) -> str:
+        """One character, or `auto`."""
+
+    @property
+    def quoting(self) -> str:
+        """`double`: fields may stand in quotes; `none`; `auto`: not where tabs delimit."""
+
+    @property
+    def quote(self) -> str:
+        """The character around quoted fields."""
+
+    @property
+    def header(self) -> tuple[str, ...] | None:
+        """Names of the columns, "" for one without; None: the first line has them."""
+
+    @property
+    def skipped_lines(self) -> int:
+        """Lines before the first row, where `header` is given."""
 
 
 class TextRow(NamedTuple):
@@ -70,12 +102,12 @@ class _Lines:
 
 
 class TextTable:
-    """A delimited text file with a header line.
+    """A delimited text file, with a header line or with names of columns from elsewhere.
 
     Blank lines are no rows. Lines end in LF or CR LF.
     """
 
-    def __init__(self, settings: TextTableSection) -> None:
+    def __init__(self, settings: TextLayout) -> None:
         """Read the header. Raises PlanError where there is none, or it names a column twice."""
         self._path = settings.table
         self._encoding = settings.encoding
@@ -85,7 +117,12 @@ class TextTable:
             raise PlanError(self._path, "is UTF-16; save it as UTF-8", 1)
         start = len(_UTF8_MARK) if first.startswith(_UTF8_MARK) else 0
         self._choose_dialect(first[start:], settings)
-        self.columns = self._read_header(start)
+        self._quote = settings.quote
+        if settings.header is None:
+            self.columns = self._read_header(start)
+        else:
+            self.columns = settings.header
+            self._skip_lines(start, settings.skipped_lines)
 
     def rows(self, *, offset: int | None = None, line: int | None = None) -> Iterator[TextRow]:
         """All rows from `offset`, which begins line `line`; by default from the first row."""
@@ -101,7 +138,7 @@ class TextTable:
         except OSError as error:
             raise PlanError(self._path, f"cannot be read: {error.strerror}") from error
 
-    def _choose_dialect(self, header: bytes, settings: TextTableSection) -> None:
+    def _choose_dialect(self, header: bytes, settings: TextLayout) -> None:
         self._delimiter = settings.delimiter
         if settings.delimiter == "auto":
             text = header.decode(self._encoding, errors="replace")
@@ -126,6 +163,17 @@ class TextTable:
         """Byte offset and line at which the rows begin."""
         return self._data_offset, self._data_line
 
+    @property
+    def quote(self) -> str:
+        """The character around quoted fields, which means nothing where `unquoted`."""
+        return self._quote
+
+    def _skip_lines(self, start: int, count: int) -> None:
+        with open_bytes(self._path) as file:
+            file.seek(start)
+            skipped = sum(len(file.readline()) for _ in range(count))
+        self._data_offset, self._data_line = start + skipped, 1 + count
+
     def _read_header(self, start: int) -> tuple[str, ...]:
         with open_bytes(self._path) as file:
             lines = _Lines(file, self._encoding, start, 1)
@@ -145,6 +193,7 @@ class TextTable:
         return csv.reader(
             lines,
             delimiter=self._delimiter,
+            quotechar=self._quote,
             quoting=csv.QUOTE_NONE if self._unquoted else csv.QUOTE_MINIMAL,
             strict=True,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,15 @@ from litestar.testing import TestClient
 
 from atlas.app import Atlas, create_app, open_atlas
 from atlas.settings import Settings, override
+from indexer.layers.add import add_layer
+from indexer.layers.section import LayerSection
+from indexer.progress import Silent
+
+RIVERS = """{"type": "FeatureCollection", "features": [
+{"type": "Feature", "properties": {"order": 2, "name": "Reventazon"},
+ "geometry": {"type": "LineString", "coordinates": [[-83.8, 9.7], [-83.9, 10.3], [-83.6, 10.6]]}},
+{"type": "Feature", "properties": {"order": 1, "name": "Amstel"},
+ "geometry": {"type": "LineString", "coordinates": [[4.8, 52.2], [4.9, 52.37]]}}]}"""
 
 
 @pytest.fixture(scope="session")
@@ -45,5 +55,23 @@ def hits(client: TestClient[Litestar]) -> list[dict[str, Any]]:
 def twin_client(twin_bundle: Path) -> Iterator[TestClient[Litestar]]:
     """A client of an atlas with two spaces, `tiny` and `wide`."""
     opened = open_atlas(override(Settings(), "bundle", path=str(twin_bundle)))
+    with TestClient(create_app(opened), raise_server_exceptions=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def placed_client(
+    tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient[Litestar]]:
+    """A client of an atlas with a place layer: rivers of two orders."""
+    folder = tmp_path_factory.mktemp("placed")
+    bundle = Path(shutil.copytree(tiny_bundle, folder / "bundle"))
+    rivers = folder / "rivers.geojson"
+    rivers.write_text(RIVERS, encoding="utf-8")
+    section = LayerSection(
+        name="river", file=rivers, order_column="order", name_column="name", citation="Nobody"
+    )
+    add_layer(bundle, section, Silent())
+    opened = open_atlas(override(Settings(), "bundle", path=str(bundle)))
     with TestClient(create_app(opened), raise_server_exceptions=False) as running:
         yield running

@@ -25,6 +25,8 @@ Document = Mapping[str, Any]
 # Times and numbers of a request differ from call to call, whatever is stored.
 _OF_THE_CALL = frozenset({"took_ms", "request_id"})
 METHODS = ("get", "post")
+TEXTS = ["wild organism", "a frog in Costa Rica in 2020"]
+LAYERS = ("occurrence", "richness", "effort", "completeness", "gaps")
 # Parameters that tell places by difference, so they are asked together with a taxon, too.
 _NARROWING = frozenset({"bbox", "cells", "polygon", "resolution", "max_uncertainty_m", "from"})
 
@@ -119,13 +121,14 @@ def values_of(parameter: Document, look: Look) -> list[str]:
         return [str(value) for value in enum if value is not None]
     boxes = [",".join(map(str, box)) for box in look.boxes()]
     known: dict[str, list[str]] = {
-        "text": ["a frog"],
+        "text": TEXTS,
+        "without": ["taxon"],
         "q": ["Agalychnis", "red"],
         "taxon": [str(taxon) for taxon in look.taxa],
         "bbox": boxes,
         "cells": look.cells(),
-        "polygon": [json.dumps(shape) for shape in look.polygons()],
-        "resolution": [str(resolution) for resolution in range(8)],
+        "polygon": [json.dumps(shape) for shape in look.polygons()[:2]],
+        "resolution": ["2", "4", "7"],
         "from": ["2020-02-01"],
         "to": ["2020-02-28"],
         "observed_from": ["2020-02-01"],
@@ -139,6 +142,13 @@ def values_of(parameter: Document, look: Look) -> list[str]:
         "diversify": ["species", "place"],
         "cursor": [],
         "children": ["1", "50"],
+        "near": ["river:500", "coast:200000"],
+        "country": ["CR", "BR"],
+        "region": ["CR-A"],
+        "habitat": ["forest"],
+        "min_elevation_m": ["100"],
+        "max_elevation_m": ["100"],
+        "zoom": ["2", "9"],
         "recall": ["1"],
         "space": ["tiny"],
         "state": ["no_data", "insufficient", "under_sampled", "well_sampled"],
@@ -156,7 +166,7 @@ def paths_of(template: str, look: Look) -> list[str]:
         "{taxon_id}": [str(taxon) for taxon in look.taxa],
         "{image_id}": list(look.images),
         "{cell}": look.cells(),
-        "{layer}": ["occurrence", "richness", "effort", "completeness", "gaps"],
+        "{layer}": list(LAYERS),
         "{z}/{x}/{y}": ["/".join(map(str, tile)) for tile in look.tiles()],
     }.items():
         if name in template:
@@ -174,17 +184,19 @@ def requests_of(
     parameters = [one for one in operation.get("parameters", ()) if one["in"] == "query"]
     values = {one["name"]: values_of(one, look) for one in parameters}
     needed = {one["name"]: values[one["name"]][0] for one in parameters if one.get("required")}
-    media = operation["responses"].get("200", {}).get("content", {"*/*": {}})
-    for concrete in paths_of(path, look):
-        for accept in media:
-            yield Request(method, concrete, tuple(needed.items()), accept)
-        accept = next(iter(media))
+    media = list(operation["responses"].get("200", {}).get("content", {"*/*": {}}))
+    taxa = [{"taxon": taxon} for taxon in values.get("taxon", ())]
+    paths = paths_of(path, look)
+    for concrete, accept, taxon in itertools.product(paths, media, [{}, *taxa]):
+        yield Request(method, concrete, tuple((needed | taxon).items()), accept)
+    if media == ["image/png"]:  # drawing takes a second
+        values = {name: some[:1] for name, some in values.items()}
+    # Of many paths, such as tiles of all zooms, only some are asked in every way.
+    for concrete in paths[:: max(1, len(paths) // 12)]:
         for name, value in [(name, value) for name, some in values.items() for value in some]:
             asked = needed | {name: value}
-            yield Request(method, concrete, tuple(asked.items()), accept)
-            for taxon in values.get("taxon", ()) if name in _NARROWING else ():
-                narrow = asked | {"taxon": taxon}
-                yield Request(method, concrete, tuple(narrow.items()), accept)
+            for taxon in taxa if name in _NARROWING else [{}]:
+                yield Request(method, concrete, tuple((asked | taxon).items()), media[0])
 
 
 def filters(look: Look) -> list[dict[str, Any]]:
@@ -203,6 +215,12 @@ def filters(look: Look) -> list[dict[str, Any]]:
         "sources": [["tiny"]],
         "max_uncertainty_m": [1.0, 200.0, 15_690.0, 15_717.0, 20_000.0, 30_000.0],
         "flags": ["all"],
+        "near": [[{"feature": "river", "within_m": 500.0}]],
+        "country": [["CR"], ["BR"]],
+        "region": [["CR-A"]],
+        "habitat": [["forest"]],
+        "elevation": [{"min_m": 100.0}, {"max_m": 100.0}],
+        "layers": [{"river": {"max": 500.0}}],
     }
     names = [field.encode_name for field in msgspec.structs.fields(Filter)]
     every = [{name: value} for name in names for value in single[name]]
@@ -221,10 +239,16 @@ def _posts(path: str, look: Look, photo: bytes) -> Iterator[Request]:
             form = {"filter": json.dumps(one), "limit": 200}
             yield Request("post", path, body=json.dumps(form), photo=photo)
         return
+    if path == "/v1/interpret":
+        yield from (Request("post", path, body=json.dumps({"text": text})) for text in TEXTS)
+        return
     if path != "/v1/search":
         raise KeyError(path)
     bodies: dict[str, list[Any]] = {
-        "text": ["a frog"],
+        "text": TEXTS,
+        "interpret": [False],
+        "place": ["soft", "off"],
+        "without": [[{"kind": "taxon"}]],
         "image_id": list(look.images),
         "vector": [[1.0] * 24],
         "space": ["tiny"],
@@ -238,9 +262,9 @@ def _posts(path: str, look: Look, photo: bytes) -> Iterator[Request]:
     }
     for field in msgspec.structs.fields(Search):
         for value in bodies[field.encode_name]:
-            asked = {"limit": 200, field.encode_name: value}
+            asked: dict[str, Any] = {"limit": 200, field.encode_name: value}
             if not {"text", "image_id", "vector"} & set(asked):
-                asked["text"] = "a frog"
+                asked |= {"text": TEXTS[0], "interpret": False}
             yield Request("post", path, body=json.dumps(asked))
 
 

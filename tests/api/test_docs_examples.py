@@ -2,7 +2,8 @@
 
 An `http` block is a request; the block after it holds the status and the answer: `json` a part of
 the JSON answer, `text` the media type. In it `"…"` matches anything and `"$name"` keeps a value,
-which later requests use as `{name}`. The section "Several spaces" is asked of an atlas with two.
+which later requests use as `{name}`. The section "Several spaces" is asked of an atlas with two,
+"By place" of one with a place layer.
 """
 
 from __future__ import annotations
@@ -88,17 +89,20 @@ def compare(expected: Any, found: Any, where: str, kept: dict[str, str]) -> None
 
 
 def test_examples_of_the_guide(
-    client: TestClient[Litestar], twin_client: TestClient[Litestar], tiny_photos: Path
+    client: TestClient[Litestar],
+    twin_client: TestClient[Litestar],
+    placed_client: TestClient[Litestar],
+    tiny_photos: Path,
 ) -> None:
     """Each example answers as printed, in the order of the page."""
     photo = (tiny_photos / "photos" / "0003.png").read_bytes()
     kept: dict[str, str] = {}
+    others = {"Several spaces": twin_client, "By place": placed_client}
     for example in examples():
         request = example.request
         for name, value in kept.items():
             request = request.replace(f"{{{name}}}", value)
-        asked = twin_client if example.section == "Several spaces" else client
-        answer = send(asked, request, photo)
+        answer = send(others.get(example.section, client), request, photo)
         where = f"docs/api.md line {example.line}"
         assert answer.status_code == example.status, f"{where}: {answer.text}"
         if example.kind == "text":

@@ -17,14 +17,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
+import msgspec
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from litestar import Litestar
 from litestar.testing import TestClient
 from PIL import Image
 
 from atlas.app import create_app, open_atlas
 from atlas.bundle.segment import PICTURES
+from atlas.commands import main
 from atlas.search.pictures import hosted_copy, read_picture
 from atlas.settings import Settings, override
 from tests.api.hidden_places import (
@@ -32,7 +35,6 @@ from tests.api.hidden_places import (
     FROG,
     HERE,
     MALLARD,
-    OBSCURED,
     RECORDS,
     THERE,
     WHEATEAR,
@@ -49,7 +51,15 @@ Client = TestClient[Litestar]
 # They say nothing of records: the health of the server, its numbers, its pages.
 WITHOUT_RECORDS = {"/health/live", "/health/ready", "/metrics"}
 # They say nothing of places, so the control need not see the public bird move.
-WITHOUT_PLACES = {"/v1/taxa", "/v1/taxa/{taxon_id}", "/v1/images/{image_id}/media"}
+WITHOUT_PLACES = {
+    "/v1/interpret",
+    "/v1/places",
+    "/v1/tiles",
+    "/v1/legend/{layer}",
+    "/v1/taxa",
+    "/v1/taxa/{taxon_id}",
+    "/v1/images/{image_id}/media",
+}
 
 
 def opened(bundle: Path) -> Iterator[Client]:
@@ -89,19 +99,18 @@ def control(bundles: dict[str, Path]) -> Iterator[Client]:
 
 def hits_of(client: Client) -> list[dict[str, Any]]:
     """Every photo as a search shows it."""
-    body = {"text": "frog", "limit": 200, "filter": {"flags": "all"}}
+    body = {"text": "frog", "interpret": False, "limit": 200, "filter": {"flags": "all"}}
     found: list[dict[str, Any]] = client.post("/v1/search", json=body).json()["hits"]
     return found
 
 
 @pytest.fixture(scope="module")
 def looks(here: Client) -> list[Look]:
-    """Where to look: the rounded, the withheld and the obscured organism, and all life."""
+    """Where to look: the rounded and the withheld organism, and all life."""
     found = []
     for name, first, second in (
         (FROG[-1], HERE.rounded, THERE.rounded),
         (WHEATEAR[-1], HERE.withheld, THERE.withheld),
-        (OBSCURED[-1], HERE.obscured, THERE.obscured),
     ):
         hits = [hit for hit in hits_of(here) if hit["taxon"]["scientific_name"] == name]
         images = [hit["image_id"] for hit in hits if "urn:test" not in hit["occurrence_id"]]
@@ -154,6 +163,35 @@ def test_the_same_requests_see_a_public_bird_move(here: Client, control: Client)
         assert seen or path in WITHOUT_PLACES, path
 
 
+EXPORTS = {
+    "map": ["map", FROG[-1], "-o", "{}.png"],
+    "distribution": ["distribution", FROG[-1], "--resolution", "7", "-o", "{}.parquet"],
+    "range": ["range", FROG[-1], "--json"],
+    "gaps": ["gaps", "Amphibia", "--bbox=-86,9,-82,12", "--resolution", "5", "-o", "{}.csv"],
+    "search": ["search", "a frog", "--taxon", FROG[-1], "--json"],
+}
+
+
+def test_no_export_of_the_command_line_tells(bundles: dict[str, Path], tmp_path: Path) -> None:
+    """Would break: a file written by a command is finer than the answers of the server.
+
+    A new command says here how it exports places, or that it does not.
+    """
+    assert set(main.commands) == {*EXPORTS, "serve", "openapi"}
+    for name, arguments in EXPORTS.items():
+        found = []
+        for world in ("here", "there"):
+            output = tmp_path / f"{world}-{name}"
+            asked = [argument.format(output) for argument in arguments]
+            ran = CliRunner().invoke(main, [*asked, "--bundle", str(bundles[world])])
+            assert ran.exit_code == 0, ran.output
+            written = [path.read_bytes() for path in tmp_path.glob(f"{world}-{name}.*")]
+            answer = msgspec.json.decode(ran.stdout) if "--json" in asked else {}
+            found.append((written, {k: v for k, v in answer.items() if k != "took_ms"}))
+        assert found[0] == found[1]
+        assert found[0] != ([], {})
+
+
 def test_cursors_walk_the_same_pages(here: Client, there: Client) -> None:
     """Would break: the order or the number of hits on a page tells a place."""
     box = {"bbox": [-84.05, 10.35, -83.95, 10.40], "flags": "all"}
@@ -162,7 +200,7 @@ def test_cursors_walk_the_same_pages(here: Client, there: Client) -> None:
         for client in (here, there):
             cursor, seen = None, []
             while True:
-                body = {"text": "frog", "limit": 7, "filter": filter_, "cursor": cursor}
+                body = {"text": "wild", "limit": 7, "filter": filter_, "cursor": cursor}
                 page = client.post("/v1/search", json=body).json()
                 seen.append([hit["image_id"] for hit in page["hits"]])
                 cursor = page["next_cursor"]

@@ -17,6 +17,7 @@ from indexer.sources import Source
 from indexer.sources.embeddings import EmbeddingsSource
 from indexer.sources.folder import FolderSource
 from indexer.sources.record_tables import RecordTable
+from tests.unit.indexer.archives import frogs, photo, source_of, write_archive
 
 RANKS = ("kingdom", "genus", "species")
 ROWS = 11
@@ -103,7 +104,14 @@ def quoted_table(folder: Path) -> Source:
     return table_of(folder / "records.csv")
 
 
-SOURCES = (text_folder, parquet_folder, ready_vectors, plain_table, quoted_table)
+def archive(folder: Path) -> Source:
+    """A Darwin Core Archive with a photo of each occurrence; two are ragged."""
+    occurrences = [frog[:-1] if at in {5, 10} else frog for at, frog in enumerate(frogs(ROWS))]
+    media = [photo(at, f"{at}.jpg") for at in range(ROWS) if at not in {5, 10}]
+    return source_of(write_archive(folder / "archive", occurrences, media))
+
+
+SOURCES = (text_folder, parquet_folder, ready_vectors, plain_table, quoted_table, archive)
 
 
 @pytest.fixture(params=SOURCES, ids=lambda make: make.__name__)

@@ -24,7 +24,19 @@ from atlas.bundle.manifest import Manifest, read_current, read_manifest
 from tests.factories import make_photos, write_plan
 
 KILLS = 2
-TABLES = ("taxon", "taxon_name", "image", "image_key", "image_by_cell", "occupancy", "source")
+TABLES = (
+    "taxon",
+    "taxon_name",
+    "image",
+    "image_key",
+    "image_by_cell",
+    "occupancy",
+    "source",
+    "observer",
+    "occupancy_run",
+    "species_cell",
+    "held_back",
+)
 
 
 def start(*arguments: object) -> subprocess.Popen[bytes]:

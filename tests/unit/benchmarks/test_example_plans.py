@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from indexer.plan import read_plan
-from indexer.plan_sections import EmbeddingsSection, FolderSection
+from indexer.plan_sections import EmbeddingsSection, FolderSection, RecordsSection
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 NO_PLANS = {"serve.toml", "inquire.toml"}
@@ -30,10 +30,10 @@ def test_the_bioclip_plans_name_the_model_and_its_captions() -> None:
         assert (space.dim, space.prompts.query) == (768, "a photo of {text}.")
 
 
-def test_the_examples_show_both_kinds_of_source() -> None:
+def test_the_examples_show_every_kind_of_source() -> None:
     """A kind of source without an example would have to be guessed."""
     kinds = {type(source) for path in PLANS for source in read_plan(path).sources}
-    assert kinds == {FolderSection, EmbeddingsSection}
+    assert kinds == {FolderSection, EmbeddingsSection, RecordsSection}
 
 
 def test_no_example_copies_photos_that_may_not_be_copied() -> None:

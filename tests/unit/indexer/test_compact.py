@@ -24,7 +24,19 @@ from indexer.stages.measure import measure_space
 from tests.factories import make_photos, write_plan
 
 REMOVED = ("urn:first:2", "urn:first:9", "urn:second:4")
-TABLES = ("image", "image_key", "image_by_cell", "taxon", "taxon_name", "occupancy", "licence")
+TABLES = (
+    "image",
+    "image_key",
+    "image_by_cell",
+    "taxon",
+    "taxon_name",
+    "occupancy",
+    "licence",
+    "observer",
+    "occupancy_run",
+    "species_cell",
+    "held_back",
+)
 
 
 def run(*arguments: object) -> Result:
@@ -84,7 +96,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     folder = tmp_path_factory.mktemp("world")
     make_source(folder, "first", records=30, seed=1)
     make_source(folder, "second", records=24, seed=2)
-    index = {"index": "segment_rows = 15"}
+    index = {"index": "segment_rows = 15", "cells": "species_resolutions = [2, 5]"}
     build(read_plan(plan_of(folder, "lived", tiny_model, ("first",), **index)), Silent())
     addition = plan_of(folder, "addition", tiny_model, ("second",), **index)
     run("add", addition, "--to", folder / "lived", "--quiet")
@@ -120,7 +132,12 @@ def test_equals_a_fresh_build(lived: Path, tiny_model: Path, tmp_path: Path) -> 
     for key in ("first", "second"):
         without(tmp_path / key / "records.csv", REMOVED)
     fresh_plan = plan_of(
-        tmp_path, "fresh", tiny_model, ("first", "second"), index="segment_rows = 40"
+        tmp_path,
+        "fresh",
+        tiny_model,
+        ("first", "second"),
+        index="segment_rows = 40",
+        cells="species_resolutions = [2, 5]",
     )
     build(read_plan(fresh_plan), Silent())
     opened, fresh = Bundle.open(lived), Bundle.open(tmp_path / "fresh")

@@ -211,3 +211,24 @@ def test_the_packaged_layers_agree_with_what_is_known(bundle: Path) -> None:
     assert [layer.name for layer in kept.layers] == ["river", "coast"]
     assert not any(entry.path.startswith("layers/lake") for entry in kept.files)
     assert run("remove", bundle, "lake").exit_code == 1
+
+
+def test_what_the_data_may_be_off_is_added_to_the_uncertainty(bundle: Path, tmp_path: Path) -> None:
+    """A coarse map must not judge records that a fine one could not."""
+    known = records(bundle)
+    middle = [float(np.nanmedian(known[name])) for name in ("longitude", "latitude")]
+    line = [(middle[0] - 1, middle[1]), (middle[0] + 1, middle[1])]
+    path = write_lines(tmp_path / "rivers.geojson", [line])
+    columns = {}
+    for accuracy_m in (0, 700):
+        given = ("add", "river", path, "--to", bundle, "--quiet", "--accuracy-m", accuracy_m)
+        assert run(*given).exit_code == 0
+        opened = Bundle.open(bundle, "sizes")
+        (layer,) = Layers.of(opened).all()
+        assert layer.entry.accuracy_m == accuracy_m
+        columns[accuracy_m] = layer.interval(0)
+    judged = np.isfinite(columns[0].high)
+    assert judged.any()
+    assert columns[700].high[judged] == pytest.approx(columns[0].high[judged] + 700, rel=1e-5)
+    lowest = np.maximum(columns[0].low[judged] - 700, 0)
+    assert columns[700].low[judged] == pytest.approx(lowest, rel=1e-5, abs=1)

@@ -160,6 +160,18 @@ def test_the_study_region_may_cross_the_antimeridian() -> None:
         QualitySection(region=(0.0, 10.0, 1.0, -10.0))
 
 
+def test_a_blurred_place_is_not_looked_at_closely() -> None:
+    """Would break: the centre of an obscured record's square is flagged as two equal numbers."""
+    table = records((12.5, 12.5), (-10.0, -55.0), lineage=TERN)
+    blurred = table.set_column(
+        table.schema.get_field_index("flags"),
+        table.schema.field("flags"),
+        pa.array([int(Flag.LOCATION_OBSCURED)] * 2, pa.int32()),
+    )
+    assert flags_of(table) == [Flag.COORDINATES_EQUAL, Flag.ON_COUNTRY_CENTROID]
+    assert flags_of(blurred, region=(0.0, 0.0, 20.0, 20.0)) == [0, Flag.OUTSIDE_REGION]
+
+
 def test_no_records_have_no_flags() -> None:
     """Would break: a part whose rows were all refused stops the build."""
     empty = RECORD_SCHEMA.empty_table()

@@ -22,7 +22,18 @@ from indexer.progress import Silent
 from indexer.remove import remove
 from tests.factories import make_photos, write_plan
 
-TABLES = ("taxon", "image", "image_key", "image_by_cell", "occupancy", "source")
+TABLES = (
+    "taxon",
+    "image",
+    "image_key",
+    "image_by_cell",
+    "occupancy",
+    "source",
+    "observer",
+    "occupancy_run",
+    "species_cell",
+    "held_back",
+)
 
 
 class Killed(BaseException):

@@ -67,6 +67,7 @@ def test_numbers_are_those_of_the_records(world: World) -> None:
     question = GapQuestion(taxa={HYLIDAE: 1.0}, shape=EUROPE, resolution=3, limit=500)
     ranking = world.survey.rank(question)
     assert ranking.target_group.taxon_id == AMPHIBIA
+    assert ranking.notice is None
     searched = [gap for gap in ranking.gaps if gap.sampling.visits]
     assert len(searched) > 10
     for gap in searched:
@@ -165,6 +166,8 @@ def test_no_records_at_all(tmp_path: Path) -> None:
     assert ranking.lives.land_share is None
     assert [gap.score.score for gap in ranking.gaps] == [0.0, 0.0, 0.0]
     assert ranking.gaps[0].score.borrowed_from == "the whole atlas"
+    assert ranking.notice is not None
+    assert "no visit is known" in ranking.notice
     empty.catalog.close()
 
 

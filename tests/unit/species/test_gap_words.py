@@ -68,6 +68,11 @@ ALONE = Nearby(
             "elsewhere a visit meets 4.3 species.",
         ),
         (
+            {"state": "no_data", "nearby": ALONE, "first_visit": 0.0},
+            "Not searched: no record of Amphibia. No visit is known within 3 rings, nor in the "
+            "wider region.",
+        ),
+        (
             {"state": "insufficient", "species": 0, "visits": 1200, "days_since": None},
             "Searched, not recorded: 1,200 visits for Amphibia met no species of Hylidae. In the "
             "cells around it 23 visits in 5 cells met 4.3 species each, of at least 61 a cell; "

@@ -1,0 +1,103 @@
+"""Place filters over HTTP: what passes, what cannot be judged, whom to cite, what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+Client = TestClient[Litestar]
+
+
+def search(client: Client, **filter_: Any) -> dict[str, Any]:
+    """A search with this filter and nothing held back."""
+    body = {"text": "a frog", "limit": 200, "filter": {"flags": "all"} | filter_}
+    answer = client.post("/v1/search", json=body)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_hits_are_near_and_the_layer_is_cited(placed_client: Client) -> None:
+    """Every hit must be where the filter says, and the data that say so must be named."""
+    everything = search(placed_client)
+    assert everything["unjudged"] == 0
+    assert everything["layers"] == []
+    near = search(placed_client, near=[{"feature": "river", "within_m": 40_000}])
+    assert 0 < near["matching"] < everything["matching"]
+    assert all(hit["uncertainty_m"] is not None for hit in near["hits"])
+    assert all(hit["lat"] > 9 for hit in near["hits"])
+    assert near["matching"] + near["unjudged"] < everything["matching"]
+    (layer,) = near["layers"]
+    assert (layer["name"], layer["citation"]) == ("river", "Nobody")
+    named = search(placed_client, near=[{"feature": "river", "within_m": 40_000, "name": "amstel"}])
+    assert 0 < named["matching"] < near["matching"]
+    assert all(hit["lat"] > 50 for hit in named["hits"])
+
+
+def test_a_link_says_the_same(placed_client: Client) -> None:
+    """Links and programs must not disagree."""
+    asked: dict[str, str | int] = {
+        "text": "a frog",
+        "flags": "all",
+        "near": "river:40000:2",
+        "limit": 200,
+    }
+    link = placed_client.get("/v1/search", params=asked).json()
+    near = [{"feature": "river", "within_m": 40_000, "min_order": 2}]
+    assert link["matching"] == search(placed_client, near=near)["matching"] > 0
+
+
+@pytest.mark.parametrize(
+    ("filter_", "field", "said"),
+    [
+        ({"country": ["PE"]}, "filter.country", "no layer 'country'; it has: none"),
+        ({"elevation": {"min_m": 1}}, "filter.elevation", "no layer 'elevation'"),
+        ({"near": [{"feature": "lake", "within_m": 5}]}, "filter.near", "it has: river"),
+        (
+            {"near": [{"feature": "river", "within_m": 5, "min_order": 3}]},
+            "filter.near",
+            "these orders: 1, 2",
+        ),
+        (
+            {"near": [{"feature": "river", "within_m": 5, "name": "Nile"}]},
+            "filter.near",
+            "knows no 'Nile'",
+        ),
+        (
+            {"near": [{"feature": "river", "within_m": 5, "name": "Amstel", "min_order": 1}]},
+            "filter.near",
+            "do not go together",
+        ),
+        ({"layers": {"river": {}}}, "filter.layers.river", "needs min, max or values"),
+        ({"layers": {"river": {"min": 2, "max": 1}}}, "filter.layers.river", "above the most"),
+        ({"layers": {"river": {"values": ["a"]}}}, "filter.layers.river", "of a category"),
+    ],
+)
+def test_what_the_layers_cannot_tell_is_refused(
+    placed_client: Client, filter_: dict[str, Any], field: str, said: str
+) -> None:
+    """A filter that is passed over in silence would be taken for one that was applied."""
+    answer = placed_client.post("/v1/search", json={"text": "a frog", "filter": filter_})
+    assert answer.status_code == 422
+    assert answer.json()["field"] == field
+    assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("near", ["river", "river:x", "river:1:2:3", "river:-5"])
+def test_a_link_that_cannot_be_read_names_its_parameter(placed_client: Client, near: str) -> None:
+    """Whoever typed the link must see which part of it is wrong."""
+    answer = placed_client.get("/v1/search", params={"text": "a frog", "near": near})
+    assert answer.status_code == 422
+    assert answer.json()["field"].startswith("near")
+
+
+def test_the_atlas_lists_its_layers(placed_client: Client) -> None:
+    """A client must find out what it can ask of place."""
+    (layer,) = placed_client.get("/v1/atlas").json()["layers"]
+    assert layer["feature"] == "river"
+    assert layer["orders"] == [1.0, 2.0]
+    assert layer["accuracy_m"] == 0
+    assert "geodesic" in layer["rule"]
