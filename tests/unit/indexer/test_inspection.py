@@ -45,7 +45,7 @@ def test_an_archive_is_told_of(tmp_path: Path) -> None:
     assert found["filled"]["latitude"] == 30
     assert found["filled"]["observer"] == 0
     said = run(path).stdout
-    assert "30 rows" in said
+    assert "31 rows" in said
     assert "1 no_such_record, such as multimedia.txt:3" in said
     assert "a build takes about" in said
 
