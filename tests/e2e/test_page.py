@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 from io import StringIO
@@ -152,6 +153,40 @@ def test_verifying_by_keyboard(page: Page) -> None:
     marked = table(taken.value)
     assert [row["mark"] for row in marked] == ["right", "right", "wrong"]
     assert all(row["licence"] and row["image_id"] for row in marked)
+
+
+def test_dropping_a_photo(page: Page, tiny_photos: Path) -> None:
+    """A photo that is dropped anywhere on the page is a question, not a page to leave for."""
+    photo = next(path for path in sorted(tiny_photos.rglob("*")) if path.suffix in {".png", ".jpg"})
+    page.goto("/")
+    dropped = page.evaluate_handle(
+        """content => {
+            const given = new DataTransfer();
+            const bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0));
+            given.items.add(new File([bytes], "dropped", {type: "image/png"}));
+            return given;
+        }""",
+        base64.b64encode(photo.read_bytes()).decode(),
+    )
+    page.dispatch_event("main", "drop", {"dataTransfer": dropped})
+    expect(page.locator(".card").first).to_be_visible()
+    expect(page.locator(".chips")).to_contain_text("your photo")
+
+
+def test_first_view_is_light(page: Page) -> None:
+    """The first view without the map's library is at most 500 KB on the wire, photos included."""
+    sizes: dict[str, int] = {}
+    page.on(
+        "requestfinished",
+        lambda request: sizes.update({request.url: request.sizes()["responseBodySize"]}),
+    )
+    page.goto("/?q=frog")
+    expect(page.locator(".card").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    library = {address for address in sizes if "/assets/map" in address}
+    assert library
+    light = {address: size for address, size in sizes.items() if address not in library}
+    assert sum(light.values()) <= 500_000, light
 
 
 def test_spanish_and_errors(page: Page) -> None:

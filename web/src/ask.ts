@@ -17,6 +17,7 @@ import type { ViewOnPage } from "./view";
 const PAGE = 30;
 const MOST = 200;
 const MOVED_WAIT_MS = 250;
+const NARROW = "(max-width: 60rem)";
 const EXAMPLES = { en: ["red-eyed frogs near rivers", "yellow birds in May", "blue butterflies since 2020"],
   es: ["ranas de ojos rojos", "aves amarillas en mayo", "mariposas azules desde 2020"] };
 
@@ -52,7 +53,9 @@ export function askView(root: HTMLElement): ViewOnPage {
     form, understood,
     el("div", { class: "split" }, [
       el("section", { class: "photos", "aria-label": say("hits.title") }, [count, verifying, grid, after]),
-      el("aside", { class: "beside" }, [tools, ground, key, time]),
+      // On a phone the map is above the photos, folded until it is asked for.
+      el("aside", { class: "beside" }, [el("details", { open: !matchMedia(NARROW).matches }, [
+        el("summary", {}, say("map.fold")), tools, ground, key, time])]),
     ]));
 
   let hits: Hit[] = [];

@@ -4,7 +4,7 @@ import { el } from "./dom";
 
 export function legendOf(legend: Legend): HTMLElement {
   return el("figure", { class: "key" }, [
-    el("figcaption", {}, `${legend.title}${legend.unit ? ` (${legend.unit})` : ""}`),
+    el("figcaption", {}, legend.unit && legend.unit !== legend.title.toLowerCase() ? `${legend.title} (${legend.unit})` : legend.title),
     el("ul", {}, legend.classes.map((shown) => {
       const colour = el("span", { class: "swatch", "aria-hidden": "true" });
       colour.style.backgroundColor = shown.colour;
