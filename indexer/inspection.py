@@ -32,8 +32,8 @@ from indexer.sources import Source, SourcePart, open_sources
 from indexer.sources.input_file import names_in
 from indexer.sources.parquet_table import column_names
 
-# Rough, for two cores: a row read, sorted and put into the catalog; a picture taken through ViT-L/14
-# (155 GFLOP, at the hundred a second that two cores give); and a row's bytes in segment and catalog.
+# Rough, for two cores: a row read, sorted and put into the catalog; a picture taken through
+# ViT-L/14 (155 GFLOP, at the hundred a second that two cores give); a row's bytes in the bundle.
 _ROW_S = 40e-6
 _PICTURE_S = 1.5
 _ROW_BYTES = 260
