@@ -13,6 +13,9 @@ COPY pyproject.toml README.md LICENSE ./
 COPY atlas atlas
 COPY indexer indexer
 RUN PIP_EXTRA_INDEX_URL="$EXTRA_INDEX" scripts/environment "$KIND"
+COPY scripts/page scripts/page
+COPY web web
+RUN scripts/page && rm -rf web/node_modules
 
 FROM python:3.11-slim
 # The CPU wheels bring their own OpenMP run-time; libgomp is for those that look for the system's.

@@ -31,7 +31,8 @@ from atlas.api.gaps import GapsController
 from atlas.api.images import ImagesController
 from atlas.api.maps import MapsController
 from atlas.api.openapi import openapi_config, static_pages
-from atlas.api.operations import AtlasController, HealthController, home, metrics
+from atlas.api.operations import AtlasController, HealthController, metrics
+from atlas.api.page import basemap_of, home, page_assets
 from atlas.api.problems import problem_response
 from atlas.api.questions import Measured, Questions
 from atlas.api.reading import ReadingController
@@ -287,8 +288,10 @@ def _route_handlers() -> list[ControllerRouterHandler]:
         AtlasController,
         HealthController,
         metrics,
+        basemap_of,
         home,
         static_pages(),
+        *page_assets(),
     ]
 
 

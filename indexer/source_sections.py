@@ -154,4 +154,23 @@ class DwcaSection(SourceSection, tag="dwca", frozen=True, kw_only=True):
     archive was last written."""
 
 
-SourceSettings = FolderSection | EmbeddingsSection | RecordsSection | DwcaSection
+class InatOpenDataSection(SourceSection, tag="inat_open_data", frozen=True, kw_only=True):
+    """`kind = "inat_open_data"`: iNaturalist Open Data, photos of observations.
+
+    `path` is the folder of `observations.csv.gz`, `photos.csv.gz`, `taxa.csv.gz` and
+    `observers.csv.gz`, tab-separated. They are joined once, in the work folder, in bounded memory.
+    """
+
+    photos: str = ""
+    """Where the photos lie, as any URL that fsspec opens (`s3://BUCKET/photos/`, `file:///…/`);
+    default: the folder `photos` beside the tables."""
+    size: Literal["original", "large", "medium", "small", "thumb", "square"] = "medium"
+    """Which size of each photo is read and linked to."""
+    as_of: date | None = None
+    """Observations after this day are flagged as implausible; default: the day on which the table
+    of observations was last written."""
+
+
+SourceSettings = (
+    FolderSection | EmbeddingsSection | RecordsSection | DwcaSection | InatOpenDataSection
+)

@@ -1,4 +1,4 @@
-"""Health, metrics and the way in: what operators and browsers ask first."""
+"""Health and metrics, and what this atlas is: what operators and clients ask first."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from collections.abc import Callable
 
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
-from litestar.response import Redirect
 
 from atlas.api.schemas import AtlasDescription, Health
 from atlas.api.serving import Serving
 
 # Litestar adds the character set.
 EXPOSITION = "text/plain; version=0.0.4"
-API_PAGE = "/schema"
 
 
 class HealthController(Controller):
@@ -61,9 +59,3 @@ class AtlasController(Controller):
 def metrics(exposition: NamedDependency[Callable[[], bytes]]) -> Response[bytes]:
     """Metrics in Prometheus' text format."""
     return Response(exposition(), media_type=EXPOSITION)
-
-
-@get("/", include_in_schema=False, sync_to_thread=False)
-def home() -> Redirect:
-    """The way to the API's page."""
-    return Redirect(API_PAGE)

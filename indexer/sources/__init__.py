@@ -1,15 +1,21 @@
 """Where rows come from: the source that each `[[sources]]` entry of a plan means.
 
-Sources read and write nothing.
+Sources read, and write nothing but what they keep in the work folder.
 """
 
 from __future__ import annotations
 
 from indexer.plan import Plan
-from indexer.plan_sections import DwcaSection, EmbeddingsSection, RecordsSection
+from indexer.plan_sections import (
+    DwcaSection,
+    EmbeddingsSection,
+    InatOpenDataSection,
+    RecordsSection,
+)
 from indexer.sources.darwin_archive import DwcaSource
 from indexer.sources.embeddings import EmbeddingsSource
 from indexer.sources.folder import FolderSource
+from indexer.sources.inat_open_data import InatOpenDataSource
 from indexer.sources.record_tables import PART_ROWS, RecordTable
 from indexer.sources.source import ReadPart as ReadPart
 from indexer.sources.source import Source as Source
@@ -48,6 +54,18 @@ def open_sources(plan: Plan) -> tuple[Source, ...]:
                     part_rows=plan.parts.rows if plan.spaces else max(plan.parts.rows, PART_ROWS),
                     with_pictures=bool(plan.spaces),
                     max_file_bytes=plan.media.max_file_bytes,
+                )
+            )
+        elif isinstance(settings, InatOpenDataSection):
+            opened.append(
+                InatOpenDataSource(
+                    settings,
+                    ranks=plan.taxa.ranks,
+                    resolution=plan.cells.resolution,
+                    part_rows=plan.parts.rows if plan.spaces else max(plan.parts.rows, PART_ROWS),
+                    with_pictures=bool(plan.spaces),
+                    max_file_bytes=plan.media.max_file_bytes,
+                    scratch=plan.output.work_folder() / "sources" / settings.key,
                 )
             )
         else:

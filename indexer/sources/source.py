@@ -1,7 +1,7 @@
 """The protocol of a source, and the parts that it is read in.
 
-A source reads; it writes nothing. It may be pickled and used in any process, one thread reading
-parts, any thread reading pictures.
+A source reads; it writes nothing, but in a folder of its own within the work folder. It may be
+pickled and used in any process, one thread reading parts, any thread reading pictures.
 """
 
 from __future__ import annotations

@@ -19,6 +19,11 @@ from indexer.sources.parquet_table import as_text
 
 Passing = npt.NDArray[np.bool_]
 
+# What `clean` certainly leaves as it is: plain words with single blanks, none of them four letters
+# or fewer alone, as words for a missing value are. Identifiers and addresses never repeat, so one
+# look at all of them is five times as fast as a look at each.
+_CLEAN = r"^([!-~]{5,}|[!-~]+( [!-~]+)+)$"
+
 
 class Distinct(NamedTuple):
     """The distinct values of a column, and for each row which of them it has, int32."""
@@ -52,6 +57,8 @@ def distinct(text: pa.Array) -> Distinct:
 
 def tidied(text: pa.Array, tidy: Callable[[str], str]) -> pa.Array:
     """Each value of a text column after `tidy`."""
+    if tidy is clean and len(text) and pc.all(pc.match_substring_regex(text, _CLEAN)).as_py():
+        return text
     found = distinct(text)
     return found.spread([tidy(value) for value in found.values], pa.string())
 

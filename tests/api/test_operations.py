@@ -119,12 +119,6 @@ def test_api_page_is_offline(client: Client) -> None:
     assert not re.search(r"""(?:url\(|@import)\s*["']?(?:https?:)?//""", style)
 
 
-def test_root_leads_to_the_api_page(client: Client) -> None:
-    """Somebody who opens the server's address should land somewhere useful."""
-    answer = client.get("/", follow_redirects=False)
-    assert (answer.status_code, answer.headers["location"]) == (302, "/schema")
-
-
 def test_served_document_is_the_printed_one(client: Client) -> None:
     """`atlas openapi` needs no bundle, and must still print what a server serves."""
     assert client.get("/schema/openapi.json").json() == msgspec.json.decode(openapi_document())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -45,6 +46,29 @@ def test_requirements_are_pinned_by_hash_and_name_no_place() -> None:
         assert "://" not in text, path.name
 
 
+def test_the_lock_of_the_page_names_no_place() -> None:
+    """An address of a registry in the lock would tie the build to one place."""
+    lock = json.loads((ROOT / "web" / "package-lock.json").read_text(encoding="utf-8"))
+    packages = [entry for name, entry in lock["packages"].items() if name]
+    assert packages
+    assert all("resolved" not in entry and entry["integrity"] for entry in packages)
+
+
+def test_the_page_speaks_every_language_whole() -> None:
+    """A word that one language lacks would show as nothing; a lost `{n}` would lose a number."""
+    words = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in (ROOT / "web" / "words").glob("*.json")
+    }
+    assert set(words) == {"en", "es"}
+    assert list(words["es"]) == list(words["en"])
+    for key, text in words["en"].items():
+        assert words["es"][key]
+        assert set(re.findall(r"\{\w+\}", words["es"][key])) == set(re.findall(r"\{\w+\}", text)), (
+            key
+        )
+
+
 def test_torch_is_one_version() -> None:
     """The CPU build is pinned by hand and must follow the registry's."""
     pins = [
@@ -57,7 +81,7 @@ def test_torch_is_one_version() -> None:
 
 def test_scripts_can_be_run_and_the_image_is_not_root() -> None:
     """A lost run bit breaks the two commands; an image that runs as root is refused by many."""
-    for name in ("demo", "test", "environment", "requirements"):
+    for name in ("browser", "demo", "environment", "page", "requirements", "test"):
         assert os.access(ROOT / "scripts" / name, os.X_OK)
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert "USER atlas" in dockerfile

@@ -11,11 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from atlas.errors import BuildError, PictureError
-from indexer.plan_sections import EmbeddingsSection, FolderSection, RecordsSection
+from indexer.plan_sections import (
+    EmbeddingsSection,
+    FolderSection,
+    InatOpenDataSection,
+    RecordsSection,
+)
 from indexer.records import RECORD_SCHEMA, REJECT_SCHEMA, RejectReason
 from indexer.sources import Source
 from indexer.sources.embeddings import EmbeddingsSource
 from indexer.sources.folder import FolderSource
+from indexer.sources.inat_open_data import InatOpenDataSource
 from indexer.sources.record_tables import RecordTable
 from tests.unit.indexer.archives import frogs, photo, source_of, write_archive
 
@@ -111,7 +117,43 @@ def archive(folder: Path) -> Source:
     return source_of(write_archive(folder / "archive", occurrences, media))
 
 
-SOURCES = (text_folder, parquet_folder, ready_vectors, plain_table, quoted_table, archive)
+def open_data(folder: Path) -> Source:
+    """Tables of iNaturalist Open Data with eleven photos, two of them of no observation."""
+    stray = {5, 10}
+    tables = {
+        "taxa": "taxon_id\tancestry\trank\tname\n7\t\tkingdom\tAnimalia\n",
+        "observers": "observer_id\tlogin\tname\n3\tann\tAnn\n",
+        "observations": "observation_uuid\tobserver_id\tlatitude\tlongitude\tpositional_accuracy\t"
+        "taxon_id\tquality_grade\tobserved_on\n"
+        + "".join(
+            f"u{at}\t3\t{at}.5\t4.25\t\t7\tcasual\t\n" for at in range(ROWS) if at not in stray
+        ),
+        "photos": "photo_id\textension\tobservation_uuid\tobserver_id\tlicense\n"
+        + "".join(f"{at + 1}\tjpg\tu{at}\t3\tCC0\n" for at in range(ROWS)),
+    }
+    for name, content in tables.items():
+        (folder / f"{name}.csv").write_text(content)
+    section = InatOpenDataSection(key="s", title="S", path=folder)
+    return InatOpenDataSource(
+        section,
+        ranks=RANKS,
+        resolution=7,
+        part_rows=4,
+        with_pictures=True,
+        max_file_bytes=1_000_000,
+        scratch=folder / "scratch",
+    )
+
+
+SOURCES = (
+    text_folder,
+    parquet_folder,
+    ready_vectors,
+    plain_table,
+    quoted_table,
+    archive,
+    open_data,
+)
 
 
 @pytest.fixture(params=SOURCES, ids=lambda make: make.__name__)
@@ -181,7 +223,9 @@ def test_image_ids_and_rows_are_unique(source: Source) -> None:
 def test_a_changed_file_is_noticed(source: Source) -> None:
     """Would break: a build mixes two versions of its input."""
     part = source.parts()[0]
-    with part.file.open("ab") as file:
+    # What iNaturalist's tables are joined into is the source's own; the tables are its input.
+    tables = part.file.parent.parent / "photos.csv"
+    with (tables if tables.is_file() else part.file).open("ab") as file:
         file.write(b"\n")
     with pytest.raises(BuildError, match="changed"):
         source.read(part)

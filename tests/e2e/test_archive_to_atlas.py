@@ -1,4 +1,4 @@
-"""An archive with photos becomes an atlas that finds them, and one without a model a map."""
+"""Archives and dumps become atlases: with a model one that finds photos, without one a map."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from atlas.bundle.bundle import Bundle
 from atlas.errors import PlanError
+from benchmarks.inat_rows import write_dumps
 from indexer.build import build
 from indexer.plan import read_plan
 from indexer.progress import Silent
@@ -109,3 +110,16 @@ def test_an_archive_needs_an_encoder_where_there_is_a_space(tmp_path: Path) -> N
     plan = write(tmp_path, '[[spaces]]\nname = "tiny"')
     with pytest.raises(PlanError, match="needs an encoder"):
         read_plan(plan)
+
+
+def test_dumps_of_inaturalist_become_a_map_and_are_all_accounted_for(tmp_path: Path) -> None:
+    """Would break: a build loses rows of the dumps between its stages, or joins them again."""
+    written = write_dumps(tmp_path / "frogs.zip", 3_000, seed=1, faults=9)
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN.format(further="").replace('"dwca"', '"inat_open_data"'))
+    manifest = build(read_plan(plan), Silent()).manifest
+    (source,) = manifest.sources
+    assert source.rejects == written.refused
+    assert source.rows_in == written.photos + written.bare + 9
+    assert manifest.rows == source.rows_out == source.rows_in - sum(written.refused.values())
+    assert build(read_plan(plan), Silent()).was_live

@@ -1,0 +1,297 @@
+"""iNaturalist Open Data: photos of observations, from its four tables and any store of its photos.
+
+Works on whole columns of a part. One photo is one row. Parts may be read in any process once
+`parts` has joined the tables; pictures may be read from any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from atlas.bundle.flags import Flag
+from atlas.errors import BuildError
+from indexer.darwin_core import Defaults, with_cells
+from indexer.plan_sections import InatOpenDataSection
+from indexer.records import RejectReason, image_ids_of
+from indexer.sources.darwin_columns import Columns, licence_codes, records_of
+from indexer.sources.inat_dumps import Dumps, Joined, dumps_in, join
+from indexer.sources.input_file import written_on
+from indexer.sources.media_files import MediaFiles
+from indexer.sources.parquet_table import read_rows, row_group_sizes, runs_of_row_groups
+from indexer.sources.record_tables import refused_rows
+from indexer.sources.source import ReadPart, SourcePart, part_name
+from indexer.sources.table_runs import RefusedRow
+from indexer.sources.text_columns import distinct, or_null, text_of
+
+PUBLIC_PHOTOS = "https://inaturalist-open-data.s3.amazonaws.com/photos/"
+_OBSERVATIONS = "https://www.inaturalist.org/observations/"
+_REFUSED_PART_ROWS = 65_536
+# iNaturalist's own radius of the earth, with which it computes the accuracy of obscured points.
+_EARTH_M = 6_370_997.0
+_SQUARE_DEGREES = 0.2
+_PHOTO_ID = r"^[1-9]\d{0,17}$"
+_EXTENSION = r"^[A-Za-z0-9]{1,8}$"
+
+Passing = npt.NDArray[np.bool_]
+
+
+class InatOpenDataSource:
+    """The photos of the tables in `settings.path`."""
+
+    def __init__(
+        self,
+        settings: InatOpenDataSection,
+        *,
+        ranks: Sequence[str],
+        resolution: int,
+        part_rows: int,
+        with_pictures: bool,
+        max_file_bytes: int,
+        scratch: Path,
+    ) -> None:
+        """Nothing is opened yet. `resolution` is that of the finest cells.
+
+        `with_pictures`: every row needs a picture, which is read; else rows keep addresses only.
+        `scratch` is a folder of this source alone, for the joined tables.
+        """
+        self._settings = settings
+        self._ranks = tuple(ranks)
+        self._resolution = resolution
+        self._part_rows = part_rows
+        self._with_pictures = with_pictures
+        self._scratch = scratch
+        base = settings.photos or f"file://{settings.path / 'photos'}/"
+        self._files = MediaFiles(settings.path, {"photos/": base.rstrip("/") + "/"}, max_file_bytes)
+
+    @property
+    def settings(self) -> InatOpenDataSection:
+        """The plan's entry."""
+        return self._settings
+
+    def parts(self) -> list[SourcePart]:
+        """Joins the tables and cuts them into runs of photos; unreadable rows come at the end.
+
+        Raises PlanError where a table is missing or damaged.
+        """
+        stamp, joined = self._dumps.stamp, self._joined
+        sizes = row_group_sizes(joined.photos)
+        runs = [
+            (joined.photos, first, rows)
+            for first, rows in runs_of_row_groups(
+                sizes, least=self._part_rows, most=self._part_rows
+            )
+        ]
+        lost = sum(row_group_sizes(joined.refused))
+        runs += [
+            (joined.refused, first, min(_REFUSED_PART_ROWS, lost - first))
+            for first in range(0, lost, _REFUSED_PART_ROWS)
+        ]
+        return [
+            SourcePart(
+                source_key=self._settings.key,
+                name=part_name(self._settings.key, number),
+                number=number,
+                file=file,
+                first_row=first,
+                rows=rows,
+                stamp=stamp,
+            )
+            for number, (file, first, rows) in enumerate(runs)
+        ]
+
+    def read(self, part: SourcePart) -> ReadPart:
+        """Read one part; see `Source.read`."""
+        if dumps_in(self._settings.path).stamp != part.stamp:
+            path = self._settings.path
+            raise BuildError("read", f"{path} changed while the build was running; start it again")
+        table = read_rows(
+            part.file,
+            first_row=part.first_row,
+            rows=part.rows,
+            columns=pq.read_schema(part.file).names,
+        )
+        refused: list[RefusedRow] = []
+        if part.file.name == self._joined.refused.name:
+            records = self._records({}, 0)
+            rejects = _unreadable(part, table)
+        else:
+            columns = {name: text_of(table[name]) for name in table.column_names}
+            passing, refused = self._checked(columns)
+            kept = {name: text.filter(pa.array(passing)) for name, text in columns.items()}
+            records = self._records(kept, int(passing.sum()))
+            rejects = refused_rows(part, "photo", refused)
+        return ReadPart(records, rejects, table.num_rows)
+
+    def picture(self, media_ref: str) -> bytes:
+        """The bytes of a picture; see `MediaFiles.read`."""
+        return self._files.read(media_ref)
+
+    def picture_stamp(self, media_ref: str) -> str:
+        """The state of a picture; see `MediaFiles.stamp`."""
+        return self._files.stamp(media_ref)
+
+    @cached_property
+    def _dumps(self) -> Dumps:
+        return dumps_in(self._settings.path)
+
+    @cached_property
+    def _joined(self) -> Joined:
+        return join(self._dumps, self._ranks, self._scratch)
+
+    def _checked(self, columns: dict[str, pa.Array]) -> tuple[Passing, list[RefusedRow]]:
+        """Which rows can be records, and why the others cannot."""
+        photo_id = columns["photo_id"]
+        no_photo = _mask(pc.equal(photo_id, ""))
+        sound = _mask(
+            pc.and_(
+                pc.match_substring_regex(photo_id, _PHOTO_ID),
+                pc.match_substring_regex(columns["extension"], _EXTENSION),
+            )
+        )
+        stray = ~_mask(pc.equal(columns["observed"], "true"))
+        refused_bare = no_photo & self._with_pictures
+        wrong = (~no_photo & ~sound) | stray | refused_bare
+        refused = []
+        for at in np.flatnonzero(wrong).tolist():
+            given, of = photo_id[at].as_py(), columns["observation_uuid"][at].as_py()
+            row = int(given) if sound[at] else 0
+            if stray[at]:
+                reason = RejectReason.NO_SUCH_RECORD
+                detail = f"photo {given!r} is of {of!r}, which is no observation here"
+            elif no_photo[at]:
+                reason, detail = RejectReason.NO_FILE_NAMED, f"observation {of} has no photo"
+            else:
+                reason = RejectReason.ID_INVALID
+                detail = f"photo {given!r} of observation {of} has no address"
+            refused.append(RefusedRow(row, reason, detail))
+        return ~wrong, refused
+
+    def _records(self, columns: dict[str, pa.Array], rows: int) -> pa.Table:
+        given = Columns(columns, rows)
+        photo_id = given.raw("photo_id")
+        has_photo = pc.not_equal(photo_id, "")
+        name = pc.binary_join_element_wise(
+            photo_id, "/", self._settings.size, ".", given.raw("extension"), ""
+        )
+        reference = pc.if_else(has_photo, pc.binary_join_element_wise("photos/", name, ""), "")
+        address = pc.if_else(has_photo, pc.binary_join_element_wise(PUBLIC_PHOTOS, name, ""), "")
+        uuid = given.raw("observation_uuid")
+        codes, recognised = licence_codes(given.text("license"), self._settings.media_licence)
+        terms = {
+            "occurrenceID": uuid,
+            "scientificName": given.raw("taxon_name"),
+            "decimalLatitude": given.raw("latitude"),
+            "decimalLongitude": given.raw("longitude"),
+            "coordinateUncertaintyInMeters": given.raw("positional_accuracy"),
+            "informationWithheld": self._withheld(given),
+            "eventDate": given.raw("observed_on"),
+            "recordedBy": given.raw("observer"),
+            "basisOfRecord": pa.repeat(pa.scalar("HumanObservation", pa.string()), rows),
+            "references": pc.binary_join_element_wise(_OBSERVATIONS, uuid, ""),
+            "mediaURL": address,
+            "rightsHolder": pc.if_else(
+                has_photo, attributions(given.text("author"), given.text("license")), ""
+            ),
+            **{rank: given.raw(f"rank {rank}") for rank in self._ranks},
+        }
+        row = pc.if_else(has_photo, photo_id, "0").cast(pa.int64())
+        records = records_of(Columns(terms, rows), row, self._ranks, self._defaults)
+        licensed = np.where(_mask(has_photo) & ~recognised, np.int32(Flag.MEDIA_LICENCE_UNKNOWN), 0)
+        changed = {
+            "image_id": image_ids_of(
+                self._settings.key, records["occurrence_id"].to_pylist(), photo_id.to_pylist()
+            ),
+            "media_licence": pc.if_else(has_photo, codes, pa.scalar(None, pa.string())),
+            "flags": pa.array((records["flags"].to_numpy() | licensed).astype(np.int32)),
+        }
+        if self._with_pictures:
+            changed["media_ref"] = or_null(reference)
+        for field, values in changed.items():
+            at = records.schema.get_field_index(field)
+            records = records.set_column(at, records.schema.field(at), values)
+        return with_cells(records, self._resolution)
+
+    def _withheld(self, given: Columns) -> pa.Array:
+        """What iNaturalist says of points that it moved, where the accuracy shows that it did."""
+        accuracy = given.raw("positional_accuracy")
+        moved = is_obscured(_numbers(given.raw("latitude")), _numbers(accuracy))
+        told = pc.binary_join_element_wise(
+            "Coordinate uncertainty increased to ", accuracy, "m", ""
+        )
+        return pc.if_else(pa.array(moved), told, "")
+
+    @property
+    def _defaults(self) -> Defaults:
+        return Defaults(
+            source_key=self._settings.key,
+            licence=self._settings.licence,
+            media_licence=self._settings.media_licence,
+            as_of=self._settings.as_of or written_on(self._dumps.files["observations"]),
+        )
+
+
+def is_obscured(latitude: npt.NDArray[np.float64], accuracy_m: npt.NDArray[np.float64]) -> Passing:
+    """Whether iNaturalist moved these points at random within their square of 0.2 degrees.
+
+    The dumps do not say so, but add the diagonal of that square to the accuracy of such points. A
+    point that is no better known for another reason is treated alike: nothing is lost by it.
+    """
+    south = np.floor(latitude / _SQUARE_DEGREES) * _SQUARE_DEGREES
+    north = south + _SQUARE_DEGREES
+    # The haversine formula from corner to corner.
+    step = np.sin(np.radians(_SQUARE_DEGREES) / 2) ** 2
+    across = step + np.cos(np.radians(south)) * np.cos(np.radians(north)) * step
+    diagonal_m = 2 * _EARTH_M * np.arcsin(np.sqrt(np.clip(across, 0, 1)))
+    with np.errstate(invalid="ignore"):  # unknown is not obscured
+        # One part in a hundred for rounding, and for points on the edge of a square.
+        return np.asarray(accuracy_m >= 0.99 * diagonal_m, bool)
+
+
+def attributions(author: pa.Array, licence: pa.Array) -> pa.Array:
+    """The credit that iNaturalist asks for: `(c) NAME, some rights reserved (CC BY-NC)`."""
+    found = distinct(pc.binary_join_element_wise(author, licence, "\x1f"))
+    read = [_attribution(*joined.split("\x1f", 1)) for joined in found.values]
+    return found.spread(read, pa.string())
+
+
+def _attribution(author: str, licence: str) -> str:
+    plain = licence.upper().replace("CC-", "CC ", 1)
+    if plain == "CC0":
+        return f"{author}, no rights reserved (CC0)" if author else "no rights reserved (CC0)"
+    if plain in {"PD", "PDM"}:
+        return f"{author}, no known copyright restrictions (public domain)" if author else ""
+    if not author:
+        return ""
+    if not plain:
+        return f"(c) {author}, all rights reserved"
+    return f"(c) {author}, some rights reserved ({plain})"
+
+
+def _numbers(text: pa.Array) -> npt.NDArray[np.float64]:
+    plain = pc.match_substring_regex(text, r"^-?\d{1,15}(\.\d{1,15})?$")
+    numbers = pc.if_else(plain, text, pa.scalar(None, pa.string())).cast(pa.float64())
+    return np.asarray(numbers.fill_null(np.nan).to_numpy(zero_copy_only=False), np.float64)
+
+
+def _mask(passing: pa.Array) -> Passing:
+    return np.asarray(passing.to_numpy(zero_copy_only=False), bool)
+
+
+def _unreadable(part: SourcePart, table: pa.Table) -> pa.Table:
+    rejects = [
+        refused_rows(
+            part,
+            row["file"],
+            [RefusedRow(row["line"], RejectReason(row["reason"]), row["detail"])],
+        )
+        for row in table.to_pylist()
+    ]
+    return pa.concat_tables(rejects)

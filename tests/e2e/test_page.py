@@ -1,0 +1,215 @@
+"""Journeys of a person through the page in a real Chromium, on the tiny bundle."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+from io import StringIO
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+from xml.etree import ElementTree as ET
+
+import pytest
+from playwright.sync_api import Download, Page, expect
+
+from tests.conftest import REPOSITORY
+
+pytestmark = pytest.mark.slow
+
+AXE = REPOSITORY / "web" / "node_modules" / "axe-core" / "axe.min.js"
+GAPS = "/?view=gaps&bbox=0,48,10,56&resolution=3"
+
+
+def asked(page: Page) -> dict[str, list[str]]:
+    """The question that the page's address holds."""
+    return parse_qs(urlsplit(page.url).query)
+
+
+def table(taken: Download) -> list[dict[str, str]]:
+    """The rows of a downloaded CSV."""
+    return list(csv.DictReader(StringIO(taken.path().read_text(encoding="utf-8"), newline="")))
+
+
+def findings(page: Page) -> list[str]:
+    """Serious and critical findings of axe in what the page shows now."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("async () => (await axe.run()).violations")
+    return [
+        f"{finding['id']}: {finding['nodes'][0]['html'][:120]}"
+        for finding in found
+        if finding["impact"] in {"serious", "critical"}
+    ]
+
+
+def test_asking_in_words(page: Page, pictures: Path) -> None:
+    """Without photos, credit, licence, chips or a way back, the first question leads nowhere."""
+    page.goto("/")
+    page.get_by_label("What are you looking for?").fill("red-eyed frogs since 2015")
+    page.get_by_role("button", name="Search", exact=True).click()
+    cards = page.locator(".card")
+    expect(cards.first).to_be_visible()
+    expect(cards.first.locator("img")).to_have_js_property("complete", value=True)
+    assert cards.first.locator("img").evaluate("picture => picture.naturalWidth") > 0
+    for number in range(cards.count()):
+        expect(cards.nth(number).locator(".licence")).not_to_be_empty()
+    assert asked(page)["q"] == ["red-eyed frogs since 2015"]
+
+    before = page.locator(".count").inner_text()
+    page.get_by_role("button", name="Remove: frogs").click()
+    expect(page.locator(".chip.off")).to_contain_text("switched off")
+    assert asked(page)["without"] == ["taxon:9"]
+    page.go_back()
+    expect(page.locator(".count")).to_have_text(before)
+    page.screenshot(path=pictures / "words.png")
+
+
+def test_asking_with_a_photo(page: Page, tiny_photos: Path) -> None:
+    """A photo that is chosen must be searched with, and the nearest of its like listed."""
+    photo = next(path for path in sorted(tiny_photos.rglob("*")) if path.suffix in {".png", ".jpg"})
+    page.goto("/")
+    page.locator("#photo").set_input_files(photo)
+    expect(page.locator(".card").first).to_be_visible()
+    expect(page.locator(".chips")).to_contain_text("your photo")
+    page.get_by_role("button", name="Similar").first.click()
+    expect(page.locator(".chips")).to_contain_text("similar to a photo")
+
+
+def test_completion_by_keyboard(page: Page) -> None:
+    """Names that cannot be chosen from the keyboard shut people out."""
+    page.goto("/?view=species")
+    field = page.get_by_role("combobox")
+    field.press_sequentially("agalychnis c")
+    expect(page.get_by_role("option").first).to_be_visible()
+    field.press("ArrowDown")
+    expect(field).to_have_attribute("aria-activedescendant", "names-1-0")
+    field.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Agalychnis callidryas")
+
+
+def test_refining_by_map_and_months(page: Page) -> None:
+    """Map and histogram must limit the photos, and the address must hold it."""
+    page.goto("/?q=frog")
+    expect(page.locator(".card").first).to_be_visible()
+    expect(page.locator("canvas")).to_be_visible()
+    page.get_by_role("group", name="Months").get_by_role("button").nth(4).click()
+    expect(page.locator(".chips")).to_contain_text("months: May")
+    assert asked(page)["months"] == ["5"]
+    page.get_by_role("button", name="Search in this area").click()
+    expect(page.locator(".chips")).to_contain_text("in the area of the map")
+    assert len(asked(page)["bbox"][0].split(",")) == 4
+    page.reload()
+    expect(page.locator(".chips")).to_contain_text("months: May")
+
+
+def test_a_species(page: Page, species: int, pictures: Path) -> None:
+    """Records without effort, legend, states, range or citation would be a misleading map."""
+    page.goto(f"/?view=species&taxon={species}")
+    expect(page.get_by_role("heading", name="Effort: all of Amphibia")).to_be_visible()
+    expect(page.locator(".legend .key")).to_have_count(2)
+    for words in ("recorded", "searched, not recorded", "not searched"):
+        expect(page.locator(".states dt").get_by_text(words, exact=True)).to_be_visible()
+    expect(page.locator(".range")).to_contain_text("preliminary, not an IUCN assessment")
+    expect(page.locator(".cite li").first).to_be_visible()
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="GeoJSON").click()
+    shapes = json.loads(taken.value.path().read_text())
+    assert {feature["properties"]["state"] for feature in shapes["features"]} >= {"recorded"}
+    page.screenshot(path=pictures / "species.png")
+
+
+def test_a_gap_and_a_visit(page: Page, species: int, pictures: Path) -> None:
+    """A list that cannot be explained or taken along into the field is of no use."""
+    page.goto(f"{GAPS}&taxon={species}")
+    expect(page.locator(".gap").first).to_be_visible()
+    page.locator(".gap .link").first.click()
+    expect(page.get_by_role("heading", name="Why this cell")).to_be_visible()
+    page.get_by_label("Add to the visit").nth(1).check()
+    expect(page.locator(".visit")).to_contain_text("1 cells")
+    cell = asked(page)["picked"][0]
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="GPX").click()
+    points = ET.fromstring(taken.value.path().read_text()).findall(  # noqa: S314 - own file
+        "{http://www.topografix.com/GPX/1/1}wpt"
+    )
+    assert len(points) == 1
+    assert 47 < float(points[0].get("lat", "")) < 57
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="CSV").click()
+    assert [row["cell"] for row in table(taken.value)] == [cell]
+    page.screenshot(path=pictures / "gaps.png")
+
+
+def test_verifying_by_keyboard(page: Page) -> None:
+    """Marks must count, survive in the address, and be exported with credit."""
+    page.goto("/?q=frog&verify=1")
+    page.locator(".card").first.focus()
+    for key in "rrw":
+        page.keyboard.press(key)
+    expect(page.locator(".precision")).to_contain_text("2 of 3 marked are right: precision 67 %")
+    assert asked(page)["marks"] == ["rrw"]
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="Export marks").click()
+    marked = table(taken.value)
+    assert [row["mark"] for row in marked] == ["right", "right", "wrong"]
+    assert all(row["licence"] and row["image_id"] for row in marked)
+
+
+def test_dropping_a_photo(page: Page, tiny_photos: Path) -> None:
+    """A photo that is dropped anywhere on the page is a question, not a page to leave for."""
+    photo = next(path for path in sorted(tiny_photos.rglob("*")) if path.suffix in {".png", ".jpg"})
+    page.goto("/")
+    dropped = page.evaluate_handle(
+        """content => {
+            const given = new DataTransfer();
+            const bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0));
+            given.items.add(new File([bytes], "dropped", {type: "image/png"}));
+            return given;
+        }""",
+        base64.b64encode(photo.read_bytes()).decode(),
+    )
+    page.dispatch_event("main", "drop", {"dataTransfer": dropped})
+    expect(page.locator(".card").first).to_be_visible()
+    expect(page.locator(".chips")).to_contain_text("your photo")
+
+
+def test_first_view_is_light(page: Page) -> None:
+    """The first view without the map's library is at most 500 KB on the wire, photos included."""
+    sizes: dict[str, int] = {}
+    page.on(
+        "requestfinished",
+        lambda request: sizes.update({request.url: request.sizes()["responseBodySize"]}),
+    )
+    page.goto("/?q=frog")
+    expect(page.locator(".card").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    library = {address for address in sizes if "/assets/map" in address}
+    assert library
+    light = {address: size for address, size in sizes.items() if address not in library}
+    assert sum(light.values()) <= 500_000, light
+
+
+def test_spanish_and_errors(page: Page) -> None:
+    """A refusal must be shown in its own words, and the page speaks Spanish where asked."""
+    page.goto("/?view=species&taxon=999999&lang=es")
+    expect(page.get_by_role("alert")).to_contain_text("No ha funcionado")
+    expect(page.get_by_role("alert")).to_contain_text("999999")
+    assert page.evaluate("document.documentElement.lang") == "es"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("view", "ready"),
+    [
+        ("/", ".notice"),
+        ("/?q=red-eyed+frogs", ".card"),
+        ("/?view=species&taxon=1", ".figures"),
+        (GAPS + "&taxon=1", ".gap"),
+    ],
+)
+def test_accessible(page: Page, view: str, ready: str, scheme: str) -> None:
+    """Anything serious or critical that axe finds shuts people out."""
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.goto(view)
+    expect(page.locator(ready).first).to_be_visible()
+    assert findings(page) == []

@@ -1,0 +1,25 @@
+"""The benchmark of ingest accounts for every row of the dumps that it makes up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.inat_rows import write_dumps
+from benchmarks.ingest import measure
+
+
+def test_ingest_is_measured_on_rows_that_add_up(tmp_path: Path) -> None:
+    """Would break: the benchmark times a path that loses rows."""
+    found = measure(tmp_path, 3_000, seed=2)
+    assert found["rows_in"] == found["rows_out"] + found["rejects"]
+    assert found["rejects"] == 5
+    assert found["rows_per_s"] > 0
+
+
+def test_dumps_follow_their_seed(tmp_path: Path) -> None:
+    """Would break: two runs of the benchmark measure different data."""
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        write_dumps(tmp_path / name, 500, seed=seed)
+    one, again, other = ((tmp_path / name / "photos.csv.gz") for name in "abc")
+    assert one.read_bytes()[10:] == again.read_bytes()[10:]
+    assert one.read_bytes()[10:] != other.read_bytes()[10:]
