@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from atlas.geo.cells import cells_of
-from atlas.species.counting import digits_of
+from atlas.species.cell_digits import digits_of
 
 Floats = npt.NDArray[np.float64]
 SPACING_DEG = 45.0 / 128.0

@@ -40,6 +40,8 @@ CASES = ("species", "class", "all life")
 _OTHER_LAYERS: tuple[LayerName, ...] = ("richness", "effort", "completeness", "gaps")
 _DRAWN = 4_000
 _CLASSES = 10
+# A common species has more cells at resolution 5 than a server lists unless it is told to.
+_MOST_CELLS = 500_000
 _AS_OF = dt.date(2026, 1, 1)
 
 
@@ -70,7 +72,7 @@ class Maps:
             self.catalog,
             finest=FINEST,
             demonstration=False,
-            settings=MapSettings(),
+            settings=MapSettings(max_cells=_MOST_CELLS),
             gaps=GapSettings(),
         )
         self.occupancy = maps.occupancy

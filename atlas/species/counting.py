@@ -14,19 +14,30 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Cells = npt.NDArray[np.uint64]
-Integers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
+from atlas.species.cell_digits import (
+    KEY_BITS,
+    Cells,
+    Flags,
+    Integers,
+    bits_of,
+    cells_from,
+    changes,
+    digits_of,
+    numbered,
+    positions,
+    reduced,
+    shift_between,
+    sorted_order,
+    sorted_pairs,
+    starts,
+    within,
+)
+
 Days = npt.NDArray[np.int32]
 
 UNKNOWN_DAY = -(2**31)
 NO_SPECIES = -1
 NO_VISIT = -1
-_FINEST = 15
-_RESOLUTION_SHIFT = np.uint64(52)
-_INDEX_MODE = np.uint64(1 << 59)  # an H3 index of a cell
-_NO_DIGIT = np.uint64(7)
-_KEY_BITS = 63
 _PIECE_ROWS = 4_000_000  # what is looked up at once
 # Stands for an unknown day while the first is sought.
 _NEVER = np.int32(2**31 - 1)
@@ -164,15 +175,15 @@ def sum_totals(parts: Sequence[Totals]) -> Totals:
     columns = [np.concatenate(column) for column in zip(empty, *parts, strict=True)]
     order = np.argsort(columns[0], kind="stable")
     cell, n, coarse, first, last, metres = (column[order] for column in columns)
-    start = _starts(cell)
-    earliest = _reduced(np.minimum, np.where(first == UNKNOWN_DAY, _NEVER, first), start)
+    start = starts(cell)
+    earliest = reduced(np.minimum, np.where(first == UNKNOWN_DAY, _NEVER, first), start)
     return Totals(
         cell=cell[start],
-        n=_reduced(np.add, n, start),
-        n_coarse=_reduced(np.add, coarse, start),
+        n=reduced(np.add, n, start),
+        n_coarse=reduced(np.add, coarse, start),
         first_day=np.where(earliest == _NEVER, np.int32(UNKNOWN_DAY), earliest),
-        last_day=_reduced(np.maximum, last, start),
-        min_uncertainty_m=_reduced(np.fmin, metres, start),
+        last_day=reduced(np.maximum, last, start),
+        min_uncertainty_m=reduced(np.fmin, metres, start),
     )
 
 
@@ -184,13 +195,13 @@ def sum_species(parts: Sequence[SpeciesInCells]) -> SpeciesInCells:
     columns = [np.concatenate(column) for column in zip(empty, *parts, strict=True)]
     order = np.lexsort((columns[0], columns[1]))
     cell, taxon_id, n, visits, last = (column[order] for column in columns)
-    start = np.flatnonzero(_changes(taxon_id, cell))
+    start = np.flatnonzero(changes(taxon_id, cell))
     return SpeciesInCells(
         cell=cell[start],
         taxon_id=taxon_id[start],
-        n=_reduced(np.add, n, start),
-        visits=_reduced(np.add, visits, start),
-        last_day=_reduced(np.maximum, last, start),
+        n=reduced(np.add, n, start),
+        visits=reduced(np.add, visits, start),
+        last_day=reduced(np.maximum, last, start),
     )
 
 
@@ -216,7 +227,7 @@ def count_totals(records: Records, resolutions: Sequence[int], finest: int) -> l
     digits = digits_of(records.cell, finest)
     order = np.argsort(digits, kind="stable")
     digits = digits[order]
-    start = _starts(digits)
+    start = starts(digits)
     # Where a day or an uncertainty is unknown, the least or the greatest must not be that.
     first = records.first_day[order]
     first = np.where(first == UNKNOWN_DAY, _NEVER, first)
@@ -224,9 +235,9 @@ def count_totals(records: Records, resolutions: Sequence[int], finest: int) -> l
     stored = (
         digits[start],
         np.diff(start, append=len(digits)).astype(np.int64),
-        _reduced(np.minimum, first, start),
-        _reduced(np.maximum, records.last_day[order], start),
-        _reduced(np.fmin, uncertainty_m, start),
+        reduced(np.minimum, first, start),
+        reduced(np.maximum, records.last_day[order], start),
+        reduced(np.fmin, uncertainty_m, start),
     )
     return [_totals_at(*stored, resolution, finest) for resolution in resolutions]
 
@@ -240,20 +251,20 @@ def _totals_at(
     resolution: int,
     finest: int,
 ) -> Totals:
-    inside = _within(digits, resolution, finest)
-    here = digits[inside] >> _shift(resolution, finest)
-    start = _starts(here)
+    inside = within(digits, resolution, finest)
+    here = digits[inside] >> shift_between(resolution, finest)
+    start = starts(here)
     coarse = np.zeros(len(here), np.bool_)
     if resolution < finest:
-        coarse = ~_within(digits[inside], resolution + 1, finest)
-    earliest = _reduced(np.minimum, first[inside], start)
+        coarse = ~within(digits[inside], resolution + 1, finest)
+    earliest = reduced(np.minimum, first[inside], start)
     return Totals(
         cell=cells_from(here[start], resolution),
-        n=_reduced(np.add, n[inside], start),
-        n_coarse=_reduced(np.add, np.where(coarse, n[inside], 0), start),
+        n=reduced(np.add, n[inside], start),
+        n_coarse=reduced(np.add, np.where(coarse, n[inside], 0), start),
         first_day=np.where(earliest == _NEVER, np.int32(UNKNOWN_DAY), earliest),
-        last_day=_reduced(np.maximum, last[inside], start),
-        min_uncertainty_m=_reduced(np.fmin, uncertainty_m[inside], start),
+        last_day=reduced(np.maximum, last[inside], start),
+        min_uncertainty_m=reduced(np.fmin, uncertainty_m[inside], start),
     )
 
 
@@ -270,15 +281,15 @@ def count_distinct(
     is the first of its cell where the digits up to its resolution differ from the row's before.
     """
     bits = 7 + 3 * finest
-    if _bits(value) + bits > _KEY_BITS:
+    if bits_of(value) + bits > KEY_BITS:
         _, value = np.unique(value, return_inverse=True)
     value, digits = sorted_pairs(value, digits_of(cell, finest), bits)
     found = []
     for resolution, listed in zip(resolutions, cells, strict=True):
-        here = digits >> _shift(resolution, finest)
-        here = here[_changes(value, here) & _within(digits, resolution, finest)]
+        here = digits >> shift_between(resolution, finest)
+        here = here[changes(value, here) & within(digits, resolution, finest)]
         here = np.sort(here)
-        start = _starts(here)
+        start = starts(here)
         counts = np.zeros(len(listed), np.int64)
         places = np.searchsorted(listed, cells_from(here[start], resolution))
         counts[places] = np.diff(start, append=len(here))
@@ -296,12 +307,12 @@ def count_species(
     bits = 7 + 3 * finest
     order = sorted_order(species, digits, bits)
     kept, kept_digits = species[order], digits[order]
-    start = np.flatnonzero(_changes(kept, kept_digits))
+    start = np.flatnonzero(changes(kept, kept_digits))
     kept, kept_digits = kept[start], kept_digits[start]
     n = np.diff(start, append=len(order)).astype(np.int64)
-    last = _reduced(np.maximum, last[order], start)
+    last = reduced(np.maximum, last[order], start)
     dated = visit >= 0
-    pair, species_of_pair = _numbered(species[dated], visit[dated].astype(np.int64))
+    pair, species_of_pair = numbered(species[dated], visit[dated].astype(np.int64))
     pair, visit_digits = sorted_pairs(pair, digits[dated], bits)
     return [
         _species_at(
@@ -318,25 +329,25 @@ def _species_at(
     finest: int,
 ) -> SpeciesInCells:
     species, digits, n, last = stored
-    shift = _shift(resolution, finest)
-    inside = _within(digits, resolution, finest)
+    shift = shift_between(resolution, finest)
+    inside = within(digits, resolution, finest)
     species, here, n, last = species[inside], digits[inside] >> shift, n[inside], last[inside]
-    start = np.flatnonzero(_changes(species, here))
+    start = np.flatnonzero(changes(species, here))
     species, here = species[start], here[start]
     pair, species_of_pair, digits = visited
     there = digits >> shift
-    fresh = _changes(pair, there) & _within(digits, resolution, finest)
+    fresh = changes(pair, there) & within(digits, resolution, finest)
     met, there = sorted_pairs(species_of_pair[pair[fresh]], there[fresh], 7 + 3 * resolution)
-    begin = np.flatnonzero(_changes(met, there))
+    begin = np.flatnonzero(changes(met, there))
     visits = np.zeros(len(species), np.int64)
-    places = _positions(species, here, met[begin], there[begin])
+    places = positions(species, here, met[begin], there[begin])
     visits[places] = np.diff(begin, append=len(met))
     return SpeciesInCells(
         cell=cells_from(here, resolution),
         taxon_id=species.astype(np.int32),
-        n=_reduced(np.add, n, start),
+        n=reduced(np.add, n, start),
         visits=visits,
-        last_day=_reduced(np.maximum, last, start),
+        last_day=reduced(np.maximum, last, start),
     )
 
 
@@ -372,97 +383,3 @@ def species_of_taxa(is_species: Flags, last_descendant: npt.NDArray[Any]) -> npt
     nearest = np.maximum.accumulate(np.where(is_species, taxa, NO_SPECIES))
     inside = (nearest >= 0) & (np.asarray(last_descendant)[nearest] >= taxa)
     return np.where(inside, nearest, NO_SPECIES).astype(np.int32)
-
-
-def digits_of(cell: Cells, finest: int) -> Cells:
-    """Base cell and digits down to `finest`, 7 + 3 finest bits; a coarser cell ends in sevens."""
-    below = np.uint64((1 << 52) - 1)
-    return (np.asarray(cell, np.uint64) & below) >> _shift(finest, _FINEST)
-
-
-def cells_from(digits: Cells, resolution: int) -> Cells:
-    """The cells of base cell and digits down to their own resolution."""
-    unused = np.uint64((1 << (3 * (_FINEST - resolution))) - 1)
-    head = _INDEX_MODE | (np.uint64(resolution) << _RESOLUTION_SHIFT) | unused
-    cells: Cells = (digits << _shift(resolution, _FINEST)) | head
-    return cells
-
-
-def sorted_order(major: npt.NDArray[Any], minor: Cells, minor_bits: int) -> Integers:
-    """Positions sorted by `major`, numbers from 0, then `minor`; in one key where that fits."""
-    if _bits(major) + minor_bits <= _KEY_BITS:
-        return np.argsort((major.astype(np.uint64) << np.uint64(minor_bits)) | minor)
-    return np.lexsort((minor, major))
-
-
-def sorted_pairs(major: npt.NDArray[Any], minor: Cells, minor_bits: int) -> tuple[Integers, Cells]:
-    """Both columns sorted by `major`, then `minor`: as keys, several times faster than an order."""
-    if _bits(major) + minor_bits <= _KEY_BITS:
-        keys = np.sort((major.astype(np.uint64) << np.uint64(minor_bits)) | minor)
-        low = np.uint64((1 << minor_bits) - 1)
-        return (keys >> np.uint64(minor_bits)).astype(np.int64), keys & low
-    order = np.lexsort((minor, major))
-    return major[order].astype(np.int64), minor[order]
-
-
-def _numbered(first: Integers, second: npt.NDArray[Any]) -> tuple[Integers, Integers]:
-    """A number for each row's pair, ascending as the pairs are, and the `first` of each number."""
-    bits = _bits(second)
-    order = sorted_order(first, second.astype(np.uint64), bits)
-    one, other = first[order], second[order]
-    fresh = _changes(one, other)
-    numbers = np.empty(len(order), np.int64)
-    numbers[order] = np.cumsum(fresh) - 1
-    return numbers, one[fresh]
-
-
-def _positions(majors: Integers, minors: Cells, major: Integers, minor: Cells) -> Integers:
-    """Where each pair stands among distinct sorted pairs that hold it."""
-    bits = max(_bits(minors), _bits(minor))
-    if _bits(majors) + bits <= _KEY_BITS:
-        shift = np.uint64(bits)
-        keys = (majors.astype(np.uint64) << shift) | minors
-        return np.searchsorted(keys, (major.astype(np.uint64) << shift) | minor)
-    ranks = np.unique(np.concatenate([minors, minor]))
-    return _positions(
-        majors,
-        np.searchsorted(ranks, minors).astype(np.uint64),
-        major,
-        np.searchsorted(ranks, minor).astype(np.uint64),
-    )
-
-
-def _bits(numbers: npt.NDArray[Any]) -> int:
-    return int(numbers.max(initial=0)).bit_length()
-
-
-def _shift(resolution: int, finest: int) -> np.uint64:
-    return np.uint64(3 * (finest - resolution))
-
-
-def _within(digits: Cells, resolution: int, finest: int) -> Flags:
-    """Which rows are stored at `resolution` or finer: the digit of that resolution is used."""
-    if resolution == 0:
-        return np.ones(len(digits), np.bool_)
-    used: Flags = ((digits >> _shift(resolution, finest)) & _NO_DIGIT) != _NO_DIGIT
-    return used
-
-
-def _changes(*columns: npt.NDArray[Any]) -> Flags:
-    """True where a row differs from the one before in any column, and at the first row."""
-    changed = np.zeros(len(columns[0]), np.bool_)
-    changed[:1] = True
-    for column in columns:
-        changed[1:] |= column[1:] != column[:-1]
-    return changed
-
-
-def _starts(column: npt.NDArray[Any]) -> Integers:
-    return np.flatnonzero(_changes(column))
-
-
-def _reduced(function: np.ufunc, values: npt.NDArray[Any], start: Integers) -> npt.NDArray[Any]:
-    if not len(start):
-        return values[:0]
-    reduced: npt.NDArray[Any] = function.reduceat(values, start)
-    return reduced

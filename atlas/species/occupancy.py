@@ -9,9 +9,7 @@ call, and caches behind a lock.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from datetime import date
-from itertools import pairwise
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -21,8 +19,9 @@ from cachetools import LRUCache
 
 from atlas.bundle.flags import FLAGS
 from atlas.catalog import Catalog
-from atlas.errors import InvalidQuery, NotFound
-from atlas.geo.cells import descendant_range, parent, resolution_of
+from atlas.errors import InvalidQuery
+from atlas.geo.cells import parent, resolution_of
+from atlas.species.cell_slices import Ranges, between, merged, places_in
 from atlas.species.counting import (
     NO_SPECIES,
     UNKNOWN_DAY,
@@ -30,11 +29,18 @@ from atlas.species.counting import (
     Records,
     SpeciesInCells,
     by_cell,
+    count_cells,
     count_parts,
     count_species,
-    species_of_taxa,
     sum_species,
-    visit_numbers,
+)
+from atlas.species.records_read import (
+    EVERY_RECORD,
+    RecordFilter,
+    RecordReader,
+    Sightings,
+    day_sql,
+    filter_sql,
 )
 
 __all__ = [
@@ -51,54 +57,16 @@ __all__ = [
     "SpeciesInCells",
 ]
 
-Ranges = Sequence[tuple[int, int]]
-Columns = dict[str, npt.NDArray[Any]]
 T = TypeVar("T")
-ROOT = 0
-_GOLDEN_RATIO = 2_654_435_769  # of 2^32
 Counts = TypeVar("Counts", "CellCounts", "CoarseCounts")
 
 
-def _day(column: str, name: str = "") -> str:
-    """SQL for a DATE as days since 1970."""
-    days = f"coalesce({column} - DATE '1970-01-01', {UNKNOWN_DAY})::INTEGER"
-    return f"{days} AS {name or column}"
-
-
-_SPAN = f"{_day('observed_from', 'first_day')}, {_day('observed_to', 'last_day')}"
-_METRES = "coalesce(uncertainty_m, 'nan'::FLOAT) AS uncertainty_m"
 _STORED = f"""
     SELECT cell, n, observers, visits, incidences, species, q1, q2,
-        {_day("first_day")}, {_day("last_day")},
+        {day_sql("first_day")}, {day_sql("last_day")},
         coalesce(min_uncertainty_m, 'nan'::FLOAT) AS min_uncertainty_m
     FROM occupancy WHERE taxon_id = ? AND resolution = ?
 """
-_RECORDS = f"""
-    SELECT taxon_id, cell, observer_id, {_SPAN}, {_METRES}
-"""
-# What `image` has of a record's dates, from what `image_by_cell` has.
-_BY_CELL = """
-    SELECT *, CASE WHEN date_trunc('month', observed_from) = date_trunc('month', observed_to)
-        THEN month(observed_from) END AS month
-    FROM (SELECT *, observed_from + span_days AS observed_to FROM image_by_cell)
-"""
-
-
-class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which records count.
-
-    With a date bound a record's whole span must lie inside; `months` (1 to 12) are those of records
-    that lie in one month; an unknown uncertainty does not pass `max_uncertainty_m`.
-    """
-
-    observed_from: date | None = None
-    observed_to: date | None = None
-    months: tuple[int, ...] = ()
-    source_ids: tuple[int, ...] = ()
-    max_uncertainty_m: float | None = None
-
-
-EVERY_RECORD = RecordFilter()
 
 
 class CoarseCounts(NamedTuple):
@@ -107,25 +75,6 @@ class CoarseCounts(NamedTuple):
     cell: npt.NDArray[np.uint64]
     resolution: npt.NDArray[np.int8]
     n: npt.NDArray[np.int64]
-
-
-class Sightings(NamedTuple):
-    """Records one by one, arrays (n,) by row id: the first photo of each.
-
-    Days are int32 since 1970, UNKNOWN_DAY where unknown; `uncertainty_m` is NaN where unknown;
-    `observer_id` 0 is nobody named.
-    """
-
-    row_id: npt.NDArray[np.int64]
-    taxon_id: npt.NDArray[np.int32]
-    cell: npt.NDArray[np.uint64]
-    latitude: npt.NDArray[np.float64]
-    longitude: npt.NDArray[np.float64]
-    uncertainty_m: npt.NDArray[np.float32]
-    first_day: npt.NDArray[np.int32]
-    last_day: npt.NDArray[np.int32]
-    observer_id: npt.NDArray[np.int32]
-    source_id: npt.NDArray[np.int16]
 
 
 class HeldBack(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,15 +104,8 @@ class Occupancy:
         """
         self._catalog = catalog
         self.finest = finest
+        self._reader = RecordReader(catalog, finest=finest, part_rows=part_rows)
         self._run_rows = run_rows
-        self._part_rows = part_rows
-        taxa = catalog.table(
-            "SELECT last_descendant, rank = 'species' AS is_species, images FROM taxon "
-            "ORDER BY taxon_id"
-        )
-        self._last = np.asarray(taxa["last_descendant"], np.int32)
-        self._images = np.asarray(taxa["images"], np.int64)
-        self._species = species_of_taxa(np.asarray(taxa["is_species"], np.bool_), self._last)
         stored = catalog.table("SELECT taxon_id, resolution FROM occupancy_run")
         self._stored = set(
             zip(stored["taxon_id"].tolist(), stored["resolution"].tolist(), strict=True)
@@ -190,7 +132,7 @@ class Occupancy:
         self._check(taxon_id, resolution)
         if filter == EVERY_RECORD and (taxon_id, resolution) in self._stored:
             return self._stored_cells(taxon_id, resolution, ranges)
-        if ranges is not None and self._images[taxon_id] > self._run_rows:
+        if ranges is not None and self._reader.images(taxon_id) > self._run_rows:
             key = ("cells", taxon_id, resolution, tuple(ranges), filter)
             return self._kept(key, lambda: self._count(taxon_id, resolution, ranges, filter))
         whole = self._kept(
@@ -238,26 +180,7 @@ class Occupancy:
         by taxon, then by place. NotFound for an unknown taxon.
         """
         self._check(taxon_id, 0)
-        condition, bound = _condition(filter)
-        inside = f"FROM image WHERE counted AND taxon_id BETWEEN ? AND ?{condition}"
-        parameters = [taxon_id, int(self._last[taxon_id]), *bound]
-        if most is not None and self._images[taxon_id] > most:
-            total = int(self._catalog.table(f"SELECT count(*) AS n {inside}", parameters)["n"][0])
-            if total > most:
-                # Multiples of the golden ratio lie evenly, so those below a share are spread, and
-                # a scan takes them without numbering the rest.
-                share = most * 2**32 // total
-                inside += f" AND (row_id * {_GOLDEN_RATIO}) % {2**32} < {share}"
-        found = self._catalog.table(
-            f"SELECT row_id, taxon_id, cell, latitude, longitude, {_METRES}, {_SPAN}, "
-            f"observer_id, source_id {inside} ORDER BY row_id",
-            parameters,
-        )
-        rows = len(found["row_id"])
-        if most is not None and rows > most:
-            kept = np.linspace(0, rows - 1, most).astype(np.int64)
-            found = {name: column[kept] for name, column in found.items()}
-        return Sightings(**{name: np.asarray(found[name]) for name in Sightings._fields})
+        return self._reader.sightings(taxon_id, filter, most)
 
     def species_in(self, cells: npt.NDArray[np.uint64], taxon_id: int) -> SpeciesInCells:
         """Species of a taxon that were recorded in these cells, all of one resolution.
@@ -267,14 +190,14 @@ class Occupancy:
         wanted = np.unique(np.asarray(cells, np.uint64))
         resolution = int(resolution_of(wanted[:1])[0]) if len(wanted) else 0
         self._check(taxon_id, resolution)
-        last = int(self._last[taxon_id])
+        last = self._reader.last(taxon_id)
         # A taxon below species has no species of its own in the table.
-        if resolution in self._species_resolutions and self._species[taxon_id] in (
+        if resolution in self._species_resolutions and self._reader.species[taxon_id] in (
             NO_SPECIES,
             taxon_id,
         ):
             found = self._catalog.table(
-                f"SELECT cell, taxon_id, n, visits, {_day('last_day')} FROM species_cell "
+                f"SELECT cell, taxon_id, n, visits, {day_sql('last_day')} FROM species_cell "
                 "WHERE resolution = ? AND cell IN (SELECT unnest(?::UBIGINT[])) "
                 "AND taxon_id BETWEEN ? AND ? ORDER BY cell, taxon_id",
                 [resolution, wanted, taxon_id, last],
@@ -289,7 +212,7 @@ class Occupancy:
         ranges = [(cell, cell) for cell in wanted.tolist()]
         parts = [
             count_species(records, (resolution,), self.finest)[0]
-            for records in self._parts(taxon_id, resolution, ranges, EVERY_RECORD)
+            for records in self._reader.parts(taxon_id, EVERY_RECORD, resolution, ranges)
         ]
         return by_cell(sum_species(parts))
 
@@ -299,7 +222,7 @@ class Occupancy:
         found = self._catalog.table(
             "SELECT flags, sum(records)::BIGINT AS records FROM held_back "
             "WHERE taxon_id BETWEEN ? AND ? GROUP BY flags",
-            [taxon_id, int(self._last[taxon_id])],
+            [taxon_id, self._reader.last(taxon_id)],
         )
         counts = list(zip(found["flags"].tolist(), found["records"].tolist(), strict=True))
         reasons = [
@@ -315,16 +238,15 @@ class Occupancy:
 
     def species_of(self, taxon_ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
         """The species that each taxon is or lies in, NO_SPECIES where none; int32[n]."""
-        return self._species[np.asarray(taxon_ids, np.int64)]
+        return self._reader.species[np.asarray(taxon_ids, np.int64)]
 
     def _check(self, taxon_id: int, resolution: int) -> None:
-        if not 0 <= taxon_id < len(self._last):
-            raise NotFound("taxon", str(taxon_id))
+        self._reader.last(taxon_id)
         if not 0 <= resolution <= self.finest:
             raise InvalidQuery("resolution", f"must be from 0 to {self.finest}")
 
     def _stored_cells(self, taxon_id: int, resolution: int, ranges: Ranges | None) -> CellCounts:
-        sql = _STORED if ranges is None else f"{_STORED} AND ({_between(merged(ranges))})"
+        sql = _STORED if ranges is None else f"{_STORED} AND ({between(merged(ranges))})"
         found = self._catalog.table(sql, [taxon_id, resolution])
         counts = CellCounts(
             **{
@@ -340,95 +262,37 @@ class Occupancy:
     def _count(
         self, taxon_id: int, resolution: int, ranges: Ranges | None, only: RecordFilter
     ) -> CellCounts:
-        parts = self._parts(taxon_id, resolution, ranges, only)
+        if self._reader.images(taxon_id) <= self._run_rows:
+            return count_cells(self._run(taxon_id, only), resolution, self.finest)
+        parts = self._reader.parts(taxon_id, only, resolution, ranges)
         return count_parts(parts, resolution, self.finest)
 
-    def _parts(
-        self, taxon_id: int, resolution: int, ranges: Ranges | None, only: RecordFilter
-    ) -> Iterator[Records]:
-        """Records of a taxon in parts without a common observer, none too large for memory."""
-        near = int(self._images[taxon_id])
-        by_cell = False
-        if ranges is not None and near > self._run_rows and (ROOT, resolution) in self._stored:
-            around = int(self._stored_cells(ROOT, resolution, ranges).n.sum())
-            by_cell = around < near and not only.source_ids
-            near = min(near, around)
-        sql, bound = self._select(taxon_id, resolution, ranges, only, by_cell=by_cell)
-        parts = 1
-        if near > self._part_rows:
-            rows = int(self._catalog.table(f"SELECT count(*) AS n FROM ({sql})", bound)["n"][0])
-            parts = max(1, -(-rows // self._part_rows))
-        for part in range(parts):
-            share = "" if parts == 1 else f" AND observer_id % {parts} = {part}"
-            yield self._records(sql + share, bound, resolution, ranges)
-
-    def _select(
-        self,
-        taxon_id: int,
-        resolution: int,
-        ranges: Ranges | None,
-        only: RecordFilter,
-        *,
-        by_cell: bool,
-    ) -> tuple[str, list[object]]:
-        """SQL that reads the records of a taxon, in or about `ranges`, and its values.
-
-        From `image`, where they are one run in each segment, or from `image_by_cell`, where those
-        of a place are.
-        """
-        condition, bound = _condition(only)
-        table = f"({_BY_CELL})" if by_cell else "image"
-        sql = f"{_RECORDS} FROM {table} WHERE counted AND taxon_id BETWEEN ? AND ?{condition}"
-        if ranges is not None:
-            levels = [
-                (descendant_range(low, level)[0], descendant_range(high, level)[1])
-                for level in range(resolution, self.finest + 1)
-                for low, high in merged(ranges)
-            ]
-            sql += f" AND ({_between(levels)})"
-        return sql, [taxon_id, int(self._last[taxon_id]), *bound]
-
-    def _records(
-        self, sql: str, bound: list[object], resolution: int, ranges: Ranges | None
-    ) -> Records:
-        found = self._catalog.table(sql, bound)
-        if ranges is not None:
-            cells = np.asarray(found["cell"], np.uint64)
-            order = np.argsort(parent(cells, resolution))
-            inside = order[places_in(parent(cells[order], resolution), ranges)]
-            found = {name: column[inside] for name, column in found.items()}
-        first, last = found["first_day"], found["last_day"]
-        return Records(
-            cell=np.asarray(found["cell"], np.uint64),
-            species=self._species[found["taxon_id"]],
-            observer=np.asarray(found["observer_id"]),
-            visit=visit_numbers(first, last, np.asarray(found["observer_id"])),
-            first_day=first,
-            last_day=last,
-            uncertainty_m=np.asarray(found["uncertainty_m"], np.float32),
-        )
+    def _run(self, taxon_id: int, only: RecordFilter) -> Records:
+        """All records of a small taxon, read once for all resolutions."""
+        return self._kept(("records", taxon_id, only), lambda: self._reader.records(taxon_id, only))
 
     def _count_coarse(self, taxon_id: int, only: RecordFilter) -> CoarseCounts:
-        finer = [r for r in range(self.finest) if (taxon_id, r) not in self._stored]
-        if only == EVERY_RECORD and not finer:
+        last = self._reader.last(taxon_id)
+        if self._reader.images(taxon_id) <= self._run_rows:
+            cell = self._run(taxon_id, only).cell
+            cell, n = np.unique(cell[resolution_of(cell) < self.finest], return_counts=True)
+            return CoarseCounts(cell, resolution_of(cell), n.astype(np.int64))
+        stored = all((taxon_id, r) in self._stored for r in range(self.finest))
+        if only == EVERY_RECORD and stored:
             found = self._catalog.table(
-                "SELECT cell, resolution, n_coarse::BIGINT AS n FROM occupancy "
+                "SELECT cell, n_coarse::BIGINT AS n FROM occupancy "
                 "WHERE taxon_id = ? AND resolution < ? AND n_coarse > 0 ORDER BY cell",
                 [taxon_id, self.finest],
             )
         else:
-            condition, bound = _condition(only)
+            condition, bound = filter_sql(only)
             found = self._catalog.table(
-                "SELECT cell, any_value(cell_resolution) AS resolution, count(*) AS n FROM image "
-                f"WHERE counted AND taxon_id BETWEEN ? AND ? AND cell_resolution < ?{condition} "
-                "GROUP BY cell ORDER BY cell",
-                [taxon_id, int(self._last[taxon_id]), self.finest, *bound],
+                "SELECT cell, count(*) AS n FROM image WHERE counted AND taxon_id BETWEEN ? AND ? "
+                f"AND cell_resolution < ?{condition} GROUP BY cell ORDER BY cell",
+                [taxon_id, last, self.finest, *bound],
             )
-        return CoarseCounts(
-            np.asarray(found["cell"], np.uint64),
-            np.asarray(found["resolution"], np.int8),
-            np.asarray(found["n"], np.int64),
-        )
+        cell = np.asarray(found["cell"], np.uint64)
+        return CoarseCounts(cell, resolution_of(cell), np.asarray(found["n"], np.int64))
 
     def _kept(self, key: Hashable, count: Callable[[], T]) -> T:
         with self._lock:
@@ -448,63 +312,6 @@ _TYPES: dict[str, Any] = {
     "last_day": np.int32,
     "min_uncertainty_m": np.float32,
 }
-
-
-def _condition(only: RecordFilter) -> tuple[str, list[object]]:
-    """SQL on `image` that begins with AND, and its values."""
-    terms: list[str] = []
-    bound: list[object] = []
-    if only.observed_from is not None:
-        terms.append("observed_from >= ? AND observed_to IS NOT NULL")
-        bound.append(only.observed_from)
-    if only.observed_to is not None:
-        terms.append("observed_to <= ? AND observed_from IS NOT NULL")
-        bound.append(only.observed_to)
-    if only.months:
-        terms.append("month IN (SELECT unnest(?::TINYINT[]))")
-        bound.append(list(only.months))
-    if only.source_ids:
-        terms.append("source_id IN (SELECT unnest(?::SMALLINT[]))")
-        bound.append(list(only.source_ids))
-    if only.max_uncertainty_m is not None:
-        # The column is FLOAT: 30.1 metres must not be found greater than 30.1.
-        terms.append("uncertainty_m <= CAST(? AS FLOAT)")
-        bound.append(only.max_uncertainty_m)
-    return "".join(f" AND {term}" for term in terms), bound
-
-
-def _between(ranges: Ranges) -> str:
-    # Numbers of our own making, written out: DuckDB skips blocks by constants.
-    return " OR ".join(f"cell BETWEEN {low} AND {high}" for low, high in ranges) or "FALSE"
-
-
-def merged(ranges: Ranges, most: int = 4) -> list[tuple[int, int]]:
-    """At most `most` ascending ranges that hold the given ones: the widest gaps are left out.
-
-    A scan that compares each row with fifty ranges takes 6 ms where one takes 1.5.
-    """
-    if len(ranges) <= most:
-        return list(ranges)
-    gaps = np.array([after[0] - before[1] for before, after in pairwise(ranges)])
-    cuts = np.sort(np.argsort(gaps, kind="stable")[len(gaps) - most + 1 :]).tolist()
-    lows = [ranges[0][0], *(ranges[cut + 1][0] for cut in cuts)]
-    highs = [*(ranges[cut][1] for cut in cuts), ranges[-1][1]]
-    return list(zip(lows, highs, strict=True))
-
-
-def places_in(
-    cells: npt.NDArray[np.uint64], ranges: Ranges | npt.NDArray[np.uint64]
-) -> npt.NDArray[np.int64]:
-    """Where ascending cells lie in ascending inclusive ranges, ascending; of one place once."""
-    bounds = np.asarray(ranges, np.uint64).reshape(-1, 2)
-    first = np.searchsorted(cells, bounds[:, 0])
-    stop = np.searchsorted(cells, bounds[:, 1], side="right")
-    # Ranges that touch share a cell.
-    first[1:] = np.maximum(first[1:], stop[:-1])
-    count = np.maximum(stop - first, 0)
-    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    places: npt.NDArray[np.int64] = np.repeat(first, count) + within
-    return places
 
 
 def _chosen(counts: Counts, keep: npt.NDArray[np.int64] | slice) -> Counts:

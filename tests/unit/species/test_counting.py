@@ -9,18 +9,17 @@ import numpy as np
 import pytest
 
 from atlas.geo.cells import place
+from atlas.species.cell_digits import cells_from, digits_of
 from atlas.species.counting import (
     NO_SPECIES,
     UNKNOWN_DAY,
     Records,
     by_cell,
-    cells_from,
     count_cells,
     count_parts,
     count_resolutions,
     count_species,
     count_totals,
-    digits_of,
     species_of_taxa,
     visit_numbers,
 )

@@ -19,8 +19,10 @@ from atlas.bundle.flags import Flag
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
 from atlas.geo.cells import place
+from atlas.species import records_read
+from atlas.species.cell_slices import merged, places_in
 from atlas.species.counting import count_resolutions, count_species, count_totals
-from atlas.species.occupancy import EVERY_RECORD, Occupancy, RecordFilter, merged, places_in
+from atlas.species.occupancy import EVERY_RECORD, Occupancy, RecordFilter
 from tests.catalog_factory import TAXA, ImageCase, TaxonCase, write_catalog
 from tests.unit.species.counting_oracle import Record, tally
 from tests.unit.species.test_counting import as_arrays, plain
@@ -187,8 +189,12 @@ def occupancy(
     if request.param != "counted":
         _store(path, everything=request.param == "stored")
     catalog = Catalog.open(path)
-    small = {"run_rows": 5, "part_rows": 40} if request.param == "counted in parts" else {}
-    yield Occupancy(catalog, finest=FINEST, cached_cells=200, **small)
+    parts = request.param == "counted in parts"
+    small = {"run_rows": 5, "part_rows": 40} if parts else {}
+    with pytest.MonkeyPatch.context() as patch:
+        if parts:
+            patch.setattr(records_read, "_LONG_RUN", 60)
+        yield Occupancy(catalog, finest=FINEST, cached_cells=200, **small)
     catalog.close()
 
 
