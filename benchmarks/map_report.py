@@ -181,13 +181,14 @@ def _sizes(records: Sequence[Record]) -> Iterator[str]:
 
 def _builds(records: Sequence[Record]) -> Iterator[str]:
     yield from _table(
-        ("step", "seconds", "CPU seconds", "peak memory, MB"),
+        ("step", "seconds", "CPU seconds", "peak memory, MB", "load of the machine"),
         [
             (
                 record["case"].removeprefix("build: "),
                 record["seconds"],
                 record["cpu_seconds"],
                 round(record["peak_rss_bytes"] / 1e6),
+                record.get("load"),
             )
             for record in _of(records, "build: ")
         ],

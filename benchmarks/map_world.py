@@ -7,6 +7,7 @@ of its own, while this one watches its memory.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -88,6 +89,7 @@ def build_catalog(folder: Path, made: Made) -> list[Record]:
                     "seconds": round(ended - (started if whole else begun), 1),
                     "cpu_seconds": round(used_s - (0.0 if whole else busy_s), 1),
                     "peak_rss_bytes": highest if whole else held,
+                    "load": round(os.getloadavg()[1], 1),
                 }
             )
             begun, busy_s = ended, used_s

@@ -26,6 +26,7 @@ def _records(rows: int, p50_ms: float) -> list[Record]:
                 "seconds": 1_500.0,
                 "cpu_seconds": 2_000.0,
                 "peak_rss_bytes": 13_000_000_000,
+                "load": 2.5,
             },
             {
                 "case": "against plain DuckDB: class, z 0",
@@ -69,5 +70,5 @@ def test_the_page_has_every_size(files: list[Path]) -> None:
     assert text.index("## 100,000,000 rows") < text.index("## 10,000,000 rows")
     assert "| tile: species, z 0 | 9.0 | 60.0 | 3.0 | 9.0 |" in text
     assert "99.0" not in text
-    assert "| total | 1,500.0 | 2,000.0 | 13,000 |" in text
+    assert "| total | 1,500.0 | 2,000.0 | 13,000 | 2.5 |" in text
     assert page({})
