@@ -16,7 +16,7 @@ from tests.factories import make_photos, make_tiny_model, write_plan
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # How long one example takes says nothing on a machine that others share.
-hypothesis.settings.register_profile("atlas", deadline=None)
+hypothesis.settings.register_profile("atlas", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("atlas")
 
 

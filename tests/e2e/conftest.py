@@ -23,9 +23,13 @@ def address(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The machine's Chromium."""
+    """The machine's Chromium.
+
+    Not for the session: Playwright's event loop runs in this thread until it is stopped, and no
+    asynchronous test of another module could run beside it.
+    """
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
             executable_path=chromium(), args=BROWSER_ARGUMENTS, timeout=120_000
