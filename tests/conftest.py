@@ -15,7 +15,9 @@ from tests.factories import make_photos, make_tiny_model, write_plan
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# How long one example takes says nothing on a machine that others share.
+# How long one example takes says nothing on a machine that others share. A run draws the same
+# examples as the last one; `--hypothesis-profile=explore` draws others.
+hypothesis.settings.register_profile("explore", deadline=None)
 hypothesis.settings.register_profile("atlas", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("atlas")
 

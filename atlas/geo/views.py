@@ -180,25 +180,27 @@ def _region(
     longitude, latitude = _transformer(projection).transform(
         edge[:, 0], edge[:, 1], direction="INVERSE"
     )
-    east_of_centre = (longitude - centre_longitude + 180.0) % 360.0 - 180.0
-    west, east = float(east_of_centre.min()), float(east_of_centre.max())
+    west, east = _arc(longitude)
     south, north = float(latitude.min()), float(latitude.max())
     for pole in (-90.0, 90.0):
         x, y = _transformer(projection).transform(centre_longitude, pole)
         if left <= x <= right and bottom <= y <= top:
-            west, east = -180.0, 180.0
+            west, east = centre_longitude - 180.0, centre_longitude + 180.0
             south, north = (pole, north) if pole < 0.0 else (south, pole)
-    return View(
-        projection,
-        left,
-        bottom,
-        right,
-        top,
-        centre_longitude + west,
-        south,
-        centre_longitude + east,
-        north,
-    )
+    return View(projection, left, bottom, right, top, west, south, east, north)
+
+
+def _arc(longitude: Floats) -> tuple[float, float]:
+    """The shortest arc, west and east, that holds all longitudes; `east` may lie beyond 180.
+
+    Not the least and the greatest: a rectangle beyond the pole from its map's central meridian has
+    that meridian's opposite inside it, and would be cut there.
+    """
+    ordered = np.unique((longitude + 180.0) % 360.0 - 180.0)
+    gaps = np.diff(ordered, append=ordered[0] + 360.0)
+    last = int(gaps.argmax())
+    west = float(ordered[(last + 1) % len(ordered)])
+    return west, west + 360.0 - float(gaps[last])
 
 
 def _whole_earth(centre_longitude: float) -> View:
