@@ -10,7 +10,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.e2e.page_server import BROWSER_ARGUMENTS, chromium, serving
+from illustrated.demo import free_port, running_server
+from tests.e2e.chromium import BROWSER_ARGUMENTS, chromium
 
 # The first map of a server reads the shores of the earth, on machines that others share.
 expect.set_options(timeout=30_000)
@@ -19,7 +20,8 @@ expect.set_options(timeout=30_000)
 @pytest.fixture(scope="session")
 def address(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a server of the tiny bundle."""
-    with serving(tiny_bundle, tmp_path_factory.mktemp("page") / "server.log") as running:
+    log = tmp_path_factory.mktemp("page") / "server.log"
+    with running_server(tiny_bundle, free_port(), log) as running:
         yield running
 
 
