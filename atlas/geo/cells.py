@@ -188,7 +188,8 @@ def centres(cells: ArrayLike) -> tuple[Floats, Floats]:
     codes = np.ascontiguousarray(cells, dtype=np.uint64)
     if _fast_centres is not None:
         found = pa.record_batch(_fast_centres(codes))
-        return found["lat"].to_numpy(), found["lng"].to_numpy()
+        # Not by `to_numpy`, which imports pandas where there is one.
+        return np.from_dlpack(found["lat"]), np.from_dlpack(found["lng"])
     points = np.array([h3.cell_to_latlng(cell) for cell in codes.tolist()]).reshape(-1, 2)
     return points[:, 0], points[:, 1]
 
