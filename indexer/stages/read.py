@@ -23,6 +23,7 @@ from indexer.parts import (
     write_table,
     write_vectors,
 )
+from indexer.records import with_media_columns
 from indexer.sources import Source, SourcePart
 
 Curate = Callable[[pa.Table], pa.Table]
@@ -33,7 +34,8 @@ def read_part(
 ) -> PartReport:
     """Write `PART.parquet`, `PART.rejects.parquet` and `PART.json` into `folder`.
 
-    `curate` flags doubtful records and hides sensitive places: nothing is written before.
+    `curate` flags doubtful records and hides sensitive places: nothing is written before. The
+    columns that embedding fills are there, empty: a part without pictures is then done.
     Vectors that came ready go into `PART.SPACE.f16`, never through Parquet, which would take most
     of a build's time to pack and unpack them.
     A finished part of the same identity is left as it is. Raises BuildError where the input
@@ -46,7 +48,7 @@ def read_part(
     outcome = source.read(part)
     records, rejects = records_path(folder, part.name), rejects_path(folder, part.name)
     curated = curate(outcome.records)
-    write_table(records, curated)
+    write_table(records, with_media_columns(curated))
     write_table(rejects, outcome.rejects)
     vectors = {space: vectors_path(folder, part.name, space) for space in outcome.vectors}
     for space, path in vectors.items():
