@@ -182,8 +182,8 @@ def write_catalog(
             f"INSERT INTO image_key SELECT {id_number('image_id')} AS id_number, row_id "
             f"FROM image_stored_id ORDER BY {key_order()};"
             "INSERT INTO image_by_cell SELECT cell, row_id, taxon_id, observed_from, "
-            "observed_to - observed_from, observer_id, uncertainty_m, counted FROM image "
-            "WHERE cell IS NOT NULL ORDER BY cell, taxon_id, row_id"
+            "observed_to - observed_from, observer_id, uncertainty_m, source_id, counted "
+            "FROM image WHERE cell IS NOT NULL ORDER BY cell, taxon_id, row_id"
         )
         counts = [sum(image.source_id == i for image in images) for i in range(len(SOURCES))]
         _fill(
@@ -277,7 +277,8 @@ CREATE TABLE image_stored_id (row_id BIGINT, image_id UUID);
 CREATE TABLE image_key (id_number UINTEGER, row_id BIGINT);
 CREATE TABLE observer (observer_id INTEGER, name VARCHAR);
 CREATE TABLE image_by_cell (cell UBIGINT, row_id BIGINT, taxon_id INTEGER, observed_from DATE,
-    span_days INTEGER, observer_id INTEGER, uncertainty_m FLOAT, counted BOOLEAN);
+    span_days INTEGER, observer_id INTEGER, uncertainty_m FLOAT, source_id SMALLINT,
+    counted BOOLEAN);
 CREATE TABLE occupancy (taxon_id INTEGER, resolution TINYINT, cell UBIGINT, n INTEGER,
     n_coarse INTEGER, observers INTEGER, visits INTEGER, incidences INTEGER, species INTEGER,
     q1 INTEGER, q2 INTEGER, first_day DATE, last_day DATE, min_uncertainty_m FLOAT);

@@ -107,8 +107,8 @@ def write_by_cell(connection: duckdb.DuckDBPyConnection) -> None:
     """Write `image_by_cell`: the same rows by cell."""
     connection.execute(
         "CREATE TABLE image_by_cell AS SELECT cell, row_id, taxon_id, observed_from, "
-        "(observed_to - observed_from)::INTEGER AS span_days, observer_id, uncertainty_m, counted "
-        "FROM image WHERE cell IS NOT NULL ORDER BY cell, taxon_id, row_id"
+        "(observed_to - observed_from)::INTEGER AS span_days, observer_id, uncertainty_m, "
+        "source_id, counted FROM image WHERE cell IS NOT NULL ORDER BY cell, taxon_id, row_id"
     )
 
 

@@ -231,6 +231,7 @@ def test_records_by_cell_are_in_order(world: World, connection: duckdb.DuckDBPyC
     assert sum(row["counted"] for row in found) == len(counted_rows)
     for row, stored in zip(found, wanted, strict=True):
         assert row.pop("counted") == ((row["row_id"],) in counted_rows)
+        assert SOURCES[row.pop("source_id")].key == stored["source_key"]
         assert names[row.pop("observer_id")] == (stored["observer"] or "")
         span, first = row.pop("span_days"), stored["observed_from"]
         assert span == (None if first is None else (stored["observed_to"] - first).days)
