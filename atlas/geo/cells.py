@@ -189,7 +189,8 @@ def centres(cells: ArrayLike) -> tuple[Floats, Floats]:
     if _fast_centres is not None:
         found = pa.record_batch(_fast_centres(codes))
         # Not by `to_numpy`, which imports pandas where there is one.
-        return np.from_dlpack(found["lat"]), np.from_dlpack(found["lng"])
+        latitude, longitude = (np.from_dlpack(found[name]) for name in ("lat", "lng"))
+        return np.asarray(latitude, np.float64), np.asarray(longitude, np.float64)
     points = np.array([h3.cell_to_latlng(cell) for cell in codes.tolist()]).reshape(-1, 2)
     return points[:, 0], points[:, 1]
 

@@ -146,7 +146,7 @@ def _flat(disk: pa.RecordBatch) -> tuple[Indexes, Cells, Indexes]:
     sizes = np.diff(np.from_dlpack(lists.offsets))
     owner = np.repeat(np.arange(len(sizes)), sizes)
     steps = np.from_dlpack(disk["k"].flatten()).astype(np.int64)
-    return owner, np.from_dlpack(lists.flatten()), steps
+    return owner, np.asarray(np.from_dlpack(lists.flatten()), np.uint64), steps
 
 
 def _disks_one_by_one(cells: Cells, rings: int) -> tuple[Indexes, Cells, Indexes]:
