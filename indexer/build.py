@@ -24,6 +24,7 @@ from indexer.plan import Plan
 from indexer.plan_sections import EmbeddingsSection, SpaceSection
 from indexer.progress import Watcher
 from indexer.quality.curation import Curation, curation_of
+from indexer.quality.exclusion import Exclusion, exclusion_of, report_unmet
 from indexer.sources import Source, SourcePart, open_sources
 from indexer.stages.embed import EmbedJob, embed_part
 from indexer.stages.read import read_part
@@ -64,6 +65,7 @@ class _ReadJob(NamedTuple):
     identity: str
     folder: Path
     curation: Curation
+    exclusion: Exclusion | None
 
 
 def build(plan: Plan, watcher: Watcher) -> Built:
@@ -116,6 +118,7 @@ def _read_job(job: _ReadJob) -> PartReport:
         identity=job.identity,
         folder=job.folder,
         curate=job.curation.apply,
+        exclusion=job.exclusion,
     )
 
 
@@ -123,14 +126,16 @@ def _read(
     plan: Plan, work: WorkFolder, pieces: list[Piece], watcher: Watcher
 ) -> dict[str, PartReport]:
     """Reports of the read stage by part, in the order of the sources."""
-    curation = curation_of(plan)
+    curation, exclusion = curation_of(plan), exclusion_of(plan)
+    identity = curation.identity + ("" if exclusion is None else exclusion.digest)
     jobs = [
         _ReadJob(
             piece.source,
             piece.part,
-            read_identity(plan, piece.source, piece.part, curation.identity),
+            read_identity(plan, piece.source, piece.part, identity),
             work.read,
             curation,
+            exclusion,
         )
         for piece in pieces
     ]
@@ -141,6 +146,8 @@ def _read(
         for report in run_parts(_read_job, jobs, workers):
             reports[report.part] = report
             advance(report.rows_in)
+    if exclusion is not None:
+        report_unmet(exclusion, work, sorted(reports), watcher)
     return {piece.part.name: reports[piece.part.name] for piece in pieces}
 
 

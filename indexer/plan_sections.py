@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from atlas.bundle.manifest import PromptTemplates
-from indexer.curation_sections import QualitySection, SensitiveSection
+from indexer.curation_sections import ExcludeSection, QualitySection, SensitiveSection
 from indexer.section import Count, Section, Share, Text, check_key
 from indexer.source_sections import (
     DwcaSection,
@@ -29,6 +29,7 @@ from indexer.source_sections import (
 __all__ = [
     "DwcaSection",
     "EmbeddingsSection",
+    "ExcludeSection",
     "FolderSection",
     "InatOpenDataSection",
     "QualitySection",
@@ -167,7 +168,8 @@ class RejectsSection(Section, frozen=True, kw_only=True):
     """`[rejects]`: how much refused input a build accepts."""
 
     max_share: Share = 0.05
-    """Share of all rows that may be refused; above it the build stops before it publishes."""
+    """Share of all rows that may be refused, not counting those of `[exclude]`; above it the build
+    stops before it publishes."""
 
 
 class PartsSection(Section, frozen=True, kw_only=True):

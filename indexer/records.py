@@ -90,6 +90,7 @@ class RejectReason(StrEnum):
     VECTOR_NOT_FINITE = "vector_not_finite"
     VECTOR_ZERO = "vector_zero"
     DUPLICATE_IMAGE_ID = "duplicate_image_id"
+    EXCLUDED = "excluded"
 
 
 class Reject(NamedTuple):
