@@ -97,7 +97,7 @@ def test_parquet_is_built_again_with_the_same_vectors(tiny_bundle: Path, tmp_pat
     for image, vector in before.items():
         # Unit vectors of half precision may move by their last digit when they are scaled again.
         np.testing.assert_allclose(after[image], vector, rtol=0, atol=2**-11)
-    table = pq.readtable_of(tmp_path / "out.parquet")
+    table = pq.read_table(tmp_path / "out.parquet")
     for uuid, vector in zip(table["uuid"].to_pylist(), table["emb"].to_pylist(), strict=True):
         assert before[uuid] == vector
     kept = [
@@ -139,8 +139,8 @@ def test_row_groups_are_written_as_rows_come(
         sizes = [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)]
     assert sum(sizes) == whole.photos
     assert max(sizes) == 20
-    assert pq.readtable_of(tmp_path / "few.parquet").equals(
-        pq.readtable_of(tmp_path / "whole.parquet")
+    assert pq.read_table(tmp_path / "few.parquet").equals(
+        pq.read_table(tmp_path / "whole.parquet")
     )
 
 
@@ -253,7 +253,7 @@ def test_what_cannot_be_exported_is_refused_in_words(
         exported(twin_bundle, output, "parquet", space="none")
     assert not output.exists()
     exported(twin_bundle, output, "parquet", space="wide")
-    assert len(pq.readtable_of(output)["emb"][0]) == 32
+    assert len(pq.read_table(output)["emb"][0]) == 32
 
 
 def test_the_command_prints_what_was_written(frogs: Path, tmp_path: Path) -> None:
