@@ -139,9 +139,7 @@ def test_row_groups_are_written_as_rows_come(
         sizes = [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)]
     assert sum(sizes) == whole.photos
     assert max(sizes) == 20
-    assert pq.read_table(tmp_path / "few.parquet").equals(
-        pq.read_table(tmp_path / "whole.parquet")
-    )
+    assert pq.read_table(tmp_path / "few.parquet").equals(pq.read_table(tmp_path / "whole.parquet"))
 
 
 def test_csv_is_read_back_as_it_was(frogs: Path, tmp_path: Path) -> None:
