@@ -1,24 +1,23 @@
 """The order of a build: read and embed every part, then hand them to the assembly.
 
 The one place that wires sources, encoders, engine and stages. A build may be killed at any moment
-and started again; it goes on where it was and ends with the same bundle.
+and started again; it goes on where it was and ends with the same bundle. Workers import this module
+for their jobs, so it imports torch only where a model is loaded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from atlas.bundle.files import remove_leftovers
 from atlas.bundle.manifest import Manifest
 from atlas.errors import BuildError
-from atlas.search.encoder import EncoderChoice, OpenClipEncoder, load_encoder
 from indexer.account import Parts
 from indexer.alone import alone_in, alone_with
-from indexer.assemble import Assembly
 from indexer.engines.local import run_parts, worker_count
-from indexer.identity import embed_identity, read_identity
+from indexer.identity import embed_identity, read_identity, ready_identity
 from indexer.parts import PartReport
 from indexer.plan import Plan
 from indexer.plan_sections import EmbeddingsSection, SpaceSection
@@ -31,10 +30,11 @@ from indexer.stages.read import read_part
 from indexer.state import begin, identity_of, live_manifest
 from indexer.work import WorkFolder
 
-# Rows for which one more worker process is worth its start, nine seconds of processor time (it
-# imports torch): a row takes 50 microseconds to read, and 10 to take over with a ready vector.
+if TYPE_CHECKING:
+    from atlas.search.encoder import EncoderChoice, OpenClipEncoder
+
+# Rows for which one more worker process is worth its start, a second or two of processor time.
 _ROWS_PER_READER = 200_000
-_ROWS_PER_TAKER = 1_000_000
 
 
 class Built(NamedTuple):
@@ -81,6 +81,8 @@ def build(plan: Plan, watcher: Watcher) -> Built:
         live = live_manifest(plan.output.bundle)
         if live is not None and live.identity == identity:
             return Built(manifest=live, was_live=True)
+        from indexer.assemble import Assembly  # noqa: PLC0415 - slow, see above
+
         state = begin(plan, work, identity)
         assembly = Assembly(plan, state, sources, encoders, parts, watcher)
         return Built(manifest=assembly.run(), was_live=False)
@@ -157,6 +159,8 @@ def _load_encoders(
     """The encoders that pictures go through; none where all vectors come ready."""
     if all(_ready_spaces(plan, source) is not None for source in sources):
         return {}
+    from atlas.search.encoder import load_encoder  # noqa: PLC0415 - slow, see above
+
     encoders = {}
     for space in plan.spaces:
         encoders[space.name] = load_encoder(encoder_choice(space))
@@ -169,6 +173,8 @@ def _load_encoders(
 
 def encoder_choice(space: SpaceSection) -> EncoderChoice:
     """How a plan's space loads its encoder."""
+    from atlas.search.encoder import EncoderChoice  # noqa: PLC0415 - slow, see above
+
     return EncoderChoice(
         spec=space.encoder,
         pretrained=space.pretrained,
@@ -189,9 +195,9 @@ def _embed(
 ) -> dict[str, PartReport]:
     """Reports of the embed stage by part, in the order of the sources.
 
-    Ready vectors are taken over by worker processes. Parts of pictures go one after the other
-    through the models in this process: a model fills its device, and the processors, by itself,
-    and a copy in every worker would only share them.
+    Parts without pictures are taken over as they are, which is a few links. Parts of pictures go
+    one after the other through the models in this process: a model fills its device, and the
+    processors, by itself, and a copy in every worker would only share them.
     """
     fingerprints = {name: encoder.fingerprint for name, encoder in encoders.items()}
     rows = sum(report.rows_out for report in read.values())
@@ -201,7 +207,11 @@ def _embed(
         given = fingerprints if ready is None else {}
         return EmbedJob(
             part=piece.part.name,
-            identity=embed_identity(plan, piece.source, work.read, piece.part.name, given),
+            identity=(
+                embed_identity(plan, piece.source, work.read, piece.part.name, given)
+                if ready is None
+                else ready_identity(plan, read[piece.part.name])
+            ),
             read_folder=work.read,
             folder=work.embed,
             source=piece.source,
@@ -211,17 +221,8 @@ def _embed(
             ready_spaces=ready,
         )
 
-    ready = [piece for piece in pieces if _ready_spaces(plan, piece.source) is not None]
-    pictures = [piece for piece in pieces if _ready_spaces(plan, piece.source) is None]
-    reports: dict[str, PartReport] = {}
     with watcher.stage("embed", rows, "images") as advance:
-        workers = _workers(plan, ready, _ROWS_PER_TAKER)
-        for report in run_parts(embed_part, (job_of(piece) for piece in ready), workers):
-            reports[report.part] = report
-            advance(report.rows_in)
-        for piece in pictures:
-            reports[piece.part.name] = embed_part(job_of(piece), advance)
-    return {piece.part.name: reports[piece.part.name] for piece in pieces}
+        return {piece.part.name: embed_part(job_of(piece), advance) for piece in pieces}
 
 
 def _ready_spaces(plan: Plan, source: Source) -> tuple[str, ...] | None:

@@ -111,11 +111,10 @@ def embed_part(job: EmbedJob, progress: Callable[[int], None] | None = None) -> 
             progress(done.rows_in)
         return done
     begin(job.folder, job.part)
-    records = pq.read_table(records_path(job.read_folder, job.part))
     report = progress if progress is not None else _silent
     if job.ready_spaces is not None:
-        return _keep_ready_vectors(job, job.ready_spaces, records, report)
-    return _embed_pictures(job, records, report)
+        return _keep_ready_vectors(job, job.ready_spaces, report)
+    return _embed_pictures(job, pq.read_table(records_path(job.read_folder, job.part)), report)
 
 
 def _silent(rows: int) -> None:
@@ -123,25 +122,20 @@ def _silent(rows: int) -> None:
 
 
 def _keep_ready_vectors(
-    job: EmbedJob, spaces: tuple[str, ...], records: pa.Table, progress: Callable[[int], None]
+    job: EmbedJob, spaces: tuple[str, ...], progress: Callable[[int], None]
 ) -> PartReport:
-    """Take over the vectors that came with the records: the read part's own files, linked."""
+    """Take over records and the vectors that came with them: the read part's own files, linked."""
     read = report_of(job.read_folder, job.part)
+    link_file(records_path(job.read_folder, job.part), records_path(job.folder, job.part))
     dims = {space: read.dims[space] for space in spaces}
     for space in spaces:
         link_file(
             vectors_path(job.read_folder, job.part, space),
             vectors_path(job.folder, job.part, space),
         )
-    nothing = {name: [None] * records.num_rows for name in ("media_sha256", "media_type", "media")}
-    columns = [
-        pa.array(nothing[field.name], field.type) if field.name in nothing else records[field.name]
-        for field in EMBEDDED_SCHEMA
-    ]
-    write_table(records_path(job.folder, job.part), pa.table(columns, schema=EMBEDDED_SCHEMA))
     write_table(rejects_path(job.folder, job.part), rejects_table([]))
-    progress(records.num_rows)
-    return _finish(job, dims, rows_in=records.num_rows, rows_out=records.num_rows, rejects=0)
+    progress(read.rows_out)
+    return _finish(job, dims, rows_in=read.rows_out, rows_out=read.rows_out, rejects=0)
 
 
 def _embed_pictures(
