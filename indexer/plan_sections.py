@@ -23,6 +23,7 @@ from indexer.source_sections import (
     SourceSection,
     SourceSettings,
     TextTableSection,
+    TreeOfLifeSection,
 )
 
 # Sections that stand in files of their own belong here as much as those below.
@@ -39,6 +40,7 @@ __all__ = [
     "SourceSection",
     "SourceSettings",
     "TextTableSection",
+    "TreeOfLifeSection",
 ]
 DEFAULT_RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 
