@@ -196,7 +196,14 @@ def test_no_export_of_the_command_line_tells(bundles: dict[str, Path], tmp_path:
         assert found[0] != ([], {})
 
 
-def test_no_file_that_the_indexer_exports_tells(bundles: dict[str, Path], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def exported(bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Copies of the bundles: one process cannot both serve a catalog and open it in another way."""
+    folder = tmp_path_factory.mktemp("exported")
+    return {world: shutil.copytree(root, folder / world) for world, root in bundles.items()}
+
+
+def test_no_file_that_the_indexer_exports_tells(exported: dict[str, Path], tmp_path: Path) -> None:
     """Would break: an export for other programs is finer than the server, by a column or a box.
 
     A new format is asked here by itself. The public bird of the control shows that it would tell.
@@ -209,7 +216,7 @@ def test_no_file_that_the_indexer_exports_tells(bundles: dict[str, Path], tmp_pa
     ]
     for form, limits in itertools.product(get_args(Format), limits_of):
         found = {}
-        for world, bundle in bundles.items():
+        for world, bundle in exported.items():
             output = tmp_path / world
             export_bundle(bundle, output, form, Silent(), limits=limits)
             found[world] = output.read_bytes()
@@ -218,10 +225,10 @@ def test_no_file_that_the_indexer_exports_tells(bundles: dict[str, Path], tmp_pa
             assert found["here"] != found["control"], form
 
 
-def test_an_export_says_what_was_done_to_a_place(bundles: dict[str, Path], tmp_path: Path) -> None:
+def test_an_export_says_what_was_done_to_a_place(exported: dict[str, Path], tmp_path: Path) -> None:
     """Would break: who gets the file takes a grid point for the place of a frog."""
     output = tmp_path / "out.csv"
-    export_bundle(bundles["here"], output, "csv", Silent(), limits={"flags": "all"})
+    export_bundle(exported["here"], output, "csv", Silent(), limits={"flags": "all"})
     with output.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if "urn:test" not in row["occurrenceID"]]
     for row in rows:
