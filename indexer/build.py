@@ -13,10 +13,14 @@ from typing import NamedTuple
 from atlas.bundle.files import remove_leftovers
 from atlas.bundle.manifest import Manifest
 from atlas.errors import BuildError
+from atlas.search.devices import devices_for_building
 from atlas.search.encoder import EncoderChoice, OpenClipEncoder, load_encoder
 from indexer.account import Parts
 from indexer.alone import alone_in, alone_with
 from indexer.assemble import Assembly
+from indexer.embedding.decoders import workers_for
+from indexer.embedding.lane import PictureJob
+from indexer.embedding.part import PartFile
 from indexer.engines.local import run_parts, worker_count
 from indexer.identity import embed_identity, read_identity
 from indexer.parts import PartReport
@@ -25,7 +29,7 @@ from indexer.plan_sections import EmbeddingsSection, SpaceSection
 from indexer.progress import Watcher
 from indexer.quality.curation import Curation, curation_of
 from indexer.sources import Source, SourcePart, open_sources
-from indexer.stages.embed import EmbedJob, embed_part
+from indexer.stages.embed import PictureWork, ReadyJob, embed_pictures, take_ready
 from indexer.stages.read import read_part
 from indexer.state import begin, identity_of, live_manifest
 from indexer.work import WorkFolder
@@ -156,6 +160,7 @@ def _load_encoders(
         watcher.note(
             f"encoder {space.encoder}: {encoders[space.name].dim} dimensions, "
             f"{encoders[space.name].device}, {encoders[space.name].dtype}"
+            + (", compiled" if encoders[space.name].compiled else "")
         )
     return encoders
 
@@ -182,39 +187,66 @@ def _embed(
 ) -> dict[str, PartReport]:
     """Reports of the embed stage by part, in the order of the sources.
 
-    Ready vectors are taken over by worker processes. Parts of pictures go one after the other
-    through the models in this process: a model fills its device, and the processors, by itself,
-    and a copy in every worker would only share them.
+    Ready vectors are taken over by worker processes. Pictures go through the models in this
+    process, one thread a device: a model fills its device, and a CPU, by itself, and a copy in
+    every worker would only share it.
     """
     fingerprints = {name: encoder.fingerprint for name, encoder in encoders.items()}
     rows = sum(report.rows_out for report in read.values())
 
-    def job_of(piece: Piece) -> EmbedJob:
-        ready = _ready_spaces(plan, piece.source)
-        given = fingerprints if ready is None else {}
-        return EmbedJob(
-            part=piece.part.name,
-            identity=embed_identity(plan, piece.source, work.read, piece.part.name, given),
-            read_folder=work.read,
-            folder=work.embed,
-            source=piece.source,
-            encoders=encoders if ready is None else {},
-            media=plan.media,
-            decode_threads=plan.workers.decode_threads,
-            ready_spaces=ready,
-        )
+    def file_of(piece: Piece, given: Mapping[str, str]) -> PartFile:
+        name = piece.part.name
+        identity = embed_identity(plan, piece.source, work.read, name, given)
+        return PartFile(work.embed, name, identity)
 
-    ready = [piece for piece in pieces if _ready_spaces(plan, piece.source) is not None]
+    ready = [
+        (piece, spaces)
+        for piece in pieces
+        if (spaces := _ready_spaces(plan, piece.source)) is not None
+    ]
     pictures = [piece for piece in pieces if _ready_spaces(plan, piece.source) is None]
     reports: dict[str, PartReport] = {}
     with watcher.stage("embed", rows, "images") as advance:
-        workers = _workers(plan, ready, _ROWS_PER_TAKER)
-        for report in run_parts(embed_part, (job_of(piece) for piece in ready), workers):
+        workers = _workers(plan, [piece for piece, _ in ready], _ROWS_PER_TAKER)
+        takes = (ReadyJob(file_of(piece, {}), work.read, spaces) for piece, spaces in ready)
+        for report in run_parts(take_ready, takes, workers):
             reports[report.part] = report
             advance(report.rows_in)
-        for piece in pictures:
-            reports[piece.part.name] = embed_part(job_of(piece), advance)
+        if pictures:
+            jobs = (
+                PictureJob(file_of(piece, fingerprints), work.read, piece.source.settings.key)
+                for piece in pictures
+            )
+            sources = {piece.source.settings.key: piece.source for piece in pictures}
+            doing = _picture_work(plan, sources, encoders)
+            for report in embed_pictures(doing, jobs, advance):
+                reports[report.part] = report
     return {piece.part.name: reports[piece.part.name] for piece in pieces}
+
+
+def _picture_work(
+    plan: Plan, sources: Mapping[str, Source], encoders: Mapping[str, OpenClipEncoder]
+) -> PictureWork:
+    """Lanes for every device of the plan, and the workers that keep them fed."""
+    devices = {space.name: devices_for_building(space.device) for space in plan.spaces}
+    lanes = [
+        {
+            name: encoder.on(devices[name][at % len(devices[name])])
+            for name, encoder in encoders.items()
+        }
+        for at in range(max(len(names) for names in devices.values()))
+    ]
+    return PictureWork(
+        sources=sources,
+        lanes=lanes,
+        media=plan.media,
+        workers=workers_for(
+            plan.workers.decode_processes,
+            plan.workers.decode_threads,
+            devices=len(lanes),
+            on_gpu=any(encoder.device.type != "cpu" for encoder in encoders.values()),
+        ),
+    )
 
 
 def _ready_spaces(plan: Plan, source: Source) -> tuple[str, ...] | None:
