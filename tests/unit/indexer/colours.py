@@ -1,12 +1,10 @@
-"""An encoder that sees a picture's mean colour, and frames that fail."""
+"""An encoder that sees a picture's mean colour."""
 
 from __future__ import annotations
 
-import os
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from atlas.search.feed import Vectors
 from atlas.search.frame import Frame, Pixels
@@ -61,25 +59,3 @@ class ColourEncoder:
         colours = pixels.mean(axis=(2, 3)).astype(np.float32) + 1
         vectors: Vectors = colours / np.linalg.norm(colours, axis=1, keepdims=True)
         return vectors
-
-
-class FaultyFrame(NamedTuple):
-    """Fails in a way that is no picture's fault."""
-
-    height: int = 4
-    width: int = 4
-
-    def frame(self, picture: Image.Image, into: Pixels | None = None) -> Pixels:
-        """Raise."""
-        raise RuntimeError(f"out of something, at {picture.size}, {into is None}")
-
-
-class KillingFrame(NamedTuple):
-    """Ends its process as the kernel does when memory is short."""
-
-    height: int = 4
-    width: int = 4
-
-    def frame(self, picture: Image.Image, into: Pixels | None = None) -> Pixels:
-        """Never come back."""
-        os._exit(picture.width if into is None else 9)

@@ -30,7 +30,8 @@ from indexer.sources.embeddings import EmbeddingsSource
 from indexer.sources.folder import FolderSource
 from indexer.stages.embed import PictureWork, ReadyJob, embed_pictures, take_ready
 from indexer.stages.read import read_part
-from tests.unit.indexer.colours import ColourEncoder, FaultyFrame
+from tests.unit.indexer.colours import ColourEncoder
+from tests.unit.indexer.failing_frames import FaultyFrame
 from tests.unit.indexer.tables import RANKS, FolderMaker, draw, sole, unchanged, write_csv
 
 COLOURS = {"a.png": (250, 0, 0), "b.png": (0, 250, 0), "c.png": (0, 0, 250), "d.png": (90, 90, 0)}

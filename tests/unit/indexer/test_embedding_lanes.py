@@ -24,7 +24,8 @@ from indexer.plan_sections import MediaSection
 from indexer.sources import Source
 from indexer.stages.embed import PictureWork, embed_pictures
 from indexer.stages.read import read_part
-from tests.unit.indexer.colours import ColourEncoder, FaultyFrame, KillingFrame
+from tests.unit.indexer.colours import ColourEncoder
+from tests.unit.indexer.failing_frames import FaultyFrame, KillingFrame
 from tests.unit.indexer.tables import FolderMaker, unchanged
 
 PICTURES = 90
