@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from atlas.bundle.manifest import PromptTemplates
-from indexer.curation_sections import QualitySection, SensitiveSection
+from indexer.curation_sections import ExcludeSection, QualitySection, SensitiveSection
 from indexer.section import Count, Section, Share, Text, check_key
 from indexer.source_sections import (
     DwcaSection,
@@ -23,12 +23,14 @@ from indexer.source_sections import (
     SourceSection,
     SourceSettings,
     TextTableSection,
+    TreeOfLifeSection,
 )
 
 # Sections that stand in files of their own belong here as much as those below.
 __all__ = [
     "DwcaSection",
     "EmbeddingsSection",
+    "ExcludeSection",
     "FolderSection",
     "InatOpenDataSection",
     "QualitySection",
@@ -38,6 +40,7 @@ __all__ = [
     "SourceSection",
     "SourceSettings",
     "TextTableSection",
+    "TreeOfLifeSection",
 ]
 DEFAULT_RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 
@@ -169,7 +172,8 @@ class RejectsSection(Section, frozen=True, kw_only=True):
     """`[rejects]`: how much refused input a build accepts."""
 
     max_share: Share = 0.05
-    """Share of all rows that may be refused; above it the build stops before it publishes."""
+    """Share of all rows that may be refused, not counting those of `[exclude]`; above it the build
+    stops before it publishes."""
 
 
 class PartsSection(Section, frozen=True, kw_only=True):

@@ -70,6 +70,8 @@ class Feed:
     compiled anew for every other.
     """
 
+    in_flight = BATCHES_IN_FLIGHT
+
     def __init__(
         self,
         encoder: str,

@@ -1,7 +1,8 @@
 """One device at work: decoded pictures of part after part go through all of its models.
 
 Pictures are asked for ahead, into the next part, so no device waits where one part ends. Each
-picture is read and decoded once, however many models there are. Knows encoders by protocol.
+picture is read and decoded once, however many models there are. Knows encoders by protocol, and
+does not import torch, which workers that read tables would load.
 Thread rule: one thread a lane; lanes share decoders and the iterator of jobs, which is locked.
 """
 
@@ -16,10 +17,9 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from atlas.search.feed import BATCHES_IN_FLIGHT, Vectors
 from atlas.search.frame import Pixels
 from indexer.embedding.decoders import CHUNK_ROWS, Decoders, result_of
-from indexer.embedding.part import EmbeddedPart, PartFile
+from indexer.embedding.part import EmbeddedPart, PartFile, Vectors
 from indexer.embedding.prepare import PictureFrame, Prepared, Row
 from indexer.embedding.times import Times
 from indexer.parts import PartReport, begin, finished, records_path
@@ -40,6 +40,10 @@ class Batch(Protocol):
 
 class PictureFeed(Protocol):
     """What is needed of `atlas.search.feed.Feed`."""
+
+    @property
+    def in_flight(self) -> int:
+        """Batches to hand over before the first is waited for."""
 
     def buffer(self) -> Pixels:
         """uint8 [batch_size, 3, height, width] to fill in order; the same until `launch`."""
@@ -125,7 +129,7 @@ class _Model:
             batch = self._feed.launch(self._filled)
         self._launched.append(_Launched(part, self._filled, batch))
         self._filled = 0
-        if len(self._launched) == BATCHES_IN_FLIGHT:
+        if len(self._launched) == self._feed.in_flight:
             self.collect()
 
     def collect(self) -> None:

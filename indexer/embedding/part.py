@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from atlas.bundle.files import atomic_path
 from atlas.errors import BuildError
-from atlas.search.feed import Vectors
 from indexer.embedding.prepare import STAGE, Fault, Kept, Outcome
 from indexer.parts import (
     PartReport,
@@ -28,6 +28,8 @@ from indexer.parts import (
     write_table,
 )
 from indexer.records import EMBEDDED_SCHEMA, RECORD_SCHEMA, Reject, rejects_table
+
+Vectors = npt.NDArray[np.float32]
 
 # Rows of a row group: hosted copies of so many photos are held until it is written.
 _GROUP_ROWS = 1_024

@@ -13,9 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from indexer.embedding.decoders import Decoders, Workers
 from indexer.embedding.lane import Lane, PictureEncoder, PictureJob, slots_for
 from indexer.embedding.part import PartFile, report_part
@@ -33,7 +30,7 @@ from indexer.parts import (
     write_table,
 )
 from indexer.plan_sections import MediaSection
-from indexer.records import EMBEDDED_SCHEMA, rejects_table
+from indexer.records import rejects_table
 from indexer.sources import Source
 
 Progress = Callable[[int], None]
@@ -48,7 +45,7 @@ class ReadyJob(NamedTuple):
 
 
 def take_ready(job: ReadyJob) -> PartReport:
-    """Take over the vectors that came with the records: the read part's own files, linked.
+    """Take over records and the vectors that came with them: the read part's own files, linked.
 
     A finished part of the same identity is left as it is.
     """
@@ -57,20 +54,13 @@ def take_ready(job: ReadyJob) -> PartReport:
     if done is not None:
         return done
     begin(folder, part)
-    records = pq.read_table(records_path(job.read_folder, part))
     read = report_of(job.read_folder, part)
+    link_file(records_path(job.read_folder, part), records_path(folder, part))
     dims = {space: read.dims[space] for space in job.spaces}
     for space in job.spaces:
         link_file(vectors_path(job.read_folder, part, space), vectors_path(folder, part, space))
-    nothing = {name: [None] * records.num_rows for name in ("media_sha256", "media_type", "media")}
-    columns = [
-        pa.array(nothing[field.name], field.type) if field.name in nothing else records[field.name]
-        for field in EMBEDDED_SCHEMA
-    ]
-    write_table(records_path(folder, part), pa.table(columns, schema=EMBEDDED_SCHEMA))
     write_table(rejects_path(folder, part), rejects_table([]))
-    rows = records.num_rows
-    return report_part(job.file, dims, rows_in=rows, rows_out=rows, rejects=0)
+    return report_part(job.file, dims, rows_in=read.rows_out, rows_out=read.rows_out, rejects=0)
 
 
 class PictureWork(NamedTuple):

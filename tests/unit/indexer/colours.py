@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from atlas.search.feed import Vectors
 from atlas.search.frame import Frame, Pixels
+from indexer.embedding.part import Vectors
 from indexer.embedding.prepare import PictureFrame
 
 
@@ -24,6 +24,8 @@ class ColourBatch(NamedTuple):
 
 class ColourFeed:
     """Two buffers in turn; what is left of older batches stays in them, as on a GPU."""
+
+    in_flight = 2
 
     def __init__(self, encoder: ColourEncoder) -> None:
         self._encoder = encoder

@@ -15,12 +15,11 @@ import pytest
 from PIL import Image
 
 from atlas.errors import BuildError
-from atlas.search.feed import Vectors
 from atlas.search.frame import Pixels
 from indexer.embedding import lane, part
 from indexer.embedding.decoders import Workers
 from indexer.embedding.lane import PictureEncoder, PictureJob
-from indexer.embedding.part import PartFile
+from indexer.embedding.part import PartFile, Vectors
 from indexer.embedding.times import Times
 from indexer.parts import PartReport, finished, records_path, rejects_path, vectors_path
 from indexer.plan_sections import EmbeddingsSection, FolderSection, MediaSection
