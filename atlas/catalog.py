@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from atlas.bundle.image_ids import IdForm, form_of_ids, ids_of_rows, rows_of_ids
+from atlas.bundle.image_ids import IdForm, form_of_ids, ids_of_rows, rows_of_number
 from atlas.errors import BundleError, NotFound
 
 RowIds = npt.NDArray[np.int64]
@@ -154,7 +154,7 @@ class Catalog:
         identities = ids_of_rows(_ROWS, form)
         self._sql_of_images = _IMAGES.format(rows=_ROWS, identities=identities)
         self._sql_of_ids = identities
-        self._sql_of_rows = rows_of_ids("SELECT $image_id::UUID AS image_id", form)
+        self._sql_of_number = rows_of_number(form)
         # A few rows each, immutable with the bundle: read once.
         self._sources = {
             row["source_id"]: msgspec.convert(row, Source)
@@ -261,10 +261,11 @@ class Catalog:
 
     def row_of(self, image_id: uuid.UUID) -> int:
         """Row id of an image; NotFound when the atlas has none by this id."""
-        found = self._records(self._sql_of_rows, {"image_id": image_id})
-        if not found:
-            raise NotFound("image", str(image_id))
-        return int(found[0]["row_id"])
+        found = self._records(self._sql_of_number, {"image_id": image_id})
+        for row_id, own in self.image_ids([record["row_id"] for record in found]).items():
+            if own == image_id:
+                return row_id
+        raise NotFound("image", str(image_id))
 
     def image_id_of(self, row_id: int) -> uuid.UUID:
         """Image id of a row; NotFound when there is no such row."""

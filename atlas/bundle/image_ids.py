@@ -91,6 +91,17 @@ def ids_of_rows(rows: str, form: IdForm, database: str = "") -> str:
     )
 
 
+def rows_of_number(form: IdForm) -> str:
+    """SQL for `row_id` of the few rows that may have the image id `$image_id`.
+
+    Compared with one number, DuckDB reads one block of each run; with a query's numbers it reads
+    all: 1.5 milliseconds and 30 for ten million rows.
+    """
+    if form == "listed":
+        return "SELECT row_id FROM image_key WHERE image_id = $image_id::UUID"
+    return f"SELECT row_id FROM image_key WHERE id_number = {id_number('$image_id::UUID')}"
+
+
 def rows_of_ids(ids: str, form: IdForm, database: str = "") -> str:
     """SQL for `row_id` and `image_id` of the images whose ids the query `ids` gives.
 
