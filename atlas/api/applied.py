@@ -6,14 +6,14 @@ What a client states in its filter goes before what the words say. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
-from atlas.api.applied_places import NotApplied, PlaceMode, with_place
+from atlas.api.applied_places import NotApplied, PlaceMeaning, PlaceMode, with_place
 from atlas.api.schemas import Interpretation, SpanRead
 from atlas.geo.layers import Layers
 from atlas.reading.places import Gazetteer
@@ -33,13 +33,13 @@ from atlas.reading.spans import (
 from atlas.search.filters import DateRange, Filter
 
 SURE_ENOUGH = 0.5
+# Each costs a search of its own.
+MOST_PREFERRED = 4
 # Words that stay for the encoder although they became a filter: a name says what is seen.
 _SEEN: frozenset[Kind] = frozenset({"taxon", "light"})
 _PLACE: frozenset[Kind] = frozenset({"near", "within", "elevation"})
-_NOT_HARD: Mapping[PlaceMode, str] = {
-    "off": "place is off",
-    "soft": "place is soft: the words are left to the encoder",
-}
+_OFF = "place is off"
+_SOFT = "place is soft: photos that meet it come further up"
 _PUBLIC_DOMAIN = re.compile(r"CC0|PDM|public[ -]?domain", re.IGNORECASE)
 
 
@@ -68,10 +68,18 @@ class Offered(NamedTuple):
     gazetteer: Gazetteer
 
 
+class Understood(NamedTuple):
+    """What was understood, the filter that the search then has, and filters that it prefers."""
+
+    interpretation: Interpretation
+    limits: Filter
+    prefer: tuple[Filter, ...] = ()
+
+
 def apply_spans(
     text: str, spans: Sequence[Span], asked: Filter, reading: Reading, offered: Offered
-) -> tuple[Interpretation, Filter]:
-    """What was understood, and the filter that the search then has."""
+) -> Understood:
+    """What was understood, and what follows for the search."""
     limits = asked
     taxa = {
         span.value.taxon_id
@@ -79,11 +87,15 @@ def apply_spans(
         if isinstance(span.value, TaxonMeant) and _not_wanted(span, reading) is None
     }
     shown: list[SpanRead] = []
+    soft: list[PlaceMeaning] = []
     for span in spans:
         reason = _not_wanted(span, reading)
         if reason is None:
             try:
-                limits = _limited(limits, asked, span.value, taxa, offered)
+                if reading.place == "soft" and isinstance(span.value, PlaceMeaning):
+                    reason = _preferred(soft, asked, span.value, offered)
+                else:
+                    limits = _limited(limits, asked, span.value, taxa, offered)
             except NotApplied as why:
                 reason = str(why)
         shown.append(_shown(text, span, reason))
@@ -93,7 +105,21 @@ def apply_spans(
         scene_text=_without(text, [span for span in applied if span.kind not in _PLACE]),
         spans=shown,
     )
-    return interpretation, limits
+    # Each place is preferred by itself, among what all other words leave.
+    prefer = (with_place(limits, asked, one, offered.layers, offered.gazetteer) for one in soft)
+    return Understood(interpretation, limits, tuple(prefer))
+
+
+def _preferred(
+    soft: list[PlaceMeaning], asked: Filter, meant: PlaceMeaning, offered: Offered
+) -> str:
+    """Note what a soft place means; NotApplied where no layer can tell, or there are too many."""
+    with_place(asked, asked, meant, offered.layers, offered.gazetteer)
+    if meant not in soft:
+        if len(soft) == MOST_PREFERRED:
+            raise NotApplied(f"{MOST_PREFERRED} places are preferred at most")
+        soft.append(meant)
+    return _SOFT
 
 
 def limits_place(interpretation: Interpretation) -> bool:
@@ -104,7 +130,7 @@ def limits_place(interpretation: Interpretation) -> bool:
 def let_go_of_place(interpretation: Interpretation, notice: str) -> Interpretation:
     """The same with a notice, which is then the reason of what a soft place left out."""
     spans = [
-        msgspec.structs.replace(span, reason=notice) if span.reason == _NOT_HARD["soft"] else span
+        msgspec.structs.replace(span, reason=notice) if span.reason == _SOFT else span
         for span in interpretation.spans
     ]
     return msgspec.structs.replace(interpretation, spans=spans, notice=notice)
@@ -127,8 +153,8 @@ def _not_wanted(span: Span, reading: Reading) -> str | None:
     for off in reading.without:
         if off.kind == span.kind and off.start in {None, span.start}:
             return "switched off"
-    if span.kind in _PLACE and reading.place != "hard":
-        return _NOT_HARD[reading.place]
+    if span.kind in _PLACE and reading.place == "off":
+        return _OFF
     if isinstance(span.value, Time) and span.value.months_south:
         return "the months depend on the hemisphere: name a place on one side of the equator"
     if span.confidence < SURE_ENOUGH:
