@@ -13,7 +13,8 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from atlas.api.applied_places import NotApplied, PlaceMeaning, PlaceMode, with_place
+from atlas.api.applied_places import PlaceMeaning, PlaceMode, with_place
+from atlas.api.not_applied import NotApplied
 from atlas.api.schemas import Interpretation, SpanRead
 from atlas.geo.layers import Layers
 from atlas.reading.places import Gazetteer
@@ -30,7 +31,7 @@ from atlas.reading.spans import (
     Time,
     Within,
 )
-from atlas.search.filters import DateRange, Filter
+from atlas.search.filters import MAX_TAXA, DateRange, Filter
 
 SURE_ENOUGH = 0.5
 # Each costs a search of its own.
@@ -98,7 +99,7 @@ def apply_spans(
                     limits = _limited(limits, asked, span.value, taxa, offered)
             except NotApplied as why:
                 reason = str(why)
-        shown.append(_shown(text, span, reason))
+        shown.append(_shown(text, span, reason, offered.gazetteer))
     applied = [span for span in shown if span.applied and span.kind not in _SEEN]
     interpretation = Interpretation(
         text=_without(text, applied),
@@ -136,7 +137,9 @@ def let_go_of_place(interpretation: Interpretation, notice: str) -> Interpretati
     return msgspec.structs.replace(interpretation, spans=spans, notice=notice)
 
 
-def _shown(text: str, span: Span, reason: str | None) -> SpanRead:
+def _shown(text: str, span: Span, reason: str | None, gazetteer: Gazetteer) -> SpanRead:
+    near = span.value.place if isinstance(span.value, Near) else None
+    place = None if near is None else gazetteer.get(near)
     return SpanRead(
         start=span.start,
         end=span.end,
@@ -146,6 +149,7 @@ def _shown(text: str, span: Span, reason: str | None) -> SpanRead:
         confidence=span.confidence,
         applied=reason is None,
         reason=reason,
+        origin=None if place is None else place.origin or None,
     )
 
 
@@ -168,7 +172,7 @@ def _limited(
     """The filter with what one span says; NotApplied with the reason where it cannot be."""
     match value:
         case TaxonMeant():
-            return _with_taxon(limits, asked, value, taxa)
+            return _with_taxa(limits, asked, taxa)
         case Time():
             return _with_time(limits, asked, value)
         case LicenceMeant():
@@ -185,12 +189,14 @@ def _limited(
             return with_place(limits, asked, value, offered.layers, offered.gazetteer)
 
 
-def _with_taxon(limits: Filter, asked: Filter, meant: TaxonMeant, taxa: Collection[int]) -> Filter:
+def _with_taxa(limits: Filter, asked: Filter, taxa: Collection[int]) -> Filter:
+    """With all taxa that are named, of which a record must be in one."""
     if asked.taxon is not None:
         raise NotApplied("the filter names a taxon")
-    if len(taxa) > 1:
-        raise NotApplied("several taxa are named, and a filter holds one")
-    return msgspec.structs.replace(limits, taxon=meant.taxon_id)
+    if len(taxa) > MAX_TAXA:
+        raise NotApplied(f"a filter holds {MAX_TAXA} taxa")
+    several = tuple(sorted(taxa))
+    return msgspec.structs.replace(limits, taxon=several[0] if len(several) == 1 else several)
 
 
 def _with_time(limits: Filter, asked: Filter, time: Time) -> Filter:

@@ -135,6 +135,7 @@ class SpanRead(Schema, frozen=True, kw_only=True):
     confidence: float
     applied: bool
     reason: str | None
+    origin: Annotated[str | None, Meta(description="whom to cite for where a named town is")] = None
 
 
 class Interpretation(Schema, frozen=True, kw_only=True):

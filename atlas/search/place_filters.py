@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -51,6 +51,22 @@ class Near(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = None
 
 
+class Around(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Within a distance of a point, in degrees and metres."""
+
+    latitude: Annotated[float, Meta(ge=-90, le=90)]
+    longitude: Annotated[float, Meta(ge=-180, le=180)]
+    within_m: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=20_100_000,
+            description="Metres. A record passes when it lies within them wherever in its "
+            "uncertainty it was; one of unknown uncertainty cannot be judged.",
+        ),
+    ]
+
+
 class ElevationRange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Metres above the sea, both ends included; either may be left out."""
 
@@ -72,6 +88,10 @@ class PlaceFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     near: Annotated[
         Annotated[tuple[Near, ...], Meta(min_length=1, max_length=MAX_CONDITIONS)] | None,
         Meta(description="Features that a record must be near, all of them."),
+    ] = None
+    around: Annotated[
+        Annotated[tuple[Around, ...], Meta(min_length=1, max_length=MAX_CONDITIONS)] | None,
+        Meta(description="Points that a record must be near, all of them; needs no layer."),
     ] = None
     country: Annotated[
         Values | None,
@@ -106,6 +126,15 @@ class InRange(msgspec.Struct, frozen=True, kw_only=True):
     order: float | None = None
     names: frozenset[int] | None = None
 
+    @property
+    def entry(self) -> LayerEntry | None:
+        """The layer that tells."""
+        return self.layer.entry
+
+    def covers(self, segment: int) -> bool:
+        """Whether the layer has values of the rows of a segment."""
+        return self.layer.covers(segment)
+
     def judge(self, segment: int, rows: Rows) -> Judged:
         """The outcome for rows of a segment, whose values the layer has."""
         bounds = self.layer.interval(segment, self.order)
@@ -134,6 +163,15 @@ class IsOneOf(msgspec.Struct, frozen=True, kw_only=True):
     layer: Layer
     values: frozenset[int]
 
+    @property
+    def entry(self) -> LayerEntry | None:
+        """The layer that tells."""
+        return self.layer.entry
+
+    def covers(self, segment: int) -> bool:
+        """Whether the layer has values of the rows of a segment."""
+        return self.layer.covers(segment)
+
     def judge(self, segment: int, rows: Rows) -> Judged:
         """The outcome for rows of a segment, whose values the layer has."""
         held = self.layer.category(segment)
@@ -157,12 +195,22 @@ class IsOneOf(msgspec.Struct, frozen=True, kw_only=True):
         return listed
 
 
-# A statement about places, bound to a layer.
-Statement = InRange | IsOneOf
+class Statement(Protocol):
+    """A statement about places: `InRange` and `IsOneOf` of a layer, `NearPoint` of none."""
+
+    @property
+    def entry(self) -> LayerEntry | None:
+        """The layer that tells, which an answer then cites."""
+
+    def covers(self, segment: int) -> bool:
+        """Whether anything is known of the rows of a segment."""
+
+    def judge(self, segment: int, rows: Rows) -> Judged:
+        """The outcome for rows of a segment that is covered."""
 
 
 def statements_of(asked: PlaceFilter, layers: Layers) -> tuple[Statement, ...]:
-    """The statements of a filter; InvalidQuery names the field at fault."""
+    """The statements of a filter about layers; InvalidQuery names the field at fault."""
     return tuple(_statements(asked, layers))
 
 
@@ -252,7 +300,8 @@ def _layer(layers: Layers, word: str, field: str, kinds: tuple[str, ...]) -> Lay
 
 def cited(statements: Sequence[Statement]) -> tuple[LayerEntry, ...]:
     """The layers that an answer rests on, each once, in order."""
-    return tuple({one.layer.entry.name: one.layer.entry for one in statements}.values())
+    entries = (one.entry for one in statements if one.entry is not None)
+    return tuple({entry.name: entry for entry in entries}.values())
 
 
 def judge_all(statements: Sequence[Statement], segment: int, rows: Rows) -> Judged:
@@ -263,7 +312,7 @@ def judge_all(statements: Sequence[Statement], segment: int, rows: Rows) -> Judg
     count = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
     passes, possible = np.ones(count, bool), np.ones(count, bool)
     for statement in statements:
-        if not statement.layer.covers(segment):
+        if not statement.covers(segment):
             passes[:] = False
             continue
         one = statement.judge(segment, rows)

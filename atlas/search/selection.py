@@ -188,6 +188,13 @@ class Selection:
             inside = np.isin(positions, self.positions())
         return inside
 
+    def holds(self, rows: slice | Positions) -> Passing:
+        """Whether each of some rows passes, bool, (n,)."""
+        if not isinstance(rows, slice):
+            return self.contains(rows)
+        begin = rows.start & ~7
+        return self._mask(begin, rows.stop)[rows.start - begin :]
+
     def positions(self) -> Positions:
         """All passing positions, sorted, int64; eight bytes a row."""
         if self._positions is not None:

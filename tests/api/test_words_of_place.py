@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyproj
 import pytest
 from click.testing import CliRunner
 from litestar import Litestar
@@ -147,7 +148,7 @@ def test_pages_of_a_soft_place_are_one_list(client: Client) -> None:
     paged: list[str] = []
     cursor = None
     while len(paged) < len(whole):
-        given = {} if cursor is None else {"cursor": cursor}
+        given: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
         answer = search(client, **asked, limit=7, **given)
         paged += [hit["image_id"] for hit in answer["hits"]]
         cursor = answer["next_cursor"]
@@ -167,3 +168,56 @@ def test_where_not_all_places_are_met_some_are_preferred(client: Client) -> None
     assert "no photo passes" in answer["interpretation"]["notice"]
     assert {hit["places_met"] for hit in answer["hits"]} == {0, 1}
     assert answer["hits"][0]["places_met"] == 1
+
+
+def test_near_a_town_is_near_its_point(client: Client) -> None:
+    """A town needs no layer: its point is known, and what is far from it must not come up."""
+    words = search(client, text="organisms within 60 km of San Jose, Costa Rica", limit=200)
+    (span,) = words["interpretation"]["spans"]
+    assert (span["kind"], span["applied"]) == ("near", True)
+    place = client.get("/v1/places", params={"q": "San Jose, Costa", "limit": 1}).json()["places"]
+    assert place == []  # a name is completed, not a phrase
+    named = client.get("/v1/places", params={"q": "San José", "limit": 20}).json()["places"]
+    town = next(one for one in named if one["id"] == span["value"]["place"])
+    assert town["countries"] == ["CR"]
+    assert town["origin"] == "GeoNames, CC BY 4.0"
+    assert span["origin"] == "GeoNames, CC BY 4.0"
+    point = f"{town['latitude']}:{town['longitude']}:60000"
+    looks = words["interpretation"]["scene_text"]
+    link = client.get(
+        "/v1/search", params={"text": looks, "interpret": False, "around": point, "limit": 200}
+    ).json()
+    assert link["hits"] == words["hits"]
+    assert link["unjudged"] == words["unjudged"]
+    assert 0 < link["matching"] < search(client, text="organisms")["matching"]
+    for hit in link["hits"]:
+        _, _, metres = pyproj.Geod(ellps="WGS84").inv(
+            town["longitude"], town["latitude"], hit["lon"], hit["lat"]
+        )
+        assert metres + hit["uncertainty_m"] <= 60_000
+
+
+@pytest.mark.parametrize("around", ["1:2", "1:2:3:4", "91:0:5", "a:0:5", "1:2:0"])
+def test_a_point_that_cannot_be_read_names_its_parameter(client: Client, around: str) -> None:
+    """Whoever typed the link must see which part of it is wrong."""
+    answer = client.get("/v1/search", params={"text": "a frog", "around": around})
+    assert answer.status_code == 422
+    assert answer.json()["field"].startswith("around")
+
+
+def test_several_taxa_in_words_and_links(client: Client) -> None:
+    """Frogs and birds are frogs, and birds too."""
+
+    def matching(text: str, **more: Any) -> int:
+        found: int = client.get("/v1/search", params={"text": text} | more).json()["matching"]
+        return found
+
+    both = client.get("/v1/search", params={"text": "frogs and birds"}).json()
+    spans = both["interpretation"]["spans"]
+    assert [span["applied"] for span in spans] == [True, True]
+    assert both["matching"] == matching("frogs") + matching("birds")
+    ids = [span["value"]["taxon_id"] for span in spans]
+    plain = {"interpret": False}
+    assert matching("x", taxon=",".join(map(str, ids)), **plain) == both["matching"]
+    assert matching("x", taxon=ids, **plain) == both["matching"]
+    assert client.get("/v1/search", params={"text": "x", "taxon": "3,a"}).status_code == 422

@@ -113,16 +113,17 @@ def test_several_times_are_met_together_and_contradictions_are_told() -> None:
     assert [each.applied for each in interpretation.spans] == [True, True, True, False]
 
 
-def test_two_taxa_limit_nothing() -> None:
-    """A filter holds one taxon; the first alone would hide the second without a word."""
+def test_several_taxa_are_any_of_them() -> None:
+    """The first alone would hide the second without a word."""
     text = "frogs and newts"
     newt = TaxonMeant(taxon_id=9, scientific_name="Caudata")
     found = [span(text, "frogs", "taxon", FROG), span(text, "newts", "taxon", newt)]
-    interpretation, limited, _ = apply_spans(text, found, Filter(), Reading(), OFFERED)
-    assert limited == Filter()
-    assert all("several" in (each.reason or "") for each in interpretation.spans)
+    understood = apply_spans(text, found, Filter(), Reading(), OFFERED)
+    assert understood.limits == Filter(taxon=(7, 9))
+    assert all(each.applied for each in understood.interpretation.spans)
+    assert understood.interpretation.text == text
     off = Reading(without=(WithoutSpan(kind="taxon", start=10),))
-    assert apply_spans(text, found, Filter(), off, OFFERED)[1] == Filter(taxon=7)
+    assert apply_spans(text, found, Filter(), off, OFFERED).limits == Filter(taxon=7)
 
 
 def test_switches() -> None:
