@@ -90,6 +90,7 @@ class RejectReason(StrEnum):
     VECTOR_NOT_FINITE = "vector_not_finite"
     VECTOR_ZERO = "vector_zero"
     DUPLICATE_IMAGE_ID = "duplicate_image_id"
+    EXCLUDED = "excluded"
 
 
 class Reject(NamedTuple):
@@ -108,6 +109,13 @@ class Reject(NamedTuple):
 def records_table(rows: list[dict[str, Any]], schema: pa.Schema = RECORD_SCHEMA) -> pa.Table:
     """Records as a table, in order; an empty list gives an empty table of the same schema."""
     return pa.Table.from_pylist(rows, schema=schema)
+
+
+def with_media_columns(records: pa.Table) -> pa.Table:
+    """Records of `RECORD_SCHEMA` with the columns of `MEDIA_FIELDS`, empty."""
+    for field in MEDIA_FIELDS:
+        records = records.append_column(field, pa.nulls(records.num_rows, field.type))
+    return records
 
 
 def rejects_table(rejects: list[Reject]) -> pa.Table:
