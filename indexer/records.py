@@ -76,6 +76,8 @@ class RejectReason(StrEnum):
     NO_FILE_NAMED = "no_file_named"
     NO_SUCH_RECORD = "no_such_record"
     MEDIA_NOT_AT_HAND = "media_not_at_hand"
+    ADDRESS_REFUSED = "address_refused"
+    DOWNLOAD_FAILED = "download_failed"
     PATH_OUTSIDE_FOLDER = "path_outside_folder"
     FILE_MISSING = "file_missing"
     NOT_AN_IMAGE = "not_an_image"
