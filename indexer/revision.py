@@ -29,6 +29,7 @@ from atlas.bundle.bundle import (
 )
 from atlas.bundle.files import atomic_write, remove_leftovers
 from atlas.bundle.manifest import (
+    FORMAT_VERSION,
     Manifest,
     SegmentEntry,
     SourceEntry,
@@ -348,6 +349,7 @@ class Revision:
         )
         manifest = msgspec.structs.replace(
             self.base,
+            format_version=FORMAT_VERSION,
             number=self.state.number,
             built_at=self.state.built_at,
             identity=identity,
