@@ -84,7 +84,7 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a report says; `bundle` is the folder's name, `rows` leaves removed ones out."""
+    """What a report says; `bundle` is the folder's name, `rows` leaves removed ones out."""
 
     bundle: str
     title: str
