@@ -53,7 +53,8 @@ def exact_hits(vectors: npt.NDArray[np.float16], queries: Matrix) -> Ints:
         numbers = np.broadcast_to(np.arange(start, start + product.shape[1]), product.shape)
         scores, rows = np.hstack([scores, product]), np.hstack([rows, numbers])
         first = np.argsort(-scores, axis=1, kind="stable")[:, :_HITS]
-        scores, rows = (np.take_along_axis(every, first, axis=1) for every in (scores, rows))
+        scores = np.take_along_axis(scores, first, axis=1)
+        rows = np.take_along_axis(rows, first, axis=1)
     return rows
 
 
