@@ -142,12 +142,13 @@ def _photos() -> str:
     What is typed is joined, sorted and written in half the time and space of text. A text that is
     not the plain form of a value stands beside it, in a column that ends in `_text`.
     """
+    photo = ", ".join(map(_typed, ("photo_id", "observation_uuid")))
+    observed = ("observation_uuid", "latitude", "longitude", "positional_accuracy", "observed_on")
+    observation = ", ".join(map(_typed, observed))
     return (
-        f"WITH photo AS (SELECT {_typed('photo_id', _NUMBER)}, {_typed('observation_uuid', _UUID)},"
-        f" {_KEY} AS key, extension, license, {_id('observer_id')} AS author_id FROM photos), "
-        f"observation AS (SELECT {_typed('observation_uuid', _UUID)}, {_KEY} AS key, "
-        f"{_typed('latitude', _DECIMAL)}, {_typed('longitude', _DECIMAL)}, "
-        f"{_typed('positional_accuracy', _DECIMAL)}, {_typed('observed_on', _DAY)}, "
+        f"WITH photo AS (SELECT {photo}, {_KEY} AS key, extension, license, "
+        f"{_id('observer_id')} AS author_id FROM photos), "
+        f"observation AS (SELECT {observation}, {_KEY} AS key, "
         f"{_id('taxon_id')} AS taxon_id, {_id('observer_id')} AS observer_id FROM observations) "
         "SELECT photo_id, photo_id_text, extension, license, "
         "CASE WHEN photo.key IS NULL THEN observation.observation_uuid "
@@ -163,49 +164,52 @@ def _photos() -> str:
 
 
 class _Plain(NamedTuple):
-    """A type, and SQL for whether a text is the plain form of a value of it; `{}` is the column.
-
-    What a text may consist of is asked first: DuckDB cannot cast what is not UTF-8, and rows that
-    are refused for that reason may be among those that it looks at.
-    """
+    """The type of a column, and SQL for whether a text is the plain form of its `{value}`."""
 
     kind: str
-    signs: str
     condition: str
 
 
-_NUMBER = _Plain("BIGINT", "0123456789", "length({0}) <= 18 AND {0}[1] <> '0'")
-_DECIMAL = _Plain("DOUBLE", "0123456789.-", "length({0}) <= 31")
-_UUID = _Plain("UUID", "0123456789abcdef-", "length({0}) = 36")
-_DAY = _Plain("DATE", "0123456789-", "length({0}) = 10")
-_ROUND_TRIP = frozenset({"UUID", "DATE"})
+# DuckDB reads more as a number than Darwin Core does: `1_000`, `+-6`, infinity.
+_DECIMAL = _Plain(
+    "DOUBLE", "isfinite({value}) AND NOT contains({text}, '_') AND NOT contains({text}, '+')"
+)
+_UUID = _Plain("UUID", "{value}::VARCHAR = {text}")
+_PLAIN = {
+    "photo_id": _Plain(
+        "BIGINT", "{value}::VARCHAR = {text} AND {value} BETWEEN 1 AND 999999999999999999"
+    ),
+    "observation_uuid": _UUID,
+    "latitude": _DECIMAL,
+    "longitude": _DECIMAL,
+    "positional_accuracy": _DECIMAL,
+    # Not a day before our era, and not infinity, which are written as they are read too.
+    "observed_on": _Plain("DATE", "{value}::VARCHAR = {text} AND length({text}) = 10"),
+}
 
 
-def _typed(column: str, plain: _Plain) -> str:
+def _typed(column: str) -> str:
     """The column as a value, and its text where that is not the plain form of one."""
-    value = _value(column, plain)
+    value = _value(column)
     return f"{value} AS {column}, CASE WHEN {value} IS NULL THEN {column} END AS {column}_text"
 
 
-def _value(column: str, plain: _Plain) -> str:
-    cast = f"TRY_CAST({column} AS {plain.kind})"
-    passes = f"translate({column}, '{plain.signs}', '') = '' AND {plain.condition.format(column)}"
-    found = f"CASE WHEN {passes} THEN {cast} END"
-    # `2023-1-1` has not the length of a day, but a UUID may have its hyphens anywhere.
-    return (
-        f"CASE WHEN ({found})::VARCHAR = {column} THEN {cast} END"
-        if (plain.kind in _ROUND_TRIP)
-        else found
-    )
+def _value(column: str) -> str:
+    kind, condition = _PLAIN[column]
+    value = f"TRY_CAST({column} AS {kind})"
+    return f"CASE WHEN {condition.format(value=value, text=column)} THEN {value} END"
 
 
 def _id(column: str) -> str:
-    """An id of a taxon or an observer, which are whole numbers; NULL for anything else."""
-    return _value(column, _Plain("BIGINT", _NUMBER.signs, "length({0}) <= 18"))
+    """An id of a taxon or an observer, which are whole numbers; NULL for anything else.
+
+    Cast here and not by the reader of the table, which stops at bytes that are not UTF-8.
+    """
+    return f"TRY_CAST(nullif({column}, '') AS BIGINT)"
 
 
 # Photos and observations meet by UUID; one that is none is as good for it as its checksum.
-_KEY = f"coalesce({_value('observation_uuid', _UUID)}, md5(observation_uuid)::UUID)"
+_KEY = f"coalesce({_value('observation_uuid')}, md5(observation_uuid)::UUID)"
 
 
 def _refused(dumps: Dumps) -> str:
