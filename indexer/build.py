@@ -2,7 +2,7 @@
 
 The one place that wires sources, encoders, engine and stages. A build may be killed at any moment
 and started again; it goes on where it was and ends with the same bundle. Workers import this module
-for their jobs, so it imports torch only where a model is loaded.
+for their jobs, so it imports torch, and what comes after the parts, only where they are used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from indexer.quality.exclusion import Exclusion, exclusion_of, report_unmet
 from indexer.sources import Source, SourcePart, open_sources
 from indexer.stages.embed import EmbedJob, embed_part
 from indexer.stages.read import read_part
-from indexer.state import begin, identity_of, live_manifest
 from indexer.work import WorkFolder
 
 if TYPE_CHECKING:
@@ -74,6 +73,9 @@ def build(plan: Plan, watcher: Watcher) -> Built:
     Raises PlanError for input that cannot be used and BuildError, naming the stage, where a build
     must stop: rows that do not add up, too many rejects, too little recall.
     """
+    from indexer.assemble import Assembly  # noqa: PLC0415 - slow, see above
+    from indexer.state import begin, identity_of, live_manifest  # noqa: PLC0415 - slow, see above
+
     work = WorkFolder(plan.output.work_folder())
     with alone_in(work.root), alone_with(plan.output.bundle):
         sources, encoders, parts = prepare(plan, work, watcher)
@@ -81,8 +83,6 @@ def build(plan: Plan, watcher: Watcher) -> Built:
         live = live_manifest(plan.output.bundle)
         if live is not None and live.identity == identity:
             return Built(manifest=live, was_live=True)
-        from indexer.assemble import Assembly  # noqa: PLC0415 - slow, see above
-
         state = begin(plan, work, identity)
         assembly = Assembly(plan, state, sources, encoders, parts, watcher)
         return Built(manifest=assembly.run(), was_live=False)

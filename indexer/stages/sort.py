@@ -26,7 +26,7 @@ from atlas.bundle.segment import PICTURE_OFFSETS, PICTURES, ROWS, TOMBSTONES, ve
 from atlas.species.taxa import CommonName, TaxonName, TaxonTree, build_tree, fold
 from indexer.records import REJECT_SCHEMA, RejectReason
 from indexer.tables.segment_rows import Placed, write_rows
-from indexer.tables.sort_keys import read_keys
+from indexer.tables.sort_keys import NAMES, read_keys
 from indexer.work import PartFiles, batches_of, open_database, write_batches
 
 TAXA_SCHEMA = pa.schema(
@@ -57,8 +57,16 @@ ORDER_SCHEMA = pa.schema(
         ("part", pa.int32()),
         ("position", pa.int64()),
         ("taxon_id", pa.int32()),
+        ("name_id", pa.int32()),
         ("copy_of_earlier", pa.bool_()),
         ("repeat_of_earlier", pa.bool_()),
+    ]
+)
+NAMES_OF_ROWS_SCHEMA = pa.schema(
+    [
+        ("lineage", pa.list_(pa.string())),
+        ("scientific_name", pa.string()),
+        ("common_name", pa.string()),
     ]
 )
 # Vectors of a segment that are put together in memory before they are written.
@@ -134,14 +142,26 @@ def order_rows(
     names: Path,
     duplicates: Path,
 ) -> Sorted:
-    """Number the taxa, order the rows, and write order, taxa, names and duplicates."""
+    """Number the taxa, order the rows, and write order, taxa, names and duplicates.
+
+    Beside the order lie the names that its rows have, by `name_id`: see `names_of_rows`.
+    """
     with open_parts(parts, scratch) as connection:
         read_keys(connection, parts)
         write_taxa(_assign_taxa(connection, ranks), taxa, names)
         _find_repeats(connection)
         refused = _write_duplicates(connection, duplicates)
+        names_by_id = batches_of(
+            connection, f"SELECT {', '.join(NAMES)} FROM name ORDER BY name_id"
+        )
+        write_batches(names_of_rows(order), NAMES_OF_ROWS_SCHEMA, names_by_id)
         kept = _write_order(connection, order)
     return Sorted(rows=kept, duplicates=refused)
+
+
+def names_of_rows(order: Path) -> Path:
+    """The distinct names of the rows of an order, in the order of `name_id`."""
+    return order.with_name("names-of-rows.parquet")
 
 
 def number_taxa(connection: duckdb.DuckDBPyConnection, ranks: Sequence[str]) -> TaxonTree:
@@ -186,11 +206,18 @@ def _assign_taxa(connection: duckdb.DuckDBPyConnection, ranks: Sequence[str]) ->
     """Build the tree, and the view `row` of all rows with their taxa."""
     tree = _number_names(connection, ranks, "SELECT * FROM named")
     connection.execute(
-        "CREATE TABLE taxon_of AS SELECT named, taxon_id FROM named "
-        "JOIN assigned USING (lineage, scientific_name)"
+        "CREATE TABLE name AS SELECT (row_number() OVER (ORDER BY taxon_id, lineage, "
+        "scientific_name, common_name) - 1)::INTEGER AS name_id, * FROM (SELECT DISTINCT lineage, "
+        "scientific_name, common_name, taxon_id FROM named "
+        "JOIN assigned USING (lineage, scientific_name))"
     )
     connection.execute(
-        "CREATE VIEW arrived AS SELECT keyed.*, taxon_id FROM keyed JOIN taxon_of USING (named)"
+        "CREATE TABLE taxon_of AS SELECT named, name_id, taxon_id FROM named "
+        "JOIN name USING (lineage, scientific_name, common_name)"
+    )
+    connection.execute(
+        "CREATE VIEW arrived AS SELECT keyed.*, name_id, taxon_id FROM keyed "
+        "JOIN taxon_of USING (named)"
     )
     return tree
 
@@ -277,8 +304,8 @@ def _write_duplicates(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
 def _write_order(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     reader = batches_of(
         connection,
-        "SELECT kept.part, kept.position, taxon_id, copied.part IS NOT NULL AS copy_of_earlier, "
-        "repeated.part IS NOT NULL AS repeat_of_earlier FROM kept "
+        "SELECT kept.part, kept.position, taxon_id, name_id, "
+        "copied.part IS NOT NULL AS copy_of_earlier, repeated.part IS NOT NULL AS repeat_of_earlier FROM kept "
         "LEFT JOIN copied USING (part, position) LEFT JOIN repeated USING (part, position) "
         "ORDER BY taxon_id, cell NULLS LAST, observed_from NULLS LAST, image_id",
     )
@@ -332,9 +359,11 @@ def write_segment(
             position=position_of,
             row_id=wanted["row_id"].to_numpy(),
             taxon_id=wanted["taxon_id"].to_numpy(),
+            name_id=wanted["name_id"].to_numpy(),
             flags=_repeat_flags(wanted),
         )
-        write_rows(parts, placed, _COPIED, scratch=scratch, path=folder / ROWS)
+        known = pq.read_table(names_of_rows(order)).combine_chunks()
+        write_rows(parts, placed, known, _COPIED, scratch=scratch, path=folder / ROWS)
     by_part = np.argsort(part_of, kind="stable")
     bounds = np.searchsorted(part_of[by_part], np.arange(len(parts) + 1))
     moves = [

@@ -44,32 +44,36 @@ class Placed(NamedTuple):
     position: Numbers
     row_id: Numbers
     taxon_id: npt.NDArray[np.int32]
+    name_id: npt.NDArray[np.int32]
     flags: npt.NDArray[np.int32]
 
 
 def write_rows(
     parts: Sequence[PartFiles],
     placed: Placed,
+    names: pa.Table,
     columns: Sequence[str],
     *,
     scratch: Path,
     path: Path,
 ) -> None:
-    """Write a segment's rows: row and taxon ids, `columns` of the parts, and flags.
+    """Write a segment's rows: row and taxon ids, `columns`, and flags.
 
-    `placed.flags` are added to those of the parts. `scratch` holds the rows on their way.
+    Columns of `names` are looked up in it by `placed.name_id`, which costs less than to carry them;
+    the others are those of the parts. `placed.flags` are added to the flags of the parts. `scratch`
+    holds the rows on their way.
     """
     stretches = max(1, -(-len(placed.part) // _STRETCH_ROWS))
     folder = scratch / "stretches"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    read = [*columns, "flags"]
+    read = [*(name for name in columns if name not in names.column_names), "flags"]
     given = pq.read_schema(parts[0].records)
     schema = pa.schema([(name, given.field(name).type) for name in read])
     files = [folder / f"{number}.arrow" for number in range(stretches)]
     with ThreadPoolExecutor(_THREADS, "rows") as pool:
         _lay_out(pool, parts, placed, schema, files)
-        _put_in_order(pool, placed, schema, files, path)
+        _put_in_order(pool, placed, names, columns, files, path)
     shutil.rmtree(folder)
 
 
@@ -119,14 +123,17 @@ _DESTINATION = pa.field("destination", pa.int64())
 def _put_in_order(
     pool: ThreadPoolExecutor,
     placed: Placed,
-    schema: pa.Schema,
+    names: pa.Table,
+    columns: Sequence[str],
     files: Sequence[Path],
     path: Path,
 ) -> None:
     """Write each stretch in its order, and forget it."""
-    columns = [field for field in schema if field.name != "flags"]
+    given = pa.ipc.open_file(str(files[0])).schema
+    held = {field.name: field.type for field in (*given, *names.schema)}
     stored = pa.schema(
-        [("row_id", pa.int64()), ("taxon_id", pa.int32()), *columns, ("flags", pa.int32())]
+        [("row_id", pa.int64()), ("taxon_id", pa.int32())]
+        + [(name, held[name]) for name in (*columns, "flags")]
     )
 
     def in_order(number: int) -> pa.Table:
@@ -136,9 +143,10 @@ def _put_in_order(
             rows = rows.take(pa.array(np.argsort(rows["destination"].to_numpy())))
         files[number].unlink()
         own = slice(first, first + rows.num_rows)
+        named = names.take(pa.array(placed.name_id[own]))
         flags = rows["flags"].to_numpy() | placed.flags[own]
         values = [placed.row_id[own], placed.taxon_id[own]]
-        values += [rows[field.name] for field in columns]
+        values += [(named if name in names.column_names else rows)[name] for name in columns]
         return pa.table([*values, flags], schema=stored)
 
     with (
