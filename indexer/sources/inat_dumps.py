@@ -38,7 +38,6 @@ TABLES = {
         "longitude",
         "positional_accuracy",
         "taxon_id",
-        "quality_grade",
         "observed_on",
     ),
     "photos": ("photo_id", "extension", "observation_uuid", "observer_id", "license"),

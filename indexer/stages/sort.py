@@ -305,7 +305,8 @@ def _write_order(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     reader = batches_of(
         connection,
         "SELECT kept.part, kept.position, taxon_id, name_id, "
-        "copied.part IS NOT NULL AS copy_of_earlier, repeated.part IS NOT NULL AS repeat_of_earlier FROM kept "
+        "copied.part IS NOT NULL AS copy_of_earlier, "
+        "repeated.part IS NOT NULL AS repeat_of_earlier FROM kept "
         "LEFT JOIN copied USING (part, position) LEFT JOIN repeated USING (part, position) "
         "ORDER BY taxon_id, cell NULLS LAST, observed_from NULLS LAST, image_id",
     )
