@@ -11,21 +11,27 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import pyarrow.parquet as pq
+
 from atlas.bundle.files import remove_leftovers
 from atlas.bundle.manifest import Manifest
 from atlas.errors import BuildError
 from indexer.account import Parts
 from indexer.alone import alone_in, alone_with
+from indexer.embedding.decoders import workers_for
+from indexer.embedding.lane import PictureJob
+from indexer.embedding.part import PartFile
 from indexer.engines.local import run_parts, worker_count
 from indexer.identity import embed_identity, read_identity, ready_identity
-from indexer.parts import PartReport
+from indexer.parts import PartReport, records_path
 from indexer.plan import Plan
 from indexer.plan_sections import EmbeddingsSection, SpaceSection
 from indexer.progress import Watcher
 from indexer.quality.curation import Curation, curation_of
 from indexer.quality.exclusion import Exclusion, exclusion_of, report_unmet
 from indexer.sources import Source, SourcePart, open_sources
-from indexer.stages.embed import EmbedJob, embed_part
+from indexer.sources.url_list import UrlSource
+from indexer.stages.embed import PictureWork, ReadyJob, embed_pictures, take_ready
 from indexer.stages.read import read_part
 from indexer.work import WorkFolder
 
@@ -108,6 +114,8 @@ def prepare(
     encoders = _load_encoders(plan, sources, watcher)
     if check is not None:
         check(encoders)
+    if plan.spaces:
+        _fetch(work, pieces, read, watcher)
     embedded = _embed(plan, work, pieces, read, encoders, watcher)
     source_of = {piece.part.name: piece.source.settings.key for piece in pieces}
     return Prepared(sources, encoders, Parts(source_of=source_of, read=read, embedded=embedded))
@@ -153,6 +161,28 @@ def _read(
     return {piece.part.name: reports[piece.part.name] for piece in pieces}
 
 
+def _fetch(
+    work: WorkFolder, pieces: list[Piece], read: Mapping[str, PartReport], watcher: Watcher
+) -> None:
+    """Fetch the photos of lists of addresses, each list's hosts at once, before any is embedded."""
+    parts: dict[str, list[str]] = {}
+    sources: dict[str, UrlSource] = {}
+    for source, part in pieces:
+        if isinstance(source, UrlSource):
+            sources[part.source_key] = source
+            parts.setdefault(part.source_key, []).append(part.name)
+    for key, source in sources.items():
+        rows = sum(read[name].rows_out for name in parts[key])
+        files = (records_path(work.read, name) for name in parts[key])
+        addresses = (
+            address
+            for file in files
+            for address in pq.read_table(file, columns=["media_ref"])["media_ref"].to_pylist()
+        )
+        with watcher.stage("fetch", rows, "photos") as advance:
+            source.fetch(addresses, advance)
+
+
 def _load_encoders(
     plan: Plan, sources: tuple[Source, ...], watcher: Watcher
 ) -> dict[str, OpenClipEncoder]:
@@ -167,6 +197,7 @@ def _load_encoders(
         watcher.note(
             f"encoder {space.encoder}: {encoders[space.name].dim} dimensions, "
             f"{encoders[space.name].device}, {encoders[space.name].dtype}"
+            + (", compiled" if encoders[space.name].compiled else "")
         )
     return encoders
 
@@ -195,34 +226,65 @@ def _embed(
 ) -> dict[str, PartReport]:
     """Reports of the embed stage by part, in the order of the sources.
 
-    Parts without pictures are taken over as they are, which is a few links. Parts of pictures go
-    one after the other through the models in this process: a model fills its device, and the
-    processors, by itself, and a copy in every worker would only share them.
+    Parts without pictures are taken over as they are, which is a few links. Pictures go through the
+    models in this process, one thread a device: a model fills its device, and a CPU, by itself, and
+    a copy in every worker would only share it.
     """
     fingerprints = {name: encoder.fingerprint for name, encoder in encoders.items()}
     rows = sum(report.rows_out for report in read.values())
-
-    def job_of(piece: Piece) -> EmbedJob:
-        ready = _ready_spaces(plan, piece.source)
-        given = fingerprints if ready is None else {}
-        return EmbedJob(
-            part=piece.part.name,
-            identity=(
-                embed_identity(plan, piece.source, work.read, piece.part.name, given)
-                if ready is None
-                else ready_identity(plan, read[piece.part.name])
-            ),
-            read_folder=work.read,
-            folder=work.embed,
-            source=piece.source,
-            encoders=encoders if ready is None else {},
-            media=plan.media,
-            decode_threads=plan.workers.decode_threads,
-            ready_spaces=ready,
-        )
-
+    reports: dict[str, PartReport] = {}
+    pictures = []
     with watcher.stage("embed", rows, "images") as advance:
-        return {piece.part.name: embed_part(job_of(piece), advance) for piece in pieces}
+        for piece in pieces:
+            name, spaces = piece.part.name, _ready_spaces(plan, piece.source)
+            if spaces is None:
+                pictures.append(piece)
+                continue
+            file = PartFile(work.embed, name, ready_identity(plan, read[name]))
+            reports[name] = take_ready(ReadyJob(file, work.read, spaces))
+            advance(reports[name].rows_in)
+        if pictures:
+            jobs = (_picture_job(plan, work, piece, fingerprints) for piece in pictures)
+            sources = {piece.source.settings.key: piece.source for piece in pictures}
+            for report in embed_pictures(_picture_work(plan, sources, encoders), jobs, advance):
+                reports[report.part] = report
+    return {piece.part.name: reports[piece.part.name] for piece in pieces}
+
+
+def _picture_job(
+    plan: Plan, work: WorkFolder, piece: Piece, fingerprints: Mapping[str, str]
+) -> PictureJob:
+    name = piece.part.name
+    identity = embed_identity(plan, piece.source, work.read, name, fingerprints)
+    file = PartFile(work.embed, name, identity)
+    return PictureJob(file, work.read, piece.source.settings.key)
+
+
+def _picture_work(
+    plan: Plan, sources: Mapping[str, Source], encoders: Mapping[str, OpenClipEncoder]
+) -> PictureWork:
+    """Lanes for every device of the plan, and the workers that keep them fed."""
+    from atlas.search.devices import devices_for_building  # noqa: PLC0415 - slow, see above
+
+    devices = {space.name: devices_for_building(space.device) for space in plan.spaces}
+    lanes = [
+        {
+            name: encoder.on(devices[name][at % len(devices[name])])
+            for name, encoder in encoders.items()
+        }
+        for at in range(max(len(names) for names in devices.values()))
+    ]
+    return PictureWork(
+        sources=sources,
+        lanes=lanes,
+        media=plan.media,
+        workers=workers_for(
+            plan.workers.decode_processes,
+            plan.workers.decode_threads,
+            devices=len(lanes),
+            on_gpu=any(encoder.device.type != "cpu" for encoder in encoders.values()),
+        ),
+    )
 
 
 def _ready_spaces(plan: Plan, source: Source) -> tuple[str, ...] | None:
