@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -124,7 +125,9 @@ def rejects_table(rejects: list[Reject]) -> pa.Table:
 
 
 def image_ids_of(
-    source_key: str, occurrence_ids: pa.Array, media_refs: pa.Array | None = None
+    source_key: str,
+    occurrence_ids: pa.Array | Sequence[str],
+    media_refs: pa.Array | Sequence[str] | None = None,
 ) -> pa.Array:
     """`atlas.bundle.image_ids.image_id_of` for columns of text, made four times as fast.
 
@@ -132,8 +135,8 @@ def image_ids_of(
     """
     begin = NAMESPACE.bytes + f"image{SEPARATOR}{source_key}{SEPARATOR}".encode()
     named = pc.binary_join_element_wise(
-        occurrence_ids.cast(pa.binary()),
-        pa.scalar(b"") if media_refs is None else media_refs.cast(pa.binary()),
+        _as_bytes(occurrence_ids),
+        pa.scalar(b"") if media_refs is None else _as_bytes(media_refs),
         SEPARATOR.encode(),
     )
     digests = [
@@ -143,6 +146,12 @@ def image_ids_of(
     whole[:, 6] = whole[:, 6] & 0x0F | 0x50  # version 5
     whole[:, 8] = whole[:, 8] & 0x3F | 0x80  # the variant of RFC 9562
     return uuid_texts(whole)
+
+
+def _as_bytes(texts: pa.Array | Sequence[str]) -> pa.Array:
+    """Texts in UTF-8."""
+    column = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
+    return column.cast(pa.binary())
 
 
 def uuid_texts(numbers: npt.NDArray[np.uint8]) -> pa.Array:
