@@ -8,6 +8,7 @@ for their jobs, so it imports torch, and what comes after the parts, only where 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 # Rows for which one more worker process is worth its start, a second or two of processor time.
 _ROWS_PER_READER = 200_000
+_TAKERS = 8
 
 
 class Built(NamedTuple):
@@ -233,7 +235,8 @@ def _embed(
     fingerprints = {name: encoder.fingerprint for name, encoder in encoders.items()}
     rows = sum(report.rows_out for report in read.values())
     reports: dict[str, PartReport] = {}
-    pictures = []
+    pictures: list[Piece] = []
+    ready: list[ReadyJob] = []
     with watcher.stage("embed", rows, "images") as advance:
         for piece in pieces:
             name, spaces = piece.part.name, _ready_spaces(plan, piece.source)
@@ -241,8 +244,12 @@ def _embed(
                 pictures.append(piece)
                 continue
             file = PartFile(work.embed, name, ready_identity(plan, read[name]))
-            reports[name] = take_ready(ReadyJob(file, work.read, spaces))
-            advance(reports[name].rows_in)
+            ready.append(ReadyJob(file, work.read, spaces))
+        # A few links a part, each synced: the disk takes several at a time.
+        with ThreadPoolExecutor(_TAKERS, "ready") as pool:
+            for report in pool.map(take_ready, ready):
+                reports[report.part] = report
+                advance(report.rows_in)
         if pictures:
             jobs = (_picture_job(plan, work, piece, fingerprints) for piece in pictures)
             sources = {piece.source.settings.key: piece.source for piece in pictures}

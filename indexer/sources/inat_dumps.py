@@ -25,7 +25,7 @@ from indexer.records import RejectReason, uuid_texts
 from indexer.sources.inat_names import OBSERVERS_QUERY, taxa_query, write_named
 from indexer.sources.input_file import stamp_of
 from indexer.sources.text_columns import whole
-from indexer.work import open_database
+from indexer.work import INGEST_MEMORY, open_database
 
 # Raised by hand when a change of the code joins the same tables to other rows.
 _VERSION = 2
@@ -109,7 +109,7 @@ def join(dumps: Dumps, ranks: Sequence[str], scratch: Path) -> Joined:
     # An older state is of no use, and large.
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    with open_database(scratch) as connection:
+    with open_database(scratch, memory=INGEST_MEMORY) as connection:
         try:
             for table, file in dumps.files.items():
                 connection.execute(_view(table, file))

@@ -21,13 +21,13 @@ import pyarrow.parquet as pq
 from pyroaring import BitMap
 
 from atlas.bundle.files import atomic_path, atomic_write
-from atlas.bundle.flags import HIDDEN_PLACE, Flag
+from atlas.bundle.flags import HIDDEN_PLACE
 from atlas.bundle.segment import PICTURE_OFFSETS, PICTURES, ROWS, TOMBSTONES, vectors_name
 from atlas.species.taxa import CommonName, TaxonName, TaxonTree, build_tree, fold
 from indexer.records import REJECT_SCHEMA, RejectReason
-from indexer.tables.segment_rows import Placed, write_rows
+from indexer.tables.segment_rows import OrderedRows, write_rows
 from indexer.tables.sort_keys import NAMES, read_keys
-from indexer.work import PartFiles, batches_of, open_database, write_batches
+from indexer.work import INGEST_MEMORY, PartFiles, batches_of, open_database, write_batches
 
 TAXA_SCHEMA = pa.schema(
     [
@@ -117,7 +117,7 @@ def open_parts(parts: Sequence[PartFiles], scratch: Path) -> duckdb.DuckDBPyConn
     `scratch` is where DuckDB may spill. The view's order is that of the parts.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    connection = open_database(scratch)
+    connection = open_database(scratch, memory=INGEST_MEMORY)
     names = [str(part.records) for part in parts]
     numbers = pa.array(range(len(names)), pa.int32())
     connection.register("part", pa.table({"part": numbers, "filename": names}))
@@ -348,23 +348,38 @@ def write_segment(
     `progress` is called with the rows scattered from each part.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / ROWS).exists():
+        write_rows(
+            parts,
+            OrderedRows(order, names_of_rows(order), cut.first_row, cut.rows),
+            _COPIED,
+            scratch=scratch,
+            path=folder / ROWS,
+        )
+    if dims or hosts_pictures:
+        _scatter_media(parts, dims, cut, order, folder, hosts_pictures=hosts_pictures)
+    progress(cut.rows)
+    atomic_write(folder / TOMBSTONES, BitMap().serialize())
+
+
+def _scatter_media(
+    parts: Sequence[PartFiles],
+    dims: dict[str, int],
+    cut: SegmentSlice,
+    order: Path,
+    folder: Path,
+    *,
+    hosts_pictures: bool,
+) -> None:
+    """Write one segment's vectors and pictures."""
     wanted = pq.read_table(
-        order, filters=[("row_id", ">=", cut.first_row), ("row_id", "<", cut.first_row + cut.rows)]
+        order,
+        columns=["row_id", "part", "position"],
+        filters=[("row_id", ">=", cut.first_row), ("row_id", "<", cut.first_row + cut.rows)],
     )
     destination = wanted["row_id"].to_numpy() - cut.first_row
     part_of = wanted["part"].to_numpy()
     position_of = wanted["position"].to_numpy()
-    if not (folder / ROWS).exists():
-        placed = Placed(
-            part=part_of,
-            position=position_of,
-            row_id=wanted["row_id"].to_numpy(),
-            taxon_id=wanted["taxon_id"].to_numpy(),
-            name_id=wanted["name_id"].to_numpy(),
-            flags=_repeat_flags(wanted),
-        )
-        known = pq.read_table(names_of_rows(order)).combine_chunks()
-        write_rows(parts, placed, known, _COPIED, scratch=scratch, path=folder / ROWS)
     by_part = np.argsort(part_of, kind="stable")
     bounds = np.searchsorted(part_of[by_part], np.arange(len(parts) + 1))
     moves = [
@@ -376,19 +391,6 @@ def write_segment(
         _scatter_vectors(moves, space, dim, cut.rows, folder / vectors_name(space))
     if hosts_pictures:
         _scatter_pictures(moves, cut.rows, folder)
-    progress(cut.rows)
-    atomic_write(folder / TOMBSTONES, BitMap().serialize())
-
-
-def _repeat_flags(order: pa.Table) -> npt.NDArray[np.int32]:
-    """Flags of rows whose picture or record came in an earlier row."""
-    flags = np.zeros(order.num_rows, np.int32)
-    for column, flag in (
-        ("copy_of_earlier", Flag.DUPLICATE_PICTURE),
-        ("repeat_of_earlier", Flag.DUPLICATE_RECORD),
-    ):
-        flags[order[column].to_numpy()] |= np.int32(flag)
-    return flags
 
 
 Move = tuple[PartFiles, npt.NDArray[np.int64], npt.NDArray[np.int64]]

@@ -1,8 +1,8 @@
 """Rows of a segment gathered from the parts in which they lie, in the segment's order.
 
 Every part is read once, front to back, and its rows are laid out in stretches of the segment; then
-each stretch is put in order in memory. So memory follows neither the parts nor the segment. Parts
-and stretches are worked on by a few threads.
+each stretch is put in order in memory. So memory follows neither the parts nor, but for sixteen
+bytes a row, the segment. Parts and stretches are worked on by a few threads.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from atlas.bundle.files import atomic_path
+from atlas.bundle.flags import Flag
+from indexer.sources.parquet_table import read_rows
 from indexer.work import ROW_GROUP_ROWS, PartFiles
 
 # A stretch is held twice while it is put in order: 500 bytes a row make 130 MB of it.
@@ -31,27 +33,59 @@ _THREADS = 2
 _UNIQUE = frozenset(
     {"row_id", "image_id", "occurrence_id", "reference_url", "media_url", "media_sha256"}
 )
+_DESTINATION = pa.field("destination", pa.int32())
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Numbers = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.int32]
 
 
-class Placed(NamedTuple):
-    """Where each row of a segment comes from, in its order, (rows,), and what is added to it."""
+class OrderedRows(NamedTuple):
+    """A run of the rows of an order, as the sort stage writes it: those of one segment.
 
-    part: npt.NDArray[np.int32]
-    position: Numbers
-    row_id: Numbers
-    taxon_id: npt.NDArray[np.int32]
-    name_id: npt.NDArray[np.int32]
-    flags: npt.NDArray[np.int32]
+    `names` is the file of the names that the order's rows have by `name_id`. `first_row` is the
+    run's first row id.
+    """
+
+    order: Path
+    names: Path
+    first_row: int
+    rows: int
+
+    @property
+    def stretches(self) -> int:
+        """How many stretches there are; one where there are no rows."""
+        return max(1, -(-self.rows // _STRETCH_ROWS))
+
+    def stretch(self, number: int, columns: Sequence[str]) -> pa.Table:
+        """Columns of the order in one stretch."""
+        first = number * _STRETCH_ROWS
+        return read_rows(
+            self.order,
+            first_row=self._skipped + first,
+            rows=min(_STRETCH_ROWS, self.rows - first),
+            columns=columns,
+        )
+
+    def places(self) -> tuple[Numbers, Numbers]:
+        """Part and position of each row, int32 (rows,)."""
+        part, position = np.empty(self.rows, np.int32), np.empty(self.rows, np.int32)
+        for number in range(self.stretches if self.rows else 0):
+            found = self.stretch(number, ["part", "position"])
+            own = slice(number * _STRETCH_ROWS, number * _STRETCH_ROWS + found.num_rows)
+            part[own], position[own] = found["part"].to_numpy(), found["position"].to_numpy()
+        return part, position
+
+    @property
+    def _skipped(self) -> int:
+        """Rows of the order before the run: row ids need not begin with 0."""
+        (first,) = read_rows(self.order, first_row=0, rows=1, columns=["row_id"])["row_id"]
+        return self.first_row - int(first.as_py())
 
 
 def write_rows(
     parts: Sequence[PartFiles],
-    placed: Placed,
-    names: pa.Table,
+    ordered: OrderedRows,
     columns: Sequence[str],
     *,
     scratch: Path,
@@ -59,38 +93,38 @@ def write_rows(
 ) -> None:
     """Write a segment's rows: row and taxon ids, `columns`, and flags.
 
-    Columns of `names` are looked up in it by `placed.name_id`, which costs less than to carry them;
-    the others are those of the parts. `placed.flags` are added to the flags of the parts. `scratch`
-    holds the rows on their way.
+    Names are looked up by `name_id`, which costs less than to carry them; the other columns are
+    those of the parts. `scratch` holds the rows on their way.
     """
-    stretches = max(1, -(-len(placed.part) // _STRETCH_ROWS))
     folder = scratch / "stretches"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    read = [*(name for name in columns if name not in names.column_names), "flags"]
+    names = pq.read_table(ordered.names).combine_chunks()
     given = pq.read_schema(parts[0].records)
+    read = [*(name for name in columns if name not in names.column_names), "flags"]
     schema = pa.schema([(name, given.field(name).type) for name in read])
-    files = [folder / f"{number}.arrow" for number in range(stretches)]
+    files = [folder / f"{number}.arrow" for number in range(ordered.stretches)]
     with ThreadPoolExecutor(_THREADS, "rows") as pool:
-        _lay_out(pool, parts, placed, schema, files)
-        _put_in_order(pool, placed, names, columns, files, path)
+        _lay_out(pool, parts, ordered, schema, files)
+        _put_in_order(pool, ordered, names, columns, files, path)
     shutil.rmtree(folder)
 
 
 def _lay_out(
     pool: ThreadPoolExecutor,
     parts: Sequence[PartFiles],
-    placed: Placed,
+    ordered: OrderedRows,
     schema: pa.Schema,
     files: Sequence[Path],
 ) -> None:
     """Write the rows of each part to the stretches in which they belong."""
-    from_part = np.argsort(placed.part, kind="stable")
-    bounds = np.searchsorted(placed.part[from_part], np.arange(len(parts) + 1))
+    part_of, position_of = ordered.places()
+    by_part = np.argsort(part_of, kind="stable").astype(np.int32)
+    bounds = np.searchsorted(part_of[by_part], np.arange(len(parts) + 1)).tolist()
     wanted = [
-        (part, from_part[bounds[number] : bounds[number + 1]])
-        for number, part in enumerate(parts)
-        if bounds[number] < bounds[number + 1]
+        (part, by_part[begin:end])
+        for part, (begin, end) in zip(parts, itertools.pairwise(bounds), strict=True)
+        if begin < end
     ]
 
     def rows_of(item: tuple[PartFiles, Numbers]) -> list[tuple[int, pa.Table]]:
@@ -98,7 +132,7 @@ def _lay_out(
         table = pq.read_table(part.records, columns=schema.names, use_threads=False)
         # In one piece, or each stretch would take its rows out of many.
         whole = table.cast(schema).combine_chunks()
-        rows = whole.take(pa.array(placed.position[destination]))
+        rows = whole.take(pa.array(position_of[destination]))
         rows = rows.append_column(_DESTINATION, pa.array(destination))
         ends = np.searchsorted(destination, np.arange(len(files) + 1) * _STRETCH_ROWS)
         return [
@@ -117,12 +151,9 @@ def _lay_out(
                 writers[number].write_table(rows)
 
 
-_DESTINATION = pa.field("destination", pa.int64())
-
-
 def _put_in_order(
     pool: ThreadPoolExecutor,
-    placed: Placed,
+    ordered: OrderedRows,
     names: pa.Table,
     columns: Sequence[str],
     files: Sequence[Path],
@@ -137,17 +168,17 @@ def _put_in_order(
     )
 
     def in_order(number: int) -> pa.Table:
-        first = number * _STRETCH_ROWS
         with pa.memory_map(str(files[number])) as file:
             rows = pa.ipc.open_file(file).read_all().combine_chunks()
             rows = rows.take(pa.array(np.argsort(rows["destination"].to_numpy())))
         files[number].unlink()
-        own = slice(first, first + rows.num_rows)
-        named = names.take(pa.array(placed.name_id[own]))
-        flags = rows["flags"].to_numpy() | placed.flags[own]
-        values = [placed.row_id[own], placed.taxon_id[own]]
+        if not rows.num_rows:
+            return stored.empty_table()
+        order = ordered.stretch(number, _OF_ORDER)
+        named = names.take(order["name_id"])
+        values = [order["row_id"], order["taxon_id"]]
         values += [(named if name in names.column_names else rows)[name] for name in columns]
-        return pa.table([*values, flags], schema=stored)
+        return pa.table([*values, _flags(rows["flags"].to_numpy(), order)], schema=stored)
 
     with (
         atomic_path(path) as temporary,
@@ -162,13 +193,28 @@ def _put_in_order(
             writer.write_table(rows, ROW_GROUP_ROWS)
 
 
+_REPEATS = {
+    "copy_of_earlier": Flag.DUPLICATE_PICTURE,
+    "repeat_of_earlier": Flag.DUPLICATE_RECORD,
+}
+_OF_ORDER = ("row_id", "taxon_id", "name_id", *_REPEATS)
+
+
+def _flags(own: Numbers, order: pa.Table) -> Numbers:
+    """Flags of records, and of those whose picture or record came in an earlier row."""
+    flags = own.astype(np.int32)
+    for column, flag in _REPEATS.items():
+        flags[order[column].to_numpy()] |= np.int32(flag)
+    return flags
+
+
 def _ahead(
-    pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Sequence[Item] | range
+    pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Sequence[Item]
 ) -> Iterator[Result]:
     """Results in the order of the items, two of them in the making while one is used."""
     waiting: deque[Future[Result]] = deque()
     for item in items:
-        waiting.append(pool.submit(function, item))  # type: ignore[arg-type]
+        waiting.append(pool.submit(function, item))
         if len(waiting) > _THREADS:
             yield waiting.popleft().result()
     while waiting:

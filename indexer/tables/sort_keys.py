@@ -12,6 +12,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from atlas.errors import BuildError
@@ -43,20 +44,20 @@ _NAMED_SCHEMA = pa.schema(
         ("uses", pa.int64()),
     ]
 )
-# Numbers of one part's names never meet those of the next.
-_MOST_NAMES = 1 << 32
+# No cleaned name holds it.
+_SEPARATOR = "\x1f"
 _MOST_CODES = 1 << 62
 
 Codes = npt.NDArray[np.int64]
 
 
 def read_keys(connection: duckdb.DuckDBPyConnection, parts: Sequence[PartFiles]) -> None:
-    """Make the tables `keyed`, one row a record, and `named`, the distinct names of each part.
+    """Make the tables `keyed`, one row a record, and `named`, the distinct names of all parts.
 
     `keyed` has part, position, named, cell, observed_from, image_id, media_sha256, and of records
     that may repeat another the hashes `seen` and `record`, else null.
     """
-    found: list[pa.Table] = []
+    found = _Names()
     schema = pa.schema(
         [("part", pa.int32()), ("position", pa.int64()), ("named", pa.int64())]
         + [pq.read_schema(parts[0].records).field(name) for name in _READ[len(NAMES) :]]
@@ -69,13 +70,13 @@ def read_keys(connection: duckdb.DuckDBPyConnection, parts: Sequence[PartFiles])
         f"AS seen, CASE WHEN {IS_PLACED} THEN {RECORD} END AS record FROM keys_arrow"
     )
     connection.unregister("keys_arrow")
-    connection.register("named_arrow", pa.concat_tables(found))
+    connection.register("named_arrow", found.table())
     connection.execute("CREATE TABLE named AS SELECT * FROM named_arrow")
     connection.unregister("named_arrow")
 
 
 def _batches(
-    parts: Sequence[PartFiles], schema: pa.Schema, found: list[pa.Table]
+    parts: Sequence[PartFiles], schema: pa.Schema, found: _Names
 ) -> Iterator[pa.RecordBatch]:
     """The keys of each part; `found` takes its names."""
     for number, part in enumerate(parts):
@@ -83,13 +84,43 @@ def _batches(
             part.records, columns=list(_READ), read_dictionary=_DICTIONARIES, use_threads=False
         )
         names, at = distinct_names(records)
-        offset = number * _MOST_NAMES
-        numbers = pa.array(np.arange(names.num_rows) + offset)
-        found.append(names.add_column(0, "named", numbers).cast(_NAMED_SCHEMA))
         rows = records.num_rows
-        columns = [pa.repeat(pa.scalar(number, pa.int32()), rows), np.arange(rows), at + offset]
+        named = found.numbers(names)[at]
+        columns = [pa.repeat(pa.scalar(number, pa.int32()), rows), np.arange(rows), named]
         columns += [records[name] for name in schema.names[3:]]
         yield from pa.table(columns, schema=schema).to_batches()
+
+
+class _Names:
+    """The distinct names of the parts so far, each with its number: they grow with the taxa."""
+
+    def __init__(self) -> None:
+        self._keys = pa.array([], pa.string())
+        self._uses = np.zeros(0, np.int64)
+        self._tables = [_NAMED_SCHEMA.empty_table().drop_columns(["named", "uses"])]
+
+    def numbers(self, names: pa.Table) -> Codes:
+        """The number of each name of a part, new ones included."""
+        texts = names.select(NAMES).cast(self._tables[0].schema).combine_chunks()
+        above = pc.binary_join(texts["lineage"], _SEPARATOR)
+        keys = pc.binary_join_element_wise(
+            above, texts["scientific_name"], texts["common_name"], _SEPARATOR
+        )
+        place = pc.index_in(keys, value_set=self._keys).fill_null(-1)
+        known: Codes = place.to_numpy().astype(np.int64)
+        new = np.flatnonzero(known < 0)
+        known[new] = np.arange(len(self._keys), len(self._keys) + len(new))
+        self._tables.append(texts.take(pa.array(new)))
+        self._keys = pa.concat_arrays([self._keys, *keys.take(pa.array(new)).chunks])
+        self._uses = np.concatenate([self._uses, np.zeros(len(new), np.int64)])
+        self._uses[known] += names["uses"].to_numpy()
+        return known
+
+    def table(self) -> pa.Table:
+        """Every name with its number and its uses."""
+        names = pa.concat_tables(self._tables)
+        columns = [np.arange(names.num_rows), *names.columns, self._uses]
+        return pa.table(columns, schema=_NAMED_SCHEMA)
 
 
 def distinct_names(records: pa.Table) -> tuple[pa.Table, Codes]:
