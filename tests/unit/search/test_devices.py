@@ -47,7 +47,7 @@ def test_without_a_gpu_all_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_numbers_follow_the_device() -> None:
-    """Would break: a CPU computes in bfloat16, ten times slower, or a GPU in float32."""
+    """Would break: vectors made on a CPU are those of bfloat16, or a GPU computes in float32."""
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
     assert dtype_of("test", "auto", cpu) == torch.float32
     assert dtype_of("test", "auto", gpu) == torch.bfloat16
