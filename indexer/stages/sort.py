@@ -69,6 +69,7 @@ NAMES_OF_ROWS_SCHEMA = pa.schema(
         ("common_name", pa.string()),
     ]
 )
+SORT_STEPS = 4
 # Vectors of a segment that are put together in memory before they are written.
 _BLOCK_BYTES = 1 << 29
 _COPIED = (
@@ -141,21 +142,27 @@ def order_rows(
     taxa: Path,
     names: Path,
     duplicates: Path,
+    progress: Callable[[int], None] = lambda _steps: None,
 ) -> Sorted:
     """Number the taxa, order the rows, and write order, taxa, names and duplicates.
 
     Beside the order lie the names that its rows have, by `name_id`: see `names_of_rows`.
+    `progress` is called with 1 after each of `SORT_STEPS` steps.
     """
     with open_parts(parts, scratch) as connection:
         read_keys(connection, parts)
+        progress(1)
         write_taxa(_assign_taxa(connection, ranks), taxa, names)
+        progress(1)
         _find_repeats(connection)
         refused = _write_duplicates(connection, duplicates)
+        progress(1)
         names_by_id = batches_of(
             connection, f"SELECT {', '.join(NAMES)} FROM name ORDER BY name_id"
         )
         write_batches(names_of_rows(order), NAMES_OF_ROWS_SCHEMA, names_by_id)
         kept = _write_order(connection, order)
+        progress(1)
     return Sorted(rows=kept, duplicates=refused)
 
 
@@ -345,7 +352,8 @@ def write_segment(
 ) -> None:
     """Write one segment's rows, vectors, pictures and (empty) tombstones into `folder`.
 
-    `progress` is called with the rows scattered from each part.
+    `progress` is told rows as they are finished: with the vectors of the last space, or, where
+    there is none, with their metadata.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / ROWS).exists():
@@ -355,11 +363,20 @@ def write_segment(
             _COPIED,
             scratch=scratch,
             path=folder / ROWS,
+            progress=_unseen if dims else progress,
         )
+    elif not dims:
+        progress(cut.rows)
     if dims or hosts_pictures:
-        _scatter_media(parts, dims, cut, order, folder, hosts_pictures=hosts_pictures)
-    progress(cut.rows)
+        _scatter_media(
+            parts, dims, cut, order, folder, hosts_pictures=hosts_pictures, progress=progress
+        )
     atomic_write(folder / TOMBSTONES, BitMap().serialize())
+
+
+def _unseen(rows: int) -> None:
+    """Rows of which more is to be written."""
+    del rows
 
 
 def _scatter_media(
@@ -370,8 +387,10 @@ def _scatter_media(
     folder: Path,
     *,
     hosts_pictures: bool,
+    progress: Callable[[int], None],
 ) -> None:
     """Write one segment's vectors and pictures."""
+    last = list(dims)[-1] if dims else None
     wanted = pq.read_table(
         order,
         columns=["row_id", "part", "position"],
@@ -388,7 +407,8 @@ def _scatter_media(
         if len(chosen := by_part[bounds[number] : bounds[number + 1]])
     ]
     for space, dim in dims.items():
-        _scatter_vectors(moves, space, dim, cut.rows, folder / vectors_name(space))
+        told = progress if space == last else _unseen
+        _scatter_vectors(moves, space, dim, cut.rows, folder / vectors_name(space), told)
     if hosts_pictures:
         _scatter_pictures(moves, cut.rows, folder)
 
@@ -396,7 +416,14 @@ def _scatter_media(
 Move = tuple[PartFiles, npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
-def _scatter_vectors(moves: list[Move], space: str, dim: int, rows: int, path: Path) -> None:
+def _scatter_vectors(
+    moves: list[Move],
+    space: str,
+    dim: int,
+    rows: int,
+    path: Path,
+    progress: Callable[[int], None],
+) -> None:
     """Write a segment's vectors block by block, from front to back.
 
     Each block is put together in memory from all parts, whose files are read forwards. A segment
@@ -404,6 +431,7 @@ def _scatter_vectors(moves: list[Move], space: str, dim: int, rows: int, path: P
     would dirty pages all over the file and crawl as soon as it is larger than the memory.
     """
     if path.exists():
+        progress(rows)
         return
     block_rows = max(1, _BLOCK_BYTES // (2 * dim))
     sorted_moves = []
@@ -422,6 +450,7 @@ def _scatter_vectors(moves: list[Move], space: str, dim: int, rows: int, path: P
                 source = np.memmap(part.vectors[space], np.float16, mode="r").reshape(-1, dim)
                 block[destination[begin:end][forwards] - first] = source[chosen[forwards]]
             block.tofile(file)
+            progress(len(block))
 
 
 def _scatter_pictures(moves: list[Move], rows: int, folder: Path) -> None:

@@ -90,11 +90,13 @@ def write_rows(
     *,
     scratch: Path,
     path: Path,
+    progress: Callable[[int], None],
 ) -> None:
     """Write a segment's rows: row and taxon ids, `columns`, and flags.
 
     Names are looked up by `name_id`, which costs less than to carry them; the other columns are
-    those of the parts. `scratch` holds the rows on their way.
+    those of the parts. `scratch` holds the rows on their way. `progress` is told rows as they are
+    written.
     """
     folder = scratch / "stretches"
     shutil.rmtree(folder, ignore_errors=True)
@@ -106,7 +108,7 @@ def write_rows(
     files = [folder / f"{number}.arrow" for number in range(ordered.stretches)]
     with ThreadPoolExecutor(_THREADS, "rows") as pool:
         _lay_out(pool, parts, ordered, schema, files)
-        _put_in_order(pool, ordered, names, columns, files, path)
+        _put_in_order(pool, ordered, names, columns, files, path, progress)
     shutil.rmtree(folder)
 
 
@@ -158,6 +160,7 @@ def _put_in_order(
     columns: Sequence[str],
     files: Sequence[Path],
     path: Path,
+    progress: Callable[[int], None],
 ) -> None:
     """Write each stretch in its order, and forget it."""
     given = pa.ipc.open_file(str(files[0])).schema
@@ -191,6 +194,7 @@ def _put_in_order(
     ):
         for rows in _ahead(pool, in_order, range(len(files))):
             writer.write_table(rows, ROW_GROUP_ROWS)
+            progress(rows.num_rows)
 
 
 _REPEATS = {
