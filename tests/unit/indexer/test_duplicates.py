@@ -37,7 +37,7 @@ def draw_photos(folder: Path, seed: int = 3) -> Path:
     rng = np.random.default_rng(seed)
     (folder / "photos").mkdir(parents=True)
     views = [rng.integers(0, 256, (3, 3, 3), dtype=np.uint8) for _ in range(4)]
-    rows = []
+    rows: list[Row] = []
     for number in range(90):
         row = make_record(number, rng)
         observer, place, day = (int(rng.integers(count)) for count in (4, 2, 2))

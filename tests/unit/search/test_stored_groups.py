@@ -31,7 +31,7 @@ def _behind() -> dict[int, int]:
     """Groups of up to five rows, over both segments."""
     rng = np.random.default_rng(4)
     rows = rng.permutation(sum(SIZES))[:80].tolist()
-    behind = {}
+    behind: dict[int, int] = {}
     while len(rows) > 5:
         group = sorted(rows.pop() for _ in range(int(rng.integers(2, 6))))
         behind |= dict.fromkeys(group[1:], group[0])
