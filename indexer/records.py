@@ -111,6 +111,13 @@ def records_table(rows: list[dict[str, Any]], schema: pa.Schema = RECORD_SCHEMA)
     return pa.Table.from_pylist(rows, schema=schema)
 
 
+def with_media_columns(records: pa.Table) -> pa.Table:
+    """Records of `RECORD_SCHEMA` with the columns of `MEDIA_FIELDS`, empty."""
+    for field in MEDIA_FIELDS:
+        records = records.append_column(field, pa.nulls(records.num_rows, field.type))
+    return records
+
+
 def rejects_table(rejects: list[Reject]) -> pa.Table:
     """Rejects as a table, in order."""
     return pa.Table.from_pylist([reject._asdict() for reject in rejects], schema=REJECT_SCHEMA)

@@ -171,6 +171,43 @@ class InatOpenDataSection(SourceSection, tag="inat_open_data", frozen=True, kw_o
     of observations was last written."""
 
 
+class TreeOfLifeSection(SourceSection, tag="tree_of_life", frozen=True, kw_only=True):
+    """`kind = "tree_of_life"`: TreeOfLife-200M, or any catalog of pictures that lie in shards.
+
+    `path` is the catalog, a Parquet file, or the folder of `catalog.parquet`. Shards are WebDataset
+    `.tar` files, whose samples are named by the catalog's `uuid`, and Parquet files with columns
+    `uuid` and `image_column`. They are indexed and joined once, in the work folder, in bounded
+    memory. `columns` may map the catalog's columns, the provenance's, and those of `ranks`.
+    """
+
+    shards: str = ""
+    """Where the shards lie, as any URL that fsspec opens (`s3://BUCKET/shards/`, `file:///…/`);
+    default: the folder `shards` beside the catalog."""
+    provenance: Path | None = None
+    """Parquet file with licence and rights holder of each picture; default:
+    `metadata/provenance.parquet` beside the catalog, where it is there."""
+    image_column: Text = "image"
+    """Column of Parquet shards with the pictures: files, or pixels in the order blue, green, red
+    with their height and width in `resized_size`."""
+    rows: Literal["either", "catalog", "shards"] = "either"
+    """What is a row: what stands in `either`; or in the `catalog` only, where the shards hold more
+    than this atlas is to have; or in the `shards` only, where the catalog tells of more."""
+    as_of: date | None = None
+    """Observations after this day are flagged as implausible; default: the day on which the catalog
+    was last written."""
+
+    @property
+    def catalog(self) -> Path:
+        """The file of the catalog."""
+        is_file = self.path.suffix.lower() in {".parquet", ".pq"}
+        return self.path if is_file else self.path / "catalog.parquet"
+
+
 SourceSettings = (
-    FolderSection | EmbeddingsSection | RecordsSection | DwcaSection | InatOpenDataSection
+    FolderSection
+    | EmbeddingsSection
+    | RecordsSection
+    | DwcaSection
+    | InatOpenDataSection
+    | TreeOfLifeSection
 )

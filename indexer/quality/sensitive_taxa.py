@@ -93,6 +93,8 @@ class SensitiveTaxa(msgspec.Struct, frozen=True, kw_only=True):
 
     def hide(self, records: pa.Table, resolution: int) -> pa.Table:
         """The records with the places of sensitive taxa made coarse, in the same order."""
+        if not self.rules:
+            return records
         categories = self.category_of_rows(records)
         if (categories < 0).all():
             return records

@@ -25,6 +25,7 @@ from indexer.parts import (
     write_vectors,
 )
 from indexer.quality.exclusion import Exclusion
+from indexer.records import with_media_columns
 from indexer.sources import Source, SourcePart
 
 Curate = Callable[[pa.Table], pa.Table]
@@ -41,9 +42,9 @@ def read_part(
 ) -> PartReport:
     """Write `PART.parquet`, `PART.rejects.parquet` and `PART.json` into `folder`.
 
-    `curate` flags doubtful records and hides sensitive places: nothing is written before. Rows
-    that `exclusion` names are refused, and what it met of its ids goes into
-    `PART.excluded.parquet`.
+    `curate` flags doubtful records and hides sensitive places: nothing is written before. The
+    columns that embedding fills are there, empty: a part without pictures is then done. Rows that
+    `exclusion` names are refused, and what it met of its ids goes into `PART.excluded.parquet`.
     Vectors that came ready go into `PART.SPACE.f16`, never through Parquet, which would take most
     of a build's time to pack and unpack them.
     A finished part of the same identity is left as it is. Raises BuildError where the input
@@ -61,7 +62,7 @@ def read_part(
         outcome, met = exclusion.apply(outcome, part.name)
         files.append(excluded_path(folder, part.name))
         write_table(files[-1], met)
-    write_table(records, outcome.records)
+    write_table(records, with_media_columns(outcome.records))
     write_table(rejects, outcome.rejects)
     vectors = {space: vectors_path(folder, part.name, space) for space in outcome.vectors}
     for space, path in vectors.items():
