@@ -19,12 +19,14 @@ from indexer.source_sections import (
     DwcaSection,
     EmbeddingsSection,
     FolderSection,
+    HostSection,
     InatOpenDataSection,
     RecordsSection,
     SourceSection,
     SourceSettings,
     TextTableSection,
     TreeOfLifeSection,
+    UrlsSection,
 )
 
 # Sections that stand in files of their own belong here as much as those below.
@@ -33,6 +35,7 @@ __all__ = [
     "EmbeddingsSection",
     "ExcludeSection",
     "FolderSection",
+    "HostSection",
     "InatOpenDataSection",
     "QualitySection",
     "RecordsSection",
@@ -42,6 +45,7 @@ __all__ = [
     "SourceSettings",
     "TextTableSection",
     "TreeOfLifeSection",
+    "UrlsSection",
 ]
 DEFAULT_RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 

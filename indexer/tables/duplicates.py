@@ -46,8 +46,7 @@ WITH copy AS (SELECT row_id, media_sha256 FROM stored
         FROM copy JOIN original USING (media_sha256)
         LEFT JOIN alike ON alike.row_id = original.row_id
         UNION ALL SELECT row_id, first_row, 'burst' FROM alike)
-SELECT behind.row_id, first_row, image.image_id AS first_image, kind
-FROM behind JOIN image ON image.row_id = first_row ORDER BY behind.row_id
+SELECT row_id, first_row, kind FROM behind ORDER BY row_id
 """
 _KNOWN = "SELECT 1 FROM information_schema.tables WHERE table_name = 'duplicate_rule'"
 
