@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
+import msgspec
 
 from atlas.bundle.bundle import LAYERS, SEGMENTS, SPACES
-from atlas.bundle.manifest import FileEntry, Manifest
-from indexer.stages.catalog import MapStorage
+from atlas.bundle.manifest import FileEntry, Manifest, SpaceEntry
+from indexer.stages.catalog import BurstRule, MapStorage
+from indexer.tables.duplicates import rule_of
 
 
 def hosted_licences(catalog: Path) -> list[str]:
@@ -26,6 +29,14 @@ def map_storage(catalog: Path) -> MapStorage:
     if not records:
         return MapStorage()
     return MapStorage(species_resolutions=tuple(sorted(resolution for (resolution,) in found)))
+
+
+def burst_rule(catalog: Path, spaces: Sequence[SpaceEntry]) -> BurstRule:
+    """Near-duplicates are found as they were; as is usual in a bundle that is older than that."""
+    with duckdb.connect(str(catalog), read_only=True) as connection:
+        rule = rule_of(connection)
+    space = rule.space or next((entry.name for entry in spaces), "")
+    return msgspec.structs.replace(rule, space=space)
 
 
 def kept_files(base: Manifest, manifest: Manifest) -> tuple[FileEntry, ...]:

@@ -64,8 +64,9 @@ def index_space(
         advance(1)
     with watcher.stage("encode", rows, "rows") as advance:
         for segment in segments:
-            encode_rows(segment.folder, space, segment.rows, dim, trained, device=device)
-            advance(segment.rows)
+            encode_rows(
+                segment.folder, space, segment.rows, dim, trained, device=device, progress=advance
+            )
     if not (folder / TRAINING_FILE).exists():
         fit = measure_fit(space, segments, seed=settings.seed)
         atomic_write(folder / TRAINING_FILE, encode_json(fit))

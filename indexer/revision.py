@@ -43,14 +43,20 @@ from atlas.errors import BuildError
 from atlas.search.curve import Curve
 from atlas.search.index import read_index
 from atlas.search.torch_codes import choose_device
-from indexer.carried import hosted_licences, kept_files, map_storage
+from indexer.carried import burst_rule, hosted_licences, kept_files, map_storage
 from indexer.fit import SegmentFolder
 from indexer.indexing import index_space
 from indexer.layers.built import LayerFiles
 from indexer.living import StoredRows, list_living
 from indexer.plan_sections import IndexSection, MeasureSection
 from indexer.progress import Watcher
-from indexer.stages.catalog import STEPS, CatalogInput, SourceRow, write_catalog
+from indexer.stages.catalog import (
+    STEPS,
+    CatalogInput,
+    SegmentVectors,
+    SourceRow,
+    write_catalog,
+)
 from indexer.stages.encode import encode_rows
 from indexer.stages.measure import (
     MeasuredSegment,
@@ -196,6 +202,7 @@ class Revision:
     ) -> None:
         """Write the catalog of these segments; `hosted` are further licences of kept pictures."""
         path = self.root / self.state.catalog_name
+        bursts = burst_rule(self.root / self.base.catalog, self.base.spaces)
         with self._watcher.stage("catalog", STEPS, "steps") as advance:
             given = CatalogInput(
                 rows=tuple(self.folder(segment.name) / ROWS for segment in segments),
@@ -209,6 +216,17 @@ class Revision:
                 finest=self.base.cell_resolution,
                 living=living,
                 storage=map_storage(self.root / self.base.catalog),
+                bursts=bursts,
+                vectors=tuple(
+                    SegmentVectors(
+                        path=self.folder(segment.name) / vectors_name(bursts.space),
+                        first_row=segment.first_row,
+                        rows=segment.rows,
+                        dim=self.spaces[bursts.space].dim,
+                    )
+                    for segment in segments
+                    if bursts.space
+                ),
             )
             catalog = path if path.exists() else self.work.catalog
             write_catalog(given, catalog, self.work.scratch, advance)
@@ -224,8 +242,15 @@ class Revision:
             with self._watcher.stage("encode", rows, "rows") as advance:
                 for segment in segments:
                     folder, trained = self.folder(segment.name), self.coarse(space.name)
-                    encode_rows(folder, space.name, segment.rows, space.dim, trained, device=device)
-                    advance(segment.rows)
+                    encode_rows(
+                        folder,
+                        space.name,
+                        segment.rows,
+                        space.dim,
+                        trained,
+                        device=device,
+                        progress=advance,
+                    )
 
     def retrain(
         self, segments: Sequence[SegmentEntry], settings: IndexSection, order: Path
