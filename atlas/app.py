@@ -23,6 +23,7 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler, Scope
 
 from atlas.api.atlas_page import describe_atlas
+from atlas.api.basemaps import BasemapController, OperatorBasemap, content_policy
 from atlas.api.encoders import EncoderLoader, open_spaces
 from atlas.api.following import SERVED, Following, HoldingRequests
 from atlas.api.gap_questions import GapQuestions
@@ -32,7 +33,7 @@ from atlas.api.images import ImagesController
 from atlas.api.maps import MapsController
 from atlas.api.openapi import openapi_config, static_pages
 from atlas.api.operations import AtlasController, HealthController, metrics
-from atlas.api.page import basemap_of, home, page_assets
+from atlas.api.page import home, page_assets
 from atlas.api.problems import problem_response
 from atlas.api.questions import Measured, Questions
 from atlas.api.reading import ReadingController
@@ -77,6 +78,7 @@ class Atlas(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     records: Records
     description: AtlasDescription
     serving: Serving
+    basemap_choice: OperatorBasemap
     metrics: Metrics
     queues: Mapping[str, Callable[[], float]]
 
@@ -192,6 +194,7 @@ def open_atlas(
             bundle, catalog, default_space=spaces.default, with_encoder=spaces.with_encoder
         ),
         serving=_serving(settings, bundle),
+        basemap_choice=_basemap_choice(settings),
         metrics=collected,
         queues=queues,
     )
@@ -223,6 +226,16 @@ def _serving(settings: Settings, bundle: Bundle) -> Serving:
         cell_resolution=bundle.manifest.cell_resolution,
         tile_cache_s=settings.maps.tile_cache_s,
         picture_cache_s=settings.pictures.cache_s,
+        content_policy=content_policy(_basemap_choice(settings), settings.page.hosts),
+    )
+
+
+def _basemap_choice(settings: Settings) -> OperatorBasemap:
+    return OperatorBasemap(
+        tiles=settings.page.tiles,
+        style=settings.page.style,
+        attribution=settings.page.attribution,
+        max_zoom=settings.page.max_zoom,
     )
 
 
@@ -288,7 +301,7 @@ def _route_handlers() -> list[ControllerRouterHandler]:
         AtlasController,
         HealthController,
         metrics,
-        basemap_of,
+        BasemapController,
         home,
         static_pages(),
         *page_assets(),
@@ -306,6 +319,7 @@ _COLLABORATORS = (
     "records",
     "description",
     "serving",
+    "basemap_choice",
 )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
@@ -99,6 +100,15 @@ class Gazetteer:
     def __len__(self) -> int:
         """The number of places."""
         return len(self._by_id)
+
+    def places(self) -> Iterable[Place]:
+        """Every place."""
+        return self._by_id.values()
+
+    @cached_property
+    def languages(self) -> frozenset[str]:
+        """The languages that some place has a name in."""
+        return frozenset(language for place in self.places() for language in place.names)
 
     def get(self, place_id: str) -> Place | None:
         """A place by its id."""
