@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from atlas.errors import BuildError
 from indexer.parts import PartReport
-from indexer.records import REJECT_SCHEMA
+from indexer.records import REJECT_SCHEMA, RejectReason
 from indexer.work import write_batches
 
 
@@ -88,7 +88,10 @@ def account_of(parts: Parts, rows: int, rejects: Path) -> dict[str, SourceAccoun
 
 
 def check_rejects(accounts: dict[str, SourceAccount], max_share: float, rejects: Path) -> None:
-    """Raise BuildError where more than `max_share` of all rows was refused, or no row is left."""
+    """Raise BuildError where more than `max_share` of all rows was refused, or no row is left.
+
+    Rows that the plan leaves out on purpose are no sign of bad input, and not in the share.
+    """
     rows_in = sum(account.rows_in for account in accounts.values())
     reasons: Counter[str] = Counter()
     for account in accounts.values():
@@ -96,9 +99,10 @@ def check_rejects(accounts: dict[str, SourceAccount], max_share: float, rejects:
     listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     if reasons.total() == rows_in:
         raise BuildError("account", f"all {rows_in} rows were refused: {listed}; see {rejects}")
-    if reasons.total() > max_share * rows_in:
+    refused = reasons.total() - reasons[RejectReason.EXCLUDED]
+    if refused > max_share * rows_in:
         raise BuildError(
             "account",
-            f"{reasons.total()} of {rows_in} rows were refused, more than the plan's share of "
+            f"{refused} of {rows_in} rows were refused, more than the plan's share of "
             f"{max_share:g}: {listed}; see {rejects}",
         )

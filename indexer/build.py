@@ -1,39 +1,46 @@
 """The order of a build: read and embed every part, then hand them to the assembly.
 
 The one place that wires sources, encoders, engine and stages. A build may be killed at any moment
-and started again; it goes on where it was and ends with the same bundle.
+and started again; it goes on where it was and ends with the same bundle. Workers import this module
+for their jobs, so it imports torch only where a model is loaded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import pyarrow.parquet as pq
 
 from atlas.bundle.files import remove_leftovers
 from atlas.bundle.manifest import Manifest
 from atlas.errors import BuildError
-from atlas.search.encoder import EncoderChoice, OpenClipEncoder, load_encoder
 from indexer.account import Parts
 from indexer.alone import alone_in, alone_with
-from indexer.assemble import Assembly
+from indexer.embedding.decoders import workers_for
+from indexer.embedding.lane import PictureJob
+from indexer.embedding.part import PartFile
 from indexer.engines.local import run_parts, worker_count
-from indexer.identity import embed_identity, read_identity
-from indexer.parts import PartReport
+from indexer.identity import embed_identity, read_identity, ready_identity
+from indexer.parts import PartReport, records_path
 from indexer.plan import Plan
 from indexer.plan_sections import EmbeddingsSection, SpaceSection
 from indexer.progress import Watcher
 from indexer.quality.curation import Curation, curation_of
+from indexer.quality.exclusion import Exclusion, exclusion_of, report_unmet
 from indexer.sources import Source, SourcePart, open_sources
-from indexer.stages.embed import EmbedJob, embed_part
+from indexer.sources.url_list import UrlSource
+from indexer.stages.embed import PictureWork, ReadyJob, embed_pictures, take_ready
 from indexer.stages.read import read_part
 from indexer.state import begin, identity_of, live_manifest
 from indexer.work import WorkFolder
 
-# Rows for which one more worker process is worth its start, nine seconds of processor time (it
-# imports torch): a row takes 50 microseconds to read, and 10 to take over with a ready vector.
+if TYPE_CHECKING:
+    from atlas.search.encoder import EncoderChoice, OpenClipEncoder
+
+# Rows for which one more worker process is worth its start, a second or two of processor time.
 _ROWS_PER_READER = 200_000
-_ROWS_PER_TAKER = 1_000_000
 
 
 class Built(NamedTuple):
@@ -64,6 +71,7 @@ class _ReadJob(NamedTuple):
     identity: str
     folder: Path
     curation: Curation
+    exclusion: Exclusion | None
 
 
 def build(plan: Plan, watcher: Watcher) -> Built:
@@ -79,6 +87,8 @@ def build(plan: Plan, watcher: Watcher) -> Built:
         live = live_manifest(plan.output.bundle)
         if live is not None and live.identity == identity:
             return Built(manifest=live, was_live=True)
+        from indexer.assemble import Assembly  # noqa: PLC0415 - slow, see above
+
         state = begin(plan, work, identity)
         assembly = Assembly(plan, state, sources, encoders, parts, watcher)
         return Built(manifest=assembly.run(), was_live=False)
@@ -104,6 +114,8 @@ def prepare(
     encoders = _load_encoders(plan, sources, watcher)
     if check is not None:
         check(encoders)
+    if plan.spaces:
+        _fetch(work, pieces, read, watcher)
     embedded = _embed(plan, work, pieces, read, encoders, watcher)
     source_of = {piece.part.name: piece.source.settings.key for piece in pieces}
     return Prepared(sources, encoders, Parts(source_of=source_of, read=read, embedded=embedded))
@@ -116,6 +128,7 @@ def _read_job(job: _ReadJob) -> PartReport:
         identity=job.identity,
         folder=job.folder,
         curate=job.curation.apply,
+        exclusion=job.exclusion,
     )
 
 
@@ -123,14 +136,16 @@ def _read(
     plan: Plan, work: WorkFolder, pieces: list[Piece], watcher: Watcher
 ) -> dict[str, PartReport]:
     """Reports of the read stage by part, in the order of the sources."""
-    curation = curation_of(plan)
+    curation, exclusion = curation_of(plan), exclusion_of(plan)
+    identity = curation.identity + ("" if exclusion is None else exclusion.digest)
     jobs = [
         _ReadJob(
             piece.source,
             piece.part,
-            read_identity(plan, piece.source, piece.part, curation.identity),
+            read_identity(plan, piece.source, piece.part, identity),
             work.read,
             curation,
+            exclusion,
         )
         for piece in pieces
     ]
@@ -141,7 +156,31 @@ def _read(
         for report in run_parts(_read_job, jobs, workers):
             reports[report.part] = report
             advance(report.rows_in)
+    if exclusion is not None:
+        report_unmet(exclusion, work, sorted(reports), watcher)
     return {piece.part.name: reports[piece.part.name] for piece in pieces}
+
+
+def _fetch(
+    work: WorkFolder, pieces: list[Piece], read: Mapping[str, PartReport], watcher: Watcher
+) -> None:
+    """Fetch the photos of lists of addresses, each list's hosts at once, before any is embedded."""
+    parts: dict[str, list[str]] = {}
+    sources: dict[str, UrlSource] = {}
+    for source, part in pieces:
+        if isinstance(source, UrlSource):
+            sources[part.source_key] = source
+            parts.setdefault(part.source_key, []).append(part.name)
+    for key, source in sources.items():
+        rows = sum(read[name].rows_out for name in parts[key])
+        files = (records_path(work.read, name) for name in parts[key])
+        addresses = (
+            address
+            for file in files
+            for address in pq.read_table(file, columns=["media_ref"])["media_ref"].to_pylist()
+        )
+        with watcher.stage("fetch", rows, "photos") as advance:
+            source.fetch(addresses, advance)
 
 
 def _load_encoders(
@@ -150,18 +189,23 @@ def _load_encoders(
     """The encoders that pictures go through; none where all vectors come ready."""
     if all(_ready_spaces(plan, source) is not None for source in sources):
         return {}
+    from atlas.search.encoder import load_encoder  # noqa: PLC0415 - slow, see above
+
     encoders = {}
     for space in plan.spaces:
         encoders[space.name] = load_encoder(encoder_choice(space))
         watcher.note(
             f"encoder {space.encoder}: {encoders[space.name].dim} dimensions, "
             f"{encoders[space.name].device}, {encoders[space.name].dtype}"
+            + (", compiled" if encoders[space.name].compiled else "")
         )
     return encoders
 
 
 def encoder_choice(space: SpaceSection) -> EncoderChoice:
     """How a plan's space loads its encoder."""
+    from atlas.search.encoder import EncoderChoice  # noqa: PLC0415 - slow, see above
+
     return EncoderChoice(
         spec=space.encoder,
         pretrained=space.pretrained,
@@ -182,39 +226,65 @@ def _embed(
 ) -> dict[str, PartReport]:
     """Reports of the embed stage by part, in the order of the sources.
 
-    Ready vectors are taken over by worker processes. Parts of pictures go one after the other
-    through the models in this process: a model fills its device, and the processors, by itself,
-    and a copy in every worker would only share them.
+    Parts without pictures are taken over as they are, which is a few links. Pictures go through the
+    models in this process, one thread a device: a model fills its device, and a CPU, by itself, and
+    a copy in every worker would only share it.
     """
     fingerprints = {name: encoder.fingerprint for name, encoder in encoders.items()}
     rows = sum(report.rows_out for report in read.values())
-
-    def job_of(piece: Piece) -> EmbedJob:
-        ready = _ready_spaces(plan, piece.source)
-        given = fingerprints if ready is None else {}
-        return EmbedJob(
-            part=piece.part.name,
-            identity=embed_identity(plan, piece.source, work.read, piece.part.name, given),
-            read_folder=work.read,
-            folder=work.embed,
-            source=piece.source,
-            encoders=encoders if ready is None else {},
-            media=plan.media,
-            decode_threads=plan.workers.decode_threads,
-            ready_spaces=ready,
-        )
-
-    ready = [piece for piece in pieces if _ready_spaces(plan, piece.source) is not None]
-    pictures = [piece for piece in pieces if _ready_spaces(plan, piece.source) is None]
     reports: dict[str, PartReport] = {}
+    pictures = []
     with watcher.stage("embed", rows, "images") as advance:
-        workers = _workers(plan, ready, _ROWS_PER_TAKER)
-        for report in run_parts(embed_part, (job_of(piece) for piece in ready), workers):
-            reports[report.part] = report
-            advance(report.rows_in)
-        for piece in pictures:
-            reports[piece.part.name] = embed_part(job_of(piece), advance)
+        for piece in pieces:
+            name, spaces = piece.part.name, _ready_spaces(plan, piece.source)
+            if spaces is None:
+                pictures.append(piece)
+                continue
+            file = PartFile(work.embed, name, ready_identity(plan, read[name]))
+            reports[name] = take_ready(ReadyJob(file, work.read, spaces))
+            advance(reports[name].rows_in)
+        if pictures:
+            jobs = (_picture_job(plan, work, piece, fingerprints) for piece in pictures)
+            sources = {piece.source.settings.key: piece.source for piece in pictures}
+            for report in embed_pictures(_picture_work(plan, sources, encoders), jobs, advance):
+                reports[report.part] = report
     return {piece.part.name: reports[piece.part.name] for piece in pieces}
+
+
+def _picture_job(
+    plan: Plan, work: WorkFolder, piece: Piece, fingerprints: Mapping[str, str]
+) -> PictureJob:
+    name = piece.part.name
+    identity = embed_identity(plan, piece.source, work.read, name, fingerprints)
+    file = PartFile(work.embed, name, identity)
+    return PictureJob(file, work.read, piece.source.settings.key)
+
+
+def _picture_work(
+    plan: Plan, sources: Mapping[str, Source], encoders: Mapping[str, OpenClipEncoder]
+) -> PictureWork:
+    """Lanes for every device of the plan, and the workers that keep them fed."""
+    from atlas.search.devices import devices_for_building  # noqa: PLC0415 - slow, see above
+
+    devices = {space.name: devices_for_building(space.device) for space in plan.spaces}
+    lanes = [
+        {
+            name: encoder.on(devices[name][at % len(devices[name])])
+            for name, encoder in encoders.items()
+        }
+        for at in range(max(len(names) for names in devices.values()))
+    ]
+    return PictureWork(
+        sources=sources,
+        lanes=lanes,
+        media=plan.media,
+        workers=workers_for(
+            plan.workers.decode_processes,
+            plan.workers.decode_threads,
+            devices=len(lanes),
+            on_gpu=any(encoder.device.type != "cpu" for encoder in encoders.values()),
+        ),
+    )
 
 
 def _ready_spaces(plan: Plan, source: Source) -> tuple[str, ...] | None:

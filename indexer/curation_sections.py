@@ -1,4 +1,4 @@
-"""`[quality]` and `[sensitive]` of a build plan: what is flagged, and which places are hidden.
+"""`[quality]`, `[sensitive]`, `[exclude]` of a plan: what is flagged, hidden, and left out.
 
 Knows nothing of files or of TOML: `indexer.plan` reads them. Immutable, safe from any thread.
 """
@@ -6,7 +6,7 @@ Knows nothing of files or of TOML: `indexer.plan` reads them. Immutable, safe fr
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -59,3 +59,15 @@ class SensitiveSection(Section, frozen=True, kw_only=True):
     """CSV file with the columns `taxon` (a scientific name of any rank), `category` (`withheld`,
     `1` to `4`, or the degrees `1`, `0.1`, `0.01`, `0.001`) and, where it holds somewhere only,
     `region` (west, south, east, north in degrees, or a polygon as WKT)."""
+
+
+class ExcludeSection(Section, frozen=True, kw_only=True):
+    """`[exclude]`: rows that are to be left out, by a list of ids."""
+
+    file: Path | None = None
+    """Parquet file with the ids; a row that it names goes to the rejects as `excluded`."""
+    column: Text = "occurrence_id"
+    """Column of that file with the ids, text or whole numbers; it may not be empty anywhere."""
+    by: Literal["occurrence_id", "image_id", "file"] = "occurrence_id"
+    """What the ids are: of records, of images, or names of photos as the source gives them (a path
+    below its folder, or an address)."""

@@ -16,14 +16,14 @@ import msgspec
 import pyarrow.parquet as pq
 
 from atlas.bundle.files import sha256_of
-from indexer.parts import records_path, report_of
+from indexer.parts import PartReport, records_path
 from indexer.plan import Plan
 from indexer.plan_sections import SpaceSection
 from indexer.sources import Source, SourcePart
 
 # Raised by hand when a change of the code makes other bytes from the same input.
-_READ_VERSION = 3
-_EMBED_VERSION = 3
+_READ_VERSION = 4
+_EMBED_VERSION = 4
 # What people read of a source, and where it lies.
 _NOT_READ = frozenset({"title", "citation", "url", "path", "records"})
 _NOT_EMBEDDED = frozenset({"prompts", "fingerprint"})
@@ -62,11 +62,9 @@ def embed_identity(
 ) -> str:
     """Identity of the embed stage's part: the read part's bytes, its pictures, and the encoders.
 
-    `fingerprints` are the encoders' by space, empty where vectors come ready. Pictures count with
-    size and time, so one that was replaced is embedded again. Ready vectors count with the identity
-    of the part that was read: hashing them would read the largest files of a build once more.
+    `fingerprints` are the encoders' by space. Pictures count with size and time, so one that was
+    replaced is embedded again.
     """
-    read = report_of(read_folder, part)
     file = records_path(read_folder, part)
     references = pq.read_table(file, columns=["media_ref"])["media_ref"].to_pylist()
     stamps = [source.picture_stamp(reference) for reference in references if reference is not None]
@@ -74,12 +72,21 @@ def embed_identity(
         "embed",
         _EMBED_VERSION,
         sha256_of(file),
-        read.identity if read.dims else "",
         stamps,
         msgspec.to_builtins(plan.media),
         [_space_settings(space, plan) for space in plan.spaces],
         dict(fingerprints),
     )
+
+
+def ready_identity(plan: Plan, read: PartReport) -> str:
+    """Identity of the embed stage's part of a part whose records have no pictures to embed.
+
+    It is the same files under another name, so they count with what they were read from: hashing
+    them would read the largest files of a build once more.
+    """
+    spaces = [_space_settings(space, plan) for space in plan.spaces]
+    return _sha256_of("ready", _EMBED_VERSION, read.identity, spaces)
 
 
 def _space_settings(space: SpaceSection, plan: Plan) -> dict[str, Any]:

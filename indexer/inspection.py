@@ -27,6 +27,7 @@ from indexer.plan_sections import (
     RecordsSection,
     SourceSettings,
     SpaceSection,
+    TreeOfLifeSection,
 )
 from indexer.sources import Source, SourcePart, open_sources
 from indexer.sources.input_file import names_in
@@ -78,12 +79,17 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
 def plan_of_file(path: Path, scratch: Path) -> Plan:
     """A plan that would build what lies at `path`. Raises PlanError where it is no source."""
     source = _source_at(path)
-    ready = isinstance(source, EmbeddingsSection)
+    spaces: tuple[SpaceSection, ...] = ()
+    if isinstance(source, EmbeddingsSection):
+        spaces = (SpaceSection(name="vectors"),)
+    elif isinstance(source, TreeOfLifeSection):
+        # Nothing is loaded; rows are to be told of as rows with pictures.
+        spaces = (SpaceSection(name="vectors", encoder="hf-hub:imageomics/bioclip-2"),)
     return Plan(
         atlas=AtlasSection(title=path.name),
         output=OutputSection(bundle=scratch / "bundle"),
         sources=(source,),
-        spaces=(SpaceSection(name="vectors"),) if ready else (),
+        spaces=spaces,
         path=path,
     )
 
@@ -93,6 +99,8 @@ def _source_at(path: Path) -> SourceSettings:
     name = path.name.lower()
     if path.is_dir() and any((path / f"photos{end}").is_file() for end in (".csv.gz", ".csv")):
         return InatOpenDataSection(key=key, title=title, path=path)
+    if path.is_dir() and (path / "catalog.parquet").is_file():
+        return TreeOfLifeSection(key=key, title=title, path=path)
     if path.is_dir() or (name.endswith(".zip") and len(names_in(path)) > 1):
         return DwcaSection(key=key, title=title, path=path)
     if name.endswith(_PARQUET) and {"uuid", "emb"} <= set(column_names(path)):

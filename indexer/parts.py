@@ -48,6 +48,11 @@ def rejects_path(folder: Path, part: str) -> Path:
     return folder / f"{part}.rejects.parquet"
 
 
+def excluded_path(folder: Path, part: str) -> Path:
+    """Which of the plan's ids to leave out were met in a part; only where a plan has any."""
+    return folder / f"{part}.excluded.parquet"
+
+
 def vectors_path(folder: Path, part: str, space: str) -> Path:
     """Raw little-endian float16 unit vectors, rows x dim, in the order of the records."""
     return folder / f"{part}.{space}.f16"

@@ -21,6 +21,7 @@ from indexer.plan_sections import (
     AtlasSection,
     CellsSection,
     EmbeddingsSection,
+    ExcludeSection,
     FolderSection,
     IndexSection,
     MeasureSection,
@@ -70,6 +71,8 @@ class Plan(Section, frozen=True, kw_only=True):
     """What makes a record doubtful."""
     sensitive: SensitiveSection = SensitiveSection()
     """Taxa whose places are made coarse."""
+    exclude: ExcludeSection = ExcludeSection()
+    """Rows that are to be left out."""
     rejects: RejectsSection = RejectsSection()
     """How much refused input a build accepts."""
     parts: PartsSection = PartsSection()

@@ -12,24 +12,29 @@ from typing import Annotated, Literal
 import msgspec
 
 from atlas.bundle.manifest import PromptTemplates
-from indexer.curation_sections import QualitySection, SensitiveSection
+from indexer.curation_sections import ExcludeSection, QualitySection, SensitiveSection
 from indexer.section import Count, Section, Share, Text, check_key
 from indexer.source_sections import (
     DwcaSection,
     EmbeddingsSection,
     FolderSection,
+    HostSection,
     InatOpenDataSection,
     RecordsSection,
     SourceSection,
     SourceSettings,
     TextTableSection,
+    TreeOfLifeSection,
+    UrlsSection,
 )
 
 # Sections that stand in files of their own belong here as much as those below.
 __all__ = [
     "DwcaSection",
     "EmbeddingsSection",
+    "ExcludeSection",
     "FolderSection",
+    "HostSection",
     "InatOpenDataSection",
     "QualitySection",
     "RecordsSection",
@@ -38,6 +43,8 @@ __all__ = [
     "SourceSection",
     "SourceSettings",
     "TextTableSection",
+    "TreeOfLifeSection",
+    "UrlsSection",
 ]
 DEFAULT_RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 
@@ -84,13 +91,15 @@ class SpaceSection(Section, frozen=True, kw_only=True):
     pretrained: str | None = None
     """OpenCLIP tag or file of the weights, where `encoder` is a model name."""
     device: Text = "auto"
-    """`auto`, `cpu`, `cuda` or `cuda:N`."""
+    """`auto` (every CUDA GPU of the machine, each with a copy of the model, else the CPU), `cpu`,
+    `cuda` or `cuda:N`."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Number format of the model while it runs."""
+    """Number format of the model while it runs; `auto` is bfloat16 on a GPU, float32 elsewhere."""
     batch_size: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
     """Pictures that go through the model at once."""
-    compile: bool = False
-    """Compile the model with torch; worth its start-up time on a GPU only."""
+    compile: bool | Literal["auto"] = "auto"
+    """Compile the model with torch, a minute or more at the first batch; `auto`: on a GPU, where
+    Triton and a C compiler are there."""
     prompts: PromptTemplates = PromptTemplates()
     """Sentences that queries and names are put into before the text encoder sees them."""
     fingerprint: str | None = None
@@ -167,7 +176,8 @@ class RejectsSection(Section, frozen=True, kw_only=True):
     """`[rejects]`: how much refused input a build accepts."""
 
     max_share: Share = 0.05
-    """Share of all rows that may be refused; above it the build stops before it publishes."""
+    """Share of all rows that may be refused, not counting those of `[exclude]`; above it the build
+    stops before it publishes."""
 
 
 class PartsSection(Section, frozen=True, kw_only=True):
@@ -195,5 +205,9 @@ class WorkersSection(Section, frozen=True, kw_only=True):
 
     count: Annotated[int, msgspec.Meta(ge=1, le=1024)] | Literal["auto"] = "auto"
     """Worker processes; `auto` follows the processors."""
+    decode_processes: Annotated[int, msgspec.Meta(ge=0, le=256)] | Literal["auto"] = "auto"
+    """Processes that read and decode pictures ahead of the models; 0: threads of the build's own
+    process do. `auto`: 0 where models run on the CPU, else the processors less one a GPU."""
     decode_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 4
-    """Threads of each worker that read and decode pictures ahead of the model."""
+    """Threads of each of those processes, or of the build's own; more for photos that are read
+    over a network."""

@@ -171,6 +171,95 @@ class InatOpenDataSection(SourceSection, tag="inat_open_data", frozen=True, kw_o
     of observations was last written."""
 
 
+class TreeOfLifeSection(SourceSection, tag="tree_of_life", frozen=True, kw_only=True):
+    """`kind = "tree_of_life"`: TreeOfLife-200M, or any catalog of pictures that lie in shards.
+
+    `path` is the catalog, a Parquet file, or the folder of `catalog.parquet`. Shards are WebDataset
+    `.tar` files, whose samples are named by the catalog's `uuid`, and Parquet files with columns
+    `uuid` and `image_column`. They are indexed and joined once, in the work folder, in bounded
+    memory. `columns` may map the catalog's columns, the provenance's, and those of `ranks`.
+    """
+
+    shards: str = ""
+    """Where the shards lie, as any URL that fsspec opens (`s3://BUCKET/shards/`, `file:///…/`);
+    default: the folder `shards` beside the catalog."""
+    provenance: Path | None = None
+    """Parquet file with licence and rights holder of each picture; default:
+    `metadata/provenance.parquet` beside the catalog, where it is there."""
+    image_column: Text = "image"
+    """Column of Parquet shards with the pictures: files, or pixels in the order blue, green, red
+    with their height and width in `resized_size`."""
+    rows: Literal["either", "catalog", "shards"] = "either"
+    """What is a row: what stands in `either`; or in the `catalog` only, where the shards hold more
+    than this atlas is to have; or in the `shards` only, where the catalog tells of more."""
+    as_of: date | None = None
+    """Observations after this day are flagged as implausible; default: the day on which the catalog
+    was last written."""
+
+    @property
+    def catalog(self) -> Path:
+        """The file of the catalog."""
+        is_file = self.path.suffix.lower() in {".parquet", ".pq"}
+        return self.path if is_file else self.path / "catalog.parquet"
+
+
+class HostSection(Section, frozen=True, kw_only=True):
+    """`[sources.hosts."NAME"]`: one host that is asked more or less often than others."""
+
+    requests_per_s: Annotated[float, msgspec.Meta(gt=0, le=1000)]
+    """Requests that may begin in a second: 1.0 for hosts that ask for one a second."""
+    connections: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """Requests that may run at once."""
+
+
+class UrlsSection(TextTableSection, tag="urls", frozen=True, kw_only=True):
+    """`kind = "urls"`: a table of records with the addresses of their photos, which are fetched.
+
+    `path` is a `.csv`, `.tsv`, `.txt` or `.parquet` file, or a `.zip` that holds one text table.
+    Column names are Darwin Core terms, and the names of `ranks`. Photos are kept in the work
+    folder.
+    """
+
+    contact: Annotated[str, msgspec.Meta(pattern=r"^(https?://\S+|[^@\s]+@[^@\s]+\.[^@\s]+)$")]
+    """Your mail address or web page, told to every host that is asked."""
+    address_column: Text = "mediaURL"
+    """Column with the address of each photo."""
+    media_licence_column: Text = "mediaLicense"
+    """Column with the licence of the photo, which is not the licence of the record."""
+    requests_per_s: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 4.0
+    """Requests that may begin in a second, of each host; a host's robots.txt may ask for fewer."""
+    connections: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    """Requests of one host that may run at once."""
+    hosts: dict[str, HostSection] = msgspec.field(default_factory=dict)
+    """Hosts with limits of their own, by name."""
+    fetch_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 16
+    """Requests of all hosts that may run at once."""
+    timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    """Longest wait for a connection, or for the next bytes."""
+    deadline_s: Annotated[float, msgspec.Meta(gt=0)] = 300.0
+    """Longest time that one photo may take."""
+    tries: Annotated[int, msgspec.Meta(ge=1, le=20)] = 4
+    """Requests for one photo before it is given up."""
+    retry_wait_s: Annotated[float, msgspec.Meta(ge=0)] = 2.0
+    """Rest of a host after a failure, doubled with every further one in a row."""
+    longest_wait_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
+    """Longest such rest; a host that asks for more (`Retry-After`) is given up for this build."""
+    give_up_after: Annotated[int, msgspec.Meta(ge=1)] = 20
+    """Failures in a row after which a host is given up for this build."""
+    private_addresses: bool = False
+    """Whether hosts of a private network, or of this machine, may be asked."""
+    constant: dict[str, str] = msgspec.field(default_factory=dict)
+    """Value of a term, or of a rank, for every row that leaves it empty."""
+    genus_from_name: bool = True
+    """Take a genus that the row leaves empty from its scientific name, where that is a binomial."""
+
+
 SourceSettings = (
-    FolderSection | EmbeddingsSection | RecordsSection | DwcaSection | InatOpenDataSection
+    FolderSection
+    | EmbeddingsSection
+    | RecordsSection
+    | DwcaSection
+    | InatOpenDataSection
+    | TreeOfLifeSection
+    | UrlsSection
 )

@@ -6,14 +6,15 @@ What a client states in its filter goes before what the words say. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
-from atlas.api.applied_places import NotApplied, PlaceMode, with_place
+from atlas.api.applied_places import PlaceMeaning, PlaceMode, with_place
+from atlas.api.not_applied import NotApplied
 from atlas.api.schemas import Interpretation, SpanRead
 from atlas.geo.layers import Layers
 from atlas.reading.places import Gazetteer
@@ -30,16 +31,16 @@ from atlas.reading.spans import (
     Time,
     Within,
 )
-from atlas.search.filters import DateRange, Filter
+from atlas.search.filters import MAX_TAXA, DateRange, Filter
 
 SURE_ENOUGH = 0.5
+# Each costs a search of its own.
+MOST_PREFERRED = 4
 # Words that stay for the encoder although they became a filter: a name says what is seen.
 _SEEN: frozenset[Kind] = frozenset({"taxon", "light"})
 _PLACE: frozenset[Kind] = frozenset({"near", "within", "elevation"})
-_NOT_HARD: Mapping[PlaceMode, str] = {
-    "off": "place is off",
-    "soft": "place is soft: the words are left to the encoder",
-}
+_OFF = "place is off"
+_SOFT = "place is soft: photos that meet it come further up"
 _PUBLIC_DOMAIN = re.compile(r"CC0|PDM|public[ -]?domain", re.IGNORECASE)
 
 
@@ -68,10 +69,18 @@ class Offered(NamedTuple):
     gazetteer: Gazetteer
 
 
+class Understood(NamedTuple):
+    """What was understood, the filter that the search then has, and filters that it prefers."""
+
+    interpretation: Interpretation
+    limits: Filter
+    prefer: tuple[Filter, ...] = ()
+
+
 def apply_spans(
     text: str, spans: Sequence[Span], asked: Filter, reading: Reading, offered: Offered
-) -> tuple[Interpretation, Filter]:
-    """What was understood, and the filter that the search then has."""
+) -> Understood:
+    """What was understood, and what follows for the search."""
     limits = asked
     taxa = {
         span.value.taxon_id
@@ -79,21 +88,39 @@ def apply_spans(
         if isinstance(span.value, TaxonMeant) and _not_wanted(span, reading) is None
     }
     shown: list[SpanRead] = []
+    soft: list[PlaceMeaning] = []
     for span in spans:
         reason = _not_wanted(span, reading)
         if reason is None:
             try:
-                limits = _limited(limits, asked, span.value, taxa, offered)
+                if reading.place == "soft" and isinstance(span.value, PlaceMeaning):
+                    reason = _preferred(soft, asked, span.value, offered)
+                else:
+                    limits = _limited(limits, asked, span.value, taxa, offered)
             except NotApplied as why:
                 reason = str(why)
-        shown.append(_shown(text, span, reason))
+        shown.append(_shown(text, span, reason, offered.gazetteer))
     applied = [span for span in shown if span.applied and span.kind not in _SEEN]
     interpretation = Interpretation(
         text=_without(text, applied),
         scene_text=_without(text, [span for span in applied if span.kind not in _PLACE]),
         spans=shown,
     )
-    return interpretation, limits
+    # Each place is preferred by itself, among what all other words leave.
+    prefer = (with_place(limits, asked, one, offered.layers, offered.gazetteer) for one in soft)
+    return Understood(interpretation, limits, tuple(prefer))
+
+
+def _preferred(
+    soft: list[PlaceMeaning], asked: Filter, meant: PlaceMeaning, offered: Offered
+) -> str:
+    """Note what a soft place means; NotApplied where no layer can tell, or there are too many."""
+    with_place(asked, asked, meant, offered.layers, offered.gazetteer)
+    if meant not in soft:
+        if len(soft) == MOST_PREFERRED:
+            raise NotApplied(f"{MOST_PREFERRED} places are preferred at most")
+        soft.append(meant)
+    return _SOFT
 
 
 def limits_place(interpretation: Interpretation) -> bool:
@@ -104,13 +131,15 @@ def limits_place(interpretation: Interpretation) -> bool:
 def let_go_of_place(interpretation: Interpretation, notice: str) -> Interpretation:
     """The same with a notice, which is then the reason of what a soft place left out."""
     spans = [
-        msgspec.structs.replace(span, reason=notice) if span.reason == _NOT_HARD["soft"] else span
+        msgspec.structs.replace(span, reason=notice) if span.reason == _SOFT else span
         for span in interpretation.spans
     ]
     return msgspec.structs.replace(interpretation, spans=spans, notice=notice)
 
 
-def _shown(text: str, span: Span, reason: str | None) -> SpanRead:
+def _shown(text: str, span: Span, reason: str | None, gazetteer: Gazetteer) -> SpanRead:
+    near = span.value.place if isinstance(span.value, Near) else None
+    place = None if near is None else gazetteer.get(near)
     return SpanRead(
         start=span.start,
         end=span.end,
@@ -120,6 +149,7 @@ def _shown(text: str, span: Span, reason: str | None) -> SpanRead:
         confidence=span.confidence,
         applied=reason is None,
         reason=reason,
+        origin=None if place is None else place.origin or None,
     )
 
 
@@ -127,8 +157,8 @@ def _not_wanted(span: Span, reading: Reading) -> str | None:
     for off in reading.without:
         if off.kind == span.kind and off.start in {None, span.start}:
             return "switched off"
-    if span.kind in _PLACE and reading.place != "hard":
-        return _NOT_HARD[reading.place]
+    if span.kind in _PLACE and reading.place == "off":
+        return _OFF
     if isinstance(span.value, Time) and span.value.months_south:
         return "the months depend on the hemisphere: name a place on one side of the equator"
     if span.confidence < SURE_ENOUGH:
@@ -142,7 +172,7 @@ def _limited(
     """The filter with what one span says; NotApplied with the reason where it cannot be."""
     match value:
         case TaxonMeant():
-            return _with_taxon(limits, asked, value, taxa)
+            return _with_taxa(limits, asked, taxa)
         case Time():
             return _with_time(limits, asked, value)
         case LicenceMeant():
@@ -159,12 +189,14 @@ def _limited(
             return with_place(limits, asked, value, offered.layers, offered.gazetteer)
 
 
-def _with_taxon(limits: Filter, asked: Filter, meant: TaxonMeant, taxa: Collection[int]) -> Filter:
+def _with_taxa(limits: Filter, asked: Filter, taxa: Collection[int]) -> Filter:
+    """With all taxa that are named, of which a record must be in one."""
     if asked.taxon is not None:
         raise NotApplied("the filter names a taxon")
-    if len(taxa) > 1:
-        raise NotApplied("several taxa are named, and a filter holds one")
-    return msgspec.structs.replace(limits, taxon=meant.taxon_id)
+    if len(taxa) > MAX_TAXA:
+        raise NotApplied(f"a filter holds {MAX_TAXA} taxa")
+    several = tuple(sorted(taxa))
+    return msgspec.structs.replace(limits, taxon=several[0] if len(several) == 1 else several)
 
 
 def _with_time(limits: Filter, asked: Filter, time: Time) -> Filter:

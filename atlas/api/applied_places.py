@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from atlas.api.named_places import in_places, names_of, near_place, with_near
+from atlas.api.not_applied import NotApplied
 from atlas.geo.layers import Layer, Layers
 from atlas.reading.places import Gazetteer
 from atlas.reading.spans import Elevation, Near, Within
@@ -15,13 +17,8 @@ from atlas.search.filters import Filter
 
 PlaceMode = Literal["hard", "soft", "off"]
 PlaceMeaning = Near | Within | Elevation
-_FEATURES = {"river": "rivers", "lake": "lakes", "coast": "coasts", "place": "named places"}
+_FEATURES = {"river": "rivers", "lake": "lakes", "coast": "coasts"}
 _AREAS = {"country": "countries", "region": "regions"}
-MOST_NEAR = place_filters.MAX_CONDITIONS
-
-
-class NotApplied(Exception):
-    """No fault: why a span does not become a filter."""
 
 
 def with_place(
@@ -52,8 +49,10 @@ def _layer(layers: Layers, feature: str, kind: str, told: str) -> Layer:
 def _near(
     limits: Filter, asked: Filter, meant: Near, layers: Layers, gazetteer: Gazetteer
 ) -> Filter:
-    if asked.near is not None:
+    if asked.near is not None or asked.around is not None:
         raise NotApplied("the filter says what to be near")
+    if meant.feature == "place":
+        return near_place(limits, meant, layers, gazetteer)
     told = _FEATURES[meant.feature]
     layer = _layer(layers, meant.feature, "distance", told)
     if meant.within_m <= 0:
@@ -62,7 +61,8 @@ def _near(
         raise NotApplied(f"the layer of {told} does not know how large they are")
     name = None
     if meant.place is not None:
-        name = next((one for one in _names(meant.place, gazetteer) if layer.numbers_of(one)), None)
+        names = names_of(gazetteer.get(meant.place))
+        name = next((one for one in names if layer.numbers_of(one)), None)
         if name is None:
             raise NotApplied(f"the layer of {told} does not know this name")
     stated = place_filters.Near(
@@ -71,24 +71,16 @@ def _near(
         min_order=None if meant.min_order is None else float(meant.min_order),
         name=name,
     )
-    near = (*(limits.near or ()), stated)
-    if len(near) > MOST_NEAR:
-        raise NotApplied(f"a filter holds {MOST_NEAR} features to be near")
-    return msgspec.structs.replace(limits, near=near)
-
-
-def _names(place_id: str, gazetteer: Gazetteer) -> list[str]:
-    place = gazetteer.get(place_id)
-    if place is None:
-        return []
-    return [place.name, *(name for listed in place.names.values() for name in listed)]
+    return with_near(limits, stated)
 
 
 def _within(
     limits: Filter, asked: Filter, meant: Within, layers: Layers, gazetteer: Gazetteer
 ) -> Filter:
     if meant.place:
-        raise NotApplied("this atlas has no layer of areas and towns")
+        if meant.country or meant.region or meant.continent:
+            raise NotApplied("it is an area or something larger, and a filter holds both at once")
+        return in_places(limits, asked, meant.place, layers, gazetteer)
     countries = [*meant.country, *_countries_of(meant.continent, gazetteer)]
     if countries and meant.region:
         raise NotApplied("it is a country or a region, and a filter holds both only at once")

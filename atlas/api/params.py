@@ -25,6 +25,8 @@ _PARAMETERS = {
     "elevation": "min_elevation_m",
 }
 
+_POINT = ("latitude", "longitude", "within_m")
+
 BoxText: TypeAlias = Annotated[
     str | None,
     QueryParameter(
@@ -58,7 +60,7 @@ def search_of_query(
     interpret: bool,
     place: str,
     without: Sequence[str] | None,
-    taxon: int | None,
+    taxon: Sequence[str] | None,
     bbox: str | None,
     first: str | None,
     last: str | None,
@@ -69,6 +71,7 @@ def search_of_query(
     max_uncertainty_m: float | None,
     flags: str | None,
     near: Sequence[str] | None,
+    around: Sequence[str] | None,
     country: Sequence[str] | None,
     region: Sequence[str] | None,
     habitat: Sequence[str] | None,
@@ -79,7 +82,7 @@ def search_of_query(
     box = parse_box(bbox)
     observed = _given({"from": first, "to": last})
     limits = {
-        "taxon": taxon,
+        "taxon": _one_or_several(taxon),
         "bbox": None if box is None else (box.west, box.south, box.east, box.north),
         "observed": observed or None,
         "months": words(months),
@@ -89,6 +92,7 @@ def search_of_query(
         "max_uncertainty_m": max_uncertainty_m,
         "flags": flags,
         "near": None if near is None else [_near(text) for text in words(near) or []],
+        "around": None if around is None else [_point(text) for text in words(around) or []],
         "country": words(country),
         "region": words(region),
         "habitat": words(habitat),
@@ -149,6 +153,19 @@ def _near(text: str) -> dict[str, str]:
     if len(parts) not in {2, 3}:
         raise InvalidQuery("near", "must be feature:metres or feature:metres:order")
     return dict(zip(("feature", "within_m", "min_order"), parts, strict=False))
+
+
+def _point(text: str) -> dict[str, str]:
+    """Latitude, longitude and metres with colons between."""
+    parts = text.split(":")
+    if len(parts) != len(_POINT):
+        raise InvalidQuery("around", "must be latitude:longitude:metres")
+    return dict(zip(_POINT, parts, strict=True))
+
+
+def _one_or_several(values: Sequence[str] | None) -> str | list[str] | None:
+    listed = words(values)
+    return listed[0] if listed is not None and len(listed) == 1 else listed
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

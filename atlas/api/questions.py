@@ -17,7 +17,13 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from atlas.api.applied import Reading, WithoutSpan, let_go_of_place, limits_place
+from atlas.api.applied import (
+    Reading,
+    Understood,
+    WithoutSpan,
+    let_go_of_place,
+    limits_place,
+)
 from atlas.api.applied_places import PlaceMode
 from atlas.api.layer_pages import layer_summary
 from atlas.api.records import as_hits
@@ -35,7 +41,10 @@ from atlas.search.seasons import Seasons
 
 MAX_TEXT = 1_000
 MAX_VECTOR = 16_384
-NOTHING_THERE = "no photo passes with the place that was named, so place does not limit the search"
+NOTHING_THERE = (
+    "no photo passes with the place that was named, so place does not limit the search: photos "
+    "that meet a part of it come further up"
+)
 Kind = Literal["text", "image", "vector", "photo"]
 
 
@@ -62,7 +71,8 @@ class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         bool, Meta(description="read place, time, taxon and licence from the words of `text`")
     ] = True
     place: Annotated[
-        PlaceMode, Meta(description="what places in the words do: limit, prefer, or nothing")
+        PlaceMode,
+        Meta(description="what places in the words do: limit, raise what meets them, or nothing"),
     ] = "hard"
     without: Annotated[
         tuple[WithoutSpan, ...], Meta(max_length=100, description="spans that are not to be read")
@@ -114,6 +124,7 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     encode_s: dict[str, float] = {}
     interpretation: Interpretation | None = None
     filter: Filter
+    prefer: tuple[Filter, ...] = ()
 
 
 class Questions:
@@ -201,9 +212,8 @@ class Questions:
         if not text.strip():
             raise InvalidQuery("text", "is empty")
         reading = Reading(interpret=search.interpret, place=search.place, without=search.without)
-        interpretation, limits = await self._searches.run(
-            self._understood, text, search.filter, reading
-        )
+        understood = await self._searches.run(self._understood, text, search.filter, reading)
+        interpretation = understood.interpretation
         texts = [
             interpretation.scene_text
             if reader.space.name in self._scene_spaces
@@ -212,19 +222,20 @@ class Questions:
         ]
         encoded = await read_text(texts, readers)
         content = "\0".join(texts).encode("utf-8", "surrogatepass")
-        asked = _encoded("text", encoded, content, limits)
-        return msgspec.structs.replace(asked, interpretation=interpretation)
+        asked = _encoded("text", encoded, content, understood.limits)
+        return msgspec.structs.replace(
+            asked, interpretation=interpretation, prefer=understood.prefer
+        )
 
-    def _understood(
-        self, text: str, asked: Filter, reading: Reading
-    ) -> tuple[Interpretation, Filter]:
+    def _understood(self, text: str, asked: Filter, reading: Reading) -> Understood:
         """What the words say; where nothing is at the places named, they do not limit."""
-        interpretation, limits = self._understanding.understand(text, asked, reading)
-        if not limits_place(interpretation) or self._retrieval.compile(limits).matching > 0:
-            return interpretation, limits
+        hard = self._understanding.understand(text, asked, reading)
+        limited = limits_place(hard.interpretation)
+        if not limited or self._retrieval.compile(hard.limits).matching > 0:
+            return hard
         softly = msgspec.structs.replace(reading, place="soft")
-        interpretation, limits = self._understanding.understand(text, asked, softly)
-        return let_go_of_place(interpretation, NOTHING_THERE), limits
+        soft = self._understanding.understand(text, asked, softly)
+        return soft._replace(interpretation=let_go_of_place(soft.interpretation, NOTHING_THERE))
 
     def _stored(self, image_id: UUID, spaces: Sequence[str]) -> dict[str, Vector]:
         try:
@@ -311,6 +322,7 @@ def _question(search: Search, asked: _Asked) -> Question:
         vector=vector,
         also=dict(others),
         filter=asked.filter,
+        prefer=asked.prefer,
         limit=search.limit,
         cursor=search.cursor,
         exact=search.exact,

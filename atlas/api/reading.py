@@ -48,7 +48,7 @@ class ReadingController(Controller):
     ) -> Interpretation:
         """The spans of a question, and the text that an encoder would be given."""
         reading = Reading(place=data.place, without=data.without)
-        return understanding.understand(data.text, data.filter, reading)[0]
+        return understanding.understand(data.text, data.filter, reading).interpretation
 
     @get(
         "/places",

@@ -53,6 +53,7 @@ def as_hits(
             ],
             collapsed=len(hit.collapsed),
             collapsed_images=[image_ids[row_id] for row_id in hit.collapsed],
+            places_met=hit.preferences_met,
             **_fields(row),
         )
         for row, hit in zip(rows, hits, strict=True)

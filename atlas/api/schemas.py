@@ -85,13 +85,16 @@ class Hit(Record, frozen=True, kw_only=True):
 
     `score` is the exact cosine with the question where one space was searched, and the sum of
     1 / (k + rank) over the spaces where several were. `collapsed` photos of the same burst look
-    like this one and are not listed; `collapsed_images` names them.
+    like this one and are not listed; `collapsed_images` names them. Where the question prefers
+    places, `score` is that sum over the list of all photos and that of each place, and `places_met`
+    says how many of the places the photo meets.
     """
 
     score: float
     spaces: list[SpaceScore]
     collapsed: int
     collapsed_images: list[UUID]
+    places_met: int | None = None
 
 
 class Plan(Schema, frozen=True, kw_only=True):
@@ -132,6 +135,7 @@ class SpanRead(Schema, frozen=True, kw_only=True):
     confidence: float
     applied: bool
     reason: str | None
+    origin: Annotated[str | None, Meta(description="whom to cite for where a named town is")] = None
 
 
 class Interpretation(Schema, frozen=True, kw_only=True):

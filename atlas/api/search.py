@@ -44,7 +44,10 @@ class SearchController(Controller):
         questions: NamedDependency[Questions],
         text: Annotated[str, QueryParameter(description="what the photo shows")],
         taxon: Annotated[
-            int | None, QueryParameter(description="taxon_id; it and all below")
+            list[str] | None,
+            QueryParameter(
+                description="taxon_id; it and all below; several by repetition or with commas"
+            ),
         ] = None,
         bbox: BoxText = None,
         first: Annotated[
@@ -64,6 +67,10 @@ class SearchController(Controller):
             QueryParameter(
                 description="feature:metres or feature:metres:order, such as river:5000"
             ),
+        ] = None,
+        around: Annotated[
+            list[str] | None,
+            QueryParameter(description="latitude:longitude:metres, such as -1.29:36.82:25000"),
         ] = None,
         country: Words = None,
         region: Words = None,
@@ -108,6 +115,7 @@ class SearchController(Controller):
             max_uncertainty_m=max_uncertainty_m,
             flags=flags,
             near=near,
+            around=around,
             country=country,
             region=region,
             habitat=habitat,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from atlas.api.applied import Offered, Reading, apply_spans
+from atlas.api.applied import Offered, Reading, Understood, apply_spans
 from atlas.api.schemas import Interpretation
 from atlas.catalog import Catalog
 from atlas.geo.layers import Layers
@@ -57,12 +57,10 @@ class Understanding:
         )
         self._today = today
 
-    def understand(
-        self, text: str, asked: Filter, reading: Reading
-    ) -> tuple[Interpretation, Filter]:
+    def understand(self, text: str, asked: Filter, reading: Reading) -> Understood:
         """What the words say and the filter that follows, `asked` among it."""
         if not reading.interpret:
-            return Interpretation(text=text, scene_text=text, spans=[]), asked
+            return Understood(Interpretation(text=text, scene_text=text, spans=[]), asked)
         spans = self._reader.read(text, self._today())
         return apply_spans(text, spans, asked, reading, self._offered)
 

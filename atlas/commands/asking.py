@@ -14,8 +14,8 @@ from rich.table import Table
 from atlas.api.params import parse_box, spans_off, to_search
 from atlas.api.schemas import AtlasDescription, Hit, Interpretation, SearchAnswer
 from atlas.app import Atlas, open_atlas
-from atlas.commands.taxon_names import taxon_named
 from atlas.settings import Settings
+from atlas.species.names import taxon_named
 
 
 async def search_once(

@@ -18,13 +18,12 @@ from atlas.api.gap_questions import AskedGaps, GapQuestions, shape_of
 from atlas.api.gap_schemas import GapAnswer
 from atlas.catalog import Catalog
 from atlas.commands.mapping import open_maps
-from atlas.commands.taxon_names import taxon_named
 from atlas.errors import InvalidQuery
 from atlas.settings import Settings
 from atlas.species.gap_picture import gap_sheet
 from atlas.species.map_drawing import Sheet, draw_png
 from atlas.species.maps import Maps
-from atlas.species.names import TaxonNames
+from atlas.species.names import TaxonNames, taxon_named
 
 FORMS = (".csv", ".geojson", ".json", ".png")
 

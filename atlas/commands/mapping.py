@@ -19,14 +19,13 @@ from rich.table import Table
 from atlas.api.geojson import feature_collection
 from atlas.bundle import Bundle
 from atlas.catalog import Catalog
-from atlas.commands.taxon_names import taxon_named
 from atlas.errors import InvalidQuery
 from atlas.geo.shapes import BoundingBox
 from atlas.settings import Settings
 from atlas.species.distribution import MappedTaxon
 from atlas.species.distribution_table import csv_of, parquet_of
 from atlas.species.maps import Maps
-from atlas.species.names import TaxonNames
+from atlas.species.names import TaxonNames, taxon_named
 from atlas.species.occupancy import RecordFilter
 from atlas.species.range import Range
 

@@ -74,6 +74,19 @@ def geodesic_m(latitude: Floats, longitude: Floats, foot: Floats) -> Floats:
     return np.asarray(metres, np.float64)
 
 
+def most_m(straight_m: Floats) -> Floats:
+    """The longest that a geodesic between points so far apart in a straight line can be, metres.
+
+    Nowhere does the ellipsoid bend more than a circle of radius a (1 - e^2), the meridian at the
+    equator; a curve that bends no more than a circle has no shorter chord than the circle's arc of
+    its length (Schur's theorem).
+    """
+    narrowest_m = EQUATOR_M * (1.0 - _ECCENTRICITY_2)
+    most: Floats = 2.0 * narrowest_m * np.arcsin(np.minimum(straight_m / (2.0 * narrowest_m), 1.0))
+    # Chords longer than that circle's are of points nearly opposite: half an equator at most.
+    return np.where(straight_m < 2.0 * narrowest_m, most, np.pi * EQUATOR_M)
+
+
 def cut_into_pieces(
     longitude: ArrayLike, latitude: ArrayLike, line: ArrayLike, owner: ArrayLike
 ) -> Pieces:

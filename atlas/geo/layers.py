@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -90,6 +90,8 @@ class Layer:
         self.entry = entry
         self._folder = root / LAYERS / entry.folder
         self._segments = tuple(segments)
+        # Mapping a file anew takes 0.3 ms: a filter asks for the columns once a block of rows.
+        self._mapped: dict[tuple[int, str], npt.NDArray[Any]] = {}
 
     def covers(self, segment: int) -> bool:
         """Whether the rows of a segment have values; those of segments added since have none."""
@@ -147,6 +149,13 @@ class Layer:
         return min((order for order in self.entry.orders if order >= least), default=None)
 
     def _column(self, segment: int, name: str, dtype: type[ScalarT]) -> npt.NDArray[ScalarT]:
+        """A column; two threads that ask for a new one at once may both map it."""
+        kept = self._mapped.get((segment, name))
+        if kept is None:
+            kept = self._mapped[segment, name] = self._map(segment, name, dtype)
+        return kept
+
+    def _map(self, segment: int, name: str, dtype: type[ScalarT]) -> npt.NDArray[ScalarT]:
         described = self._segments[segment]
         path = self._folder / described.name / name
         expected_bytes = described.rows * np.dtype(dtype).itemsize
@@ -156,7 +165,8 @@ class Layer:
             raise BundleError(path, "this file is missing") from error
         if size_bytes != expected_bytes:
             raise BundleError(path, f"holds {size_bytes} bytes where {expected_bytes} belong")
-        column: npt.NDArray[ScalarT] = np.memmap(path, dtype=dtype, mode="r")
+        # A plain array of the mapped bytes: slices of a memmap object take ten times as long.
+        column: npt.NDArray[ScalarT] = np.asarray(np.memmap(path, dtype=dtype, mode="r"))
         return column
 
 

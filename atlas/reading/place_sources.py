@@ -27,6 +27,7 @@ from atlas.reading.grammar import PACKAGE_DATA
 from atlas.reading.places import Box, Gazetteer, Place, PlaceKind
 
 TABLE = "places.csv"
+TOWNS = "GeoNames, CC BY 4.0"
 # Smaller towns share their names with too much else.
 LEAST_PEOPLE = 100_000
 # What administrations call their parts, after or before the name proper.
@@ -285,6 +286,7 @@ def _cities(languages: Sequence[str], towns: Sequence[dict[str, Any]]) -> Iterat
             latitude=town["latitude"],
             longitude=town["longitude"],
             population=town["population"],
+            origin=TOWNS,
         )
 
 

@@ -57,6 +57,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     latitude: float | None = None
     longitude: float | None = None
     population: int = 0
+    origin: Annotated[str, Meta(description="whom to cite for where it is")] = ""
     well_known: bool = False
 
     @property

@@ -23,6 +23,7 @@ from atlas.geo.layers import Layers
 from atlas.search.filters import Condition, Filter, condition_of, key_of, without_places
 from atlas.search.place_filters import Statement, cited, judge_all, statements_of
 from atlas.search.selection import Selection
+from atlas.search.surroundings import Surroundings
 from atlas.search.taxon_runs import read_runs
 
 RowIds = npt.NDArray[np.int64]
@@ -80,6 +81,7 @@ class FilterCompiler:
         self._segments = tuple(segments)
         self._finest = finest
         self._layers = Layers() if layers is None else layers
+        self._surroundings = Surroundings(catalog, segments)
         self._removed = tuple(
             np.fromiter(segment.tombstones, np.int64, len(segment.tombstones))
             for segment in self._segments
@@ -112,7 +114,8 @@ class FilterCompiler:
         return compiled
 
     def _compile(self, asked: Filter, key: bytes) -> CompiledFilter:
-        statements = statements_of(asked, self._layers)
+        near_points = map(self._surroundings.of, asked.around or ())
+        statements = (*statements_of(asked, self._layers), *near_points)
         if statements:
             return self._narrow(asked, key, statements)
         condition = condition_of(asked, self._catalog, finest=self._finest)
@@ -190,8 +193,7 @@ class FilterCompiler:
         if not condition.sql:
             return tuple(Selection.everything(segment.rows) for segment in self._segments)
         if condition.only_taxa is not None:
-            first, last = condition.only_taxa
-            return tuple(runs.between(first, last) for runs in self._taxa)
+            return tuple(runs.within(condition.only_taxa) for runs in self._taxa)
         row_ids = self._row_ids(condition)
         return tuple(
             Selection.of_positions(positions, segment.rows)

@@ -8,31 +8,29 @@ is for the owner of the process to set (OMP_NUM_THREADS), never set here.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from torch.nn.functional import normalize
 
 from atlas.errors import EncoderError
 from atlas.search.checkpoints import Checkpoint, find_checkpoint, fingerprint
-from atlas.search.framing import Framing, Pixels
+from atlas.search.devices import compiles_by_itself, device_of, dtype_of, same_device
+from atlas.search.feed import BATCHES_IN_FLIGHT, Feed, Pending, Vectors
+from atlas.search.frame import Pixels
+from atlas.search.framing import Framing
+from atlas.search.streams import streams_of
 
 # isort: split
 import open_clip
-
-Vectors = npt.NDArray[np.float32]
-
-# Batches given to the device before the first of them is waited for: one computes while the next
-# is copied; more would only hold memory.
-BATCHES_IN_FLIGHT = 2
 
 
 class EncoderChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,7 +39,8 @@ class EncoderChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     `spec` is `hf-hub:owner/name`, `local-dir:path` (from the current folder unless absolute) or a
     name known to OpenCLIP with `pretrained`, a tag or a checkpoint file. `device` is `auto` (CUDA
     where there is one, else CPU) or what torch calls it; `dtype` is the compute dtype, where
-    `auto` is bfloat16 on CUDA and float32 elsewhere. `compile` compiles the image tower.
+    `auto` is bfloat16 on CUDA and float32 elsewhere. `compile` compiles the image tower;
+    `auto` does where that pays, on a GPU.
     """
 
     spec: str
@@ -49,7 +48,7 @@ class EncoderChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     device: str = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     batch_size: int = 64
-    compile: bool = False
+    compile: bool | Literal["auto"] = False
 
 
 class Encoder(Protocol):
@@ -82,23 +81,6 @@ class LoadedModel:
     dtype: torch.dtype
 
 
-@dataclass(frozen=True)
-class _Pending:
-    """Vectors on their way from the device; `pixels` keeps the pinned copy alive until then."""
-
-    encoder: str
-    host: torch.Tensor
-    rows: int
-    copied: torch.cuda.Event | None
-    pixels: torch.Tensor
-
-    def vectors(self) -> Vectors:
-        """Wait for this batch alone."""
-        if self.copied is not None:
-            self.copied.synchronize()
-        return _checked(self.encoder, self.host[: self.rows].numpy())
-
-
 class OpenClipEncoder:
     """One OpenCLIP model on one device.
 
@@ -121,6 +103,7 @@ class OpenClipEncoder:
         self.dtype = loaded.dtype
         self.context_length = int(loaded.model.context_length)
         self._framing = Framing(choice.spec, loaded.model.visual.preprocess_cfg)
+        self.frame = self._framing.frame
         self.preprocessing = self._framing.description
         self._mean = torch.tensor(self._framing.mean, device=self.device).view(3, 1, 1)
         self._std = torch.tensor(self._framing.std, device=self.device).view(3, 1, 1)
@@ -129,8 +112,11 @@ class OpenClipEncoder:
         self._tokenizer_lock = threading.Lock()
         self._encode_text: Callable[[torch.Tensor], torch.Tensor] = loaded.model.encode_text
         self._encode_image: Callable[[torch.Tensor], torch.Tensor] = loaded.model.encode_image
-        self._fixed_batch = choice.compile
-        if choice.compile:
+        self._choice = choice
+        self._loaded = loaded
+        wanted = choice.compile
+        self.compiled = compiles_by_itself(self.device) if wanted == "auto" else wanted
+        if self.compiled:
             self._encode_image = torch.compile(loaded.model.encode_image, dynamic=False)
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
@@ -161,7 +147,7 @@ class OpenClipEncoder:
 
         Safe in many threads at once.
         """
-        return self._framing.frame(picture)
+        return self.frame.frame(picture)
 
     def encode_prepared(self, pixels: Pixels) -> Vectors:
         """float32 [n, dim] from prepared pictures stacked as uint8 [n, 3, height, width]."""
@@ -171,42 +157,47 @@ class OpenClipEncoder:
     def encode_batches(self, batches: Iterable[Pixels]) -> Iterator[Vectors]:
         """Vectors of each batch in turn, while the next is already on the device.
 
-        Batches are uint8 [up to batch_size, 3, height, width]. This is the way to encode a
-        stream: on CUDA nothing waits for the batch that was just handed over.
+        Batches are uint8 [1 to batch_size, 3, height, width].
         """
-        pending: deque[_Pending] = deque()
+        feed = self.feed()
+        pending: deque[Pending] = deque()
         for pixels in batches:
-            pending.append(self._launch(pixels))
+            self._framing.require(pixels)
+            rows = len(pixels)
+            if rows > self.batch_size:
+                raise ValueError(f"a batch of {rows} pictures exceeds batch_size {self.batch_size}")
+            feed.buffer()[:rows] = pixels
+            pending.append(feed.launch(rows))
             if len(pending) == BATCHES_IN_FLIGHT:
                 yield pending.popleft().vectors()
         while pending:
             yield pending.popleft().vectors()
 
-    def _launch(self, pixels: Pixels) -> _Pending:
-        """Hand one batch to the device and return at once."""
-        self._framing.require(pixels)
-        rows = len(pixels)
-        if rows > self.batch_size:
-            raise ValueError(f"a batch of {rows} pictures exceeds batch_size {self.batch_size}")
-        if self._fixed_batch and rows < self.batch_size:
-            # A compiled tower is compiled again for every new shape: fill the last batch up.
-            filler = np.zeros((self.batch_size - rows, *pixels.shape[1:]), dtype=np.uint8)
-            pixels = np.concatenate([pixels, filler])
-        with torch.inference_mode():
-            source = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
-            on_cuda = self.device.type == "cuda"
-            if on_cuda:
-                source = source.pin_memory()
-            inputs = source.to(self.device, non_blocking=on_cuda).float().div_(255)
-            inputs = inputs.sub_(self._mean).div_(self._std).to(self.dtype)
-            vectors = normalize(self._encode_image(inputs).float(), dim=-1)
-            if not on_cuda:
-                return _Pending(self.spec, vectors.cpu(), rows, None, source)
-            host = torch.empty(vectors.shape, dtype=vectors.dtype, pin_memory=True)
-            host.copy_(vectors, non_blocking=True)
-            copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            copied.record(torch.cuda.current_stream(self.device))
-            return _Pending(self.spec, host, rows, copied, source)
+    def feed(self) -> Feed:
+        """A stream of batches through the image tower, with buffers of its own."""
+        return Feed(
+            self.spec,
+            self._vectors_of,
+            streams_of(self.device),
+            batch_size=self.batch_size,
+            height=self.frame.height,
+            width=self.frame.width,
+            dim=self.dim,
+            fixed=self.compiled,
+        )
+
+    def on(self, device: str) -> OpenClipEncoder:
+        """The same encoder on another device, with a copy of the model; itself on its own."""
+        target = device_of(self._choice.spec, device)
+        if same_device(target, self.device):
+            return self
+        model = copy.deepcopy(self._loaded.model).to(target)
+        return OpenClipEncoder(self._choice, replace(self._loaded, model=model, device=target))
+
+    def _vectors_of(self, pixels: torch.Tensor) -> torch.Tensor:
+        """float32 unit vectors [n, dim] of uint8 [n, 3, height, width], both on the device."""
+        inputs = pixels.float().div_(255).sub_(self._mean).div_(self._std).to(self.dtype)
+        return normalize(self._encode_image(inputs).float(), dim=-1)
 
     def _no_vectors(self) -> Vectors:
         return np.zeros((0, self.dim), dtype=np.float32)
@@ -217,8 +208,8 @@ def load_encoder(choice: EncoderChoice) -> OpenClipEncoder:
 
     The weights are read once in float32 on the CPU, fingerprinted, then cast and moved.
     """
-    device = _device(choice)
-    dtype = _dtype(choice, device)
+    device = device_of(choice.spec, choice.device)
+    dtype = dtype_of(choice.spec, choice.dtype, device)
     if choice.batch_size < 1:
         raise EncoderError(choice.spec, f"batch_size must be at least 1, not {choice.batch_size}")
     checkpoint = find_checkpoint(choice.spec, choice.pretrained)
@@ -267,36 +258,8 @@ def _read_model(spec: str, checkpoint: Checkpoint) -> torch.nn.Module:
     return model.eval().requires_grad_(False)
 
 
-def _device(choice: EncoderChoice) -> torch.device:
-    if choice.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(choice.device)
-    except RuntimeError as error:
-        raise EncoderError(choice.spec, f"torch knows no device {choice.device!r}") from error
-    seen = {
-        "cpu": 1,
-        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
-        "mps": int(torch.backends.mps.is_available()),
-    }.get(device.type, 0)
-    if (device.index or 0) >= seen:
-        raise EncoderError(
-            choice.spec, f"torch sees no device {choice.device!r} here; take auto or cpu"
-        )
-    return device
-
-
-def _dtype(choice: EncoderChoice, device: torch.device) -> torch.dtype:
-    if choice.dtype == "auto":
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
-    dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    if choice.dtype not in dtypes:
-        raise EncoderError(choice.spec, f"dtype is auto, {', '.join(dtypes)}; not {choice.dtype!r}")
-    return dtypes[choice.dtype]
-
-
 def _checked(encoder: str, vectors: Vectors) -> Vectors:
-    """A NaN here would sit in an index unseen and push every honest neighbour out."""
+    """A NaN would pass as a score and come first."""
     if not np.isfinite(vectors).all():
         row = int(np.argmin(np.isfinite(vectors).all(axis=1)))
         raise EncoderError(encoder, f"vector {row} of a batch is not finite; take dtype float32")

@@ -8,6 +8,7 @@ number. Knows nothing of segments or vectors. Pure: safe from any thread.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Literal
 
@@ -21,6 +22,8 @@ from atlas.geo.shapes import BoundingBox, Polygon
 from atlas.search.place_filters import PlaceFilter
 
 MAX_LISTED = 1_000
+MAX_TAXA = 100
+TaxonId = Annotated[int, Meta(ge=0)]
 
 Listed = Annotated[tuple[str, ...], Meta(min_length=1, max_length=MAX_LISTED)]
 Months = Annotated[tuple[Annotated[int, Meta(ge=1, le=12)], ...], Meta(min_length=1, max_length=12)]
@@ -72,8 +75,11 @@ class Filter(PlaceFilter, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Conditions that a row must meet, all of them; what is left out does not limit."""
 
     taxon: Annotated[
-        Annotated[int, Meta(ge=0)] | None,
-        Meta(description="A taxon id: the taxon and everything below it."),
+        TaxonId | Annotated[tuple[TaxonId, ...], Meta(min_length=1, max_length=MAX_TAXA)] | None,
+        Meta(
+            description="A taxon id: the taxon and everything below it; or several, of which a "
+            "record must be in one."
+        ),
     ] = None
     cells: Annotated[
         Listed | None,
@@ -134,14 +140,14 @@ class Filter(PlaceFilter, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
     """A condition on `image`: SQL, its parameters, and a polygon that points must then lie in.
 
-    `sql` is "" when every row meets it. `only_taxa` are the first and last taxon id where nothing
-    else is asked for: those rows are known without a query.
+    `sql` is "" when every row meets it. `only_taxa` are intervals of taxon ids, first and last,
+    apart and in order, where nothing else is asked for: those rows are known without a query.
     """
 
     sql: str
     parameters: tuple[object, ...]
     polygon: Polygon | None
-    only_taxa: tuple[int, int] | None = None
+    only_taxa: tuple[tuple[int, int], ...] | None = None
 
 
 class _Terms:
@@ -156,6 +162,13 @@ class _Terms:
         self.parameters.extend(parameters)
 
 
+def taxa_of(asked: Filter) -> tuple[int, ...]:
+    """The taxa that a filter names, each once, in order of their ids; () where it names none."""
+    if asked.taxon is None:
+        return ()
+    return (asked.taxon,) if isinstance(asked.taxon, int) else tuple(sorted(set(asked.taxon)))
+
+
 def key_of(asked: Filter) -> bytes:
     """Bytes that are equal for filters that ask for the same; lists are sets, their order is not.
 
@@ -165,8 +178,10 @@ def key_of(asked: Filter) -> bytes:
     def as_set(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
         return None if values is None else tuple(sorted(set(values)))
 
+    taxa = taxa_of(asked)
     plain = msgspec.structs.replace(
         asked,
+        taxon=taxa[0] if len(taxa) == 1 else taxa or None,
         cells=as_set(asked.cells and tuple(cell.strip().lower() for cell in asked.cells)),
         months=None if asked.months is None else tuple(sorted(set(asked.months))),
         licences=as_set(asked.licences),
@@ -179,9 +194,16 @@ def key_of(asked: Filter) -> bytes:
 
 
 def without_places(asked: Filter) -> Filter:
-    """The same filter without what place layers answer."""
+    """The same filter without what is judged by each record's uncertainty."""
     return msgspec.structs.replace(
-        asked, near=None, country=None, region=None, habitat=None, elevation=None, layers=None
+        asked,
+        near=None,
+        around=None,
+        country=None,
+        region=None,
+        habitat=None,
+        elevation=None,
+        layers=None,
     )
 
 
@@ -192,10 +214,10 @@ def condition_of(asked: Filter, catalog: Catalog, *, finest: int) -> Condition:
     a value makes no sense or names something that this atlas does not hold.
     """
     terms = _Terms()
-    interval = None
-    if asked.taxon is not None:
-        interval = _interval(asked.taxon, catalog)
-        terms.add("taxon_id BETWEEN ? AND ?", *interval)
+    intervals = _apart([_interval(taxon, catalog) for taxon in taxa_of(asked)])
+    if intervals:
+        either = " OR ".join("taxon_id BETWEEN ? AND ?" for _ in intervals)
+        terms.add(either, *(end for interval in intervals for end in interval))
     if asked.cells is not None:
         _add_cells(terms, asked.cells, finest)
     if asked.bbox is not None:
@@ -223,7 +245,7 @@ def condition_of(asked: Filter, catalog: Catalog, *, finest: int) -> Condition:
         sql=" AND ".join(terms.terms),
         parameters=tuple(terms.parameters),
         polygon=polygon,
-        only_taxa=interval if len(terms.terms) == 1 else None,
+        only_taxa=intervals if intervals and len(terms.terms) == 1 else None,
     )
 
 
@@ -235,6 +257,15 @@ def _interval(taxon_id: int, catalog: Catalog) -> tuple[int, int]:
         return catalog.taxon_interval(taxon_id)
     except NotFound as error:
         raise InvalidQuery("filter.taxon", f"this atlas has no taxon {taxon_id}") from error
+
+
+def _apart(intervals: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Without those inside another: subtrees lie apart, or one within the other."""
+    kept: list[tuple[int, int]] = []
+    for first, last in sorted(intervals, key=lambda each: (each[0], -each[1])):
+        if not kept or first > kept[-1][1]:
+            kept.append((first, last))
+    return tuple(kept)
 
 
 def _known(names: tuple[str, ...], ids: dict[str, int], field: str, noun: str) -> tuple[int, ...]:

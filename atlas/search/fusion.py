@@ -70,7 +70,7 @@ class FusedRanking:
     ) -> None:
         """`groups_of` gives each row's group, (n,) int64, where lists have one hit a group.
 
-        All lists must end with the same rows, or the same groups.
+        A list may hold a part of the rows only; what it lacks it does not rank.
         """
         self._listings = tuple(listings)
         self._settings = settings

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -36,15 +37,24 @@ class SpaceRank(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True):
-    """A row with its score: the cosine in the one space, or the fused score of several.
+    """A row with its score: the cosine in the one space, or the fused score of several lists.
 
-    `collapsed` are the rows of its near-duplicates, which are not listed.
+    `collapsed` are the rows of its near-duplicates, which are not listed. `preferences_met` says
+    how many of the question's preferences the row meets; None where there are none.
     """
 
     row_id: int
     score: float
     spaces: tuple[SpaceRank, ...] = ()
     collapsed: tuple[int, ...] = ()
+    preferences_met: int | None = None
+
+
+class Preferred(NamedTuple):
+    """Rows that should come first: those of each segment, and their hits in every space."""
+
+    selections: tuple[Selection, ...]
+    listings: tuple[Listing, ...]
 
 
 class Inquiry:
@@ -60,15 +70,17 @@ class Inquiry:
         fusion: FusionSettings,
         groups: Groups | None,
         bursts: Bursts | None,
+        preferred: Sequence[Preferred] = (),
     ) -> None:
         """`listings` are those of the spaces of `queries`, in their order.
 
         `groups` are what the lists have one hit of; `bursts` find near-duplicates to collapse,
-        measured in the first space.
+        measured in the first space. What is `preferred` is fused with the rest.
         """
         self._segments = tuple(segments)
         self._queries = dict(queries)
-        self._spaces = tuple(listings)
+        self._preferred = tuple(preferred)
+        self._spaces = (*listings, *(one for each in preferred for one in each.listings))
         whole = groups is None and bursts is None
         self._rows = sum(selection.count for selection in selections) if whole else None
         self._fused: FusedRanking | None = None
@@ -99,14 +111,16 @@ class Inquiry:
         listed_scores, listed = self._listing.first(further)
         scores, row_ids = listed_scores[start:stop], listed[start:stop]
         placed = self._placed(scores, row_ids, start)
+        met = self._met(row_ids) if self._preferred else [None] * len(row_ids)
         hits = tuple(
             Hit(
                 row_id=int(row_id),
                 score=float(score),
                 spaces=spaces,
                 collapsed=() if self._collapsed is None else self._collapsed.taken(int(row_id)),
+                preferences_met=preferences,
             )
-            for row_id, score, spaces in zip(row_ids, scores, placed, strict=True)
+            for row_id, score, spaces, preferences in zip(row_ids, scores, placed, met, strict=True)
         )
         return hits, stop < (len(listed) if self._rows is None else self._rows)
 
@@ -114,11 +128,23 @@ class Inquiry:
         """What was done in each space and segment."""
         return self._listing.plans()
 
+    def _met(self, row_ids: RowIds) -> list[int]:
+        """How many preferences each row meets."""
+        met = np.zeros(len(row_ids), np.int64)
+        for preferred in self._preferred:
+            for segment, selection in zip(self._segments, preferred.selections, strict=True):
+                positions = row_ids - segment.first_row
+                inside = (positions >= 0) & (positions < segment.rows)
+                met[inside] += selection.contains(positions[inside])
+        counted: list[int] = met.tolist()
+        return counted
+
     def _placed(self, scores: Scores, row_ids: RowIds, start: int) -> list[tuple[SpaceRank, ...]]:
         """Rank and cosine of each hit in every space."""
         found: Scores = scores[:, np.newaxis]
         if self._fused is not None:
-            ranks = self._fused.ranks(row_ids)
+            # The lists of what is preferred come behind those of the spaces.
+            ranks = self._fused.ranks(row_ids)[:, : len(self._queries)]
             columns = [
                 cosines(self._segments, space, query, row_ids)
                 for space, query in self._queries.items()

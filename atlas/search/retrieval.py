@@ -26,11 +26,11 @@ from atlas.search.compiler import CompiledFilter, FilterCompiler, HeldBackFor
 from atlas.search.cursor import digest_of, read_cursor, write_cursor
 from atlas.search.curve import Curve
 from atlas.search.diversity import DiverseRanking, Diversify, DiversitySettings
-from atlas.search.filters import Filter
+from atlas.search.filters import Filter, key_of
 from atlas.search.fusion import FusionSettings
 from atlas.search.groups import Groups, PlaceGroups, SpeciesGroups
 from atlas.search.held import HeldLists
-from atlas.search.inquiry import Hit, Inquiry
+from atlas.search.inquiry import Hit, Inquiry, Preferred
 from atlas.search.listing import Listing
 from atlas.search.planner import Path, SearchSettings, SegmentPlan, space_indexes
 from atlas.search.ranking import Ranking
@@ -48,8 +48,10 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What to find. `vector` is float32, (dim,), of any length above zero.
 
     `also` are vectors of the same question in further spaces, whose hits are fused with the
-    first's. `diversify` asks for one hit a species or place, `collapse` for near-duplicates to
-    stand behind one hit.
+    first's. `prefer` are filters whose rows come further up, each within `filter`: a hit's score is
+    then the sum of its reciprocal ranks among all hits and among those of each preference (see
+    `fuse`), and nothing is left out. `diversify` asks for one hit a species or place, `collapse`
+    for near-duplicates to stand behind one hit.
     `recall` is the recall@10 to aim at, None for the server's own; 1 takes the most that was
     measured, `exact` what is certain. `made_from` is what the vector was computed from, for example
     a text in UTF-8. A cursor is bound to it where it is given and to the vector where not: a text
@@ -59,6 +61,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     space: str
     vector: Vector
     filter: Filter = Filter()
+    prefer: tuple[Filter, ...] = ()
     limit: int = 30
     cursor: str | None = None
     exact: bool = False
@@ -102,6 +105,7 @@ class BegunSearch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     inquiry: Inquiry
     compiled: CompiledFilter
+    cited: tuple[LayerEntry, ...]
     digest: bytes
     start: int
     stop: int
@@ -115,7 +119,7 @@ class BegunSearch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             matching=self.compiled.matching,
             held_back=self.compiled.held_back,
             unjudged=self.compiled.unjudged,
-            cited=self.compiled.cited,
+            cited=self.cited,
             held_back_for=self.compiled.held_back_for,
             plan=_plan(self.inquiry.plans()),
         )
@@ -191,6 +195,8 @@ class Retrieval:
             space: QueryVector(self._unit(space, vector)) for space, vector in vectors.items()
         }
         compiled = self.compile(question.filter)
+        # A preference that no row meets has no list.
+        wanted = [one for one in map(self.compile, question.prefer) if one.matching]
         digest = self._digest(question, queries, compiled)
         start = 0
         if question.cursor is not None:
@@ -203,10 +209,18 @@ class Retrieval:
             fusion=self._fusion,
             groups=self._groups.get(question.diversify),
             bursts=self._bursts if question.collapse else None,
+            preferred=[
+                Preferred(
+                    one.selections,
+                    tuple(self._listing(question, *each, one) for each in queries.items()),
+                )
+                for one in wanted
+            ],
         )
         return BegunSearch(
             inquiry=inquiry,
             compiled=compiled,
+            cited=_cited(compiled, wanted),
             digest=digest,
             start=start,
             stop=min(start + question.limit, compiled.matching),
@@ -296,8 +310,15 @@ class Retrieval:
                 str(question.recall).encode(),
                 question.diversify.encode(),
                 b"collapse" if question.collapse else b"",
+                *map(key_of, question.prefer),
             )
         )
+
+
+def _cited(compiled: CompiledFilter, preferred: Sequence[CompiledFilter]) -> tuple[LayerEntry, ...]:
+    """The layers that a filter and preferences rest on, each once."""
+    every = (entry for one in (compiled, *preferred) for entry in one.cited)
+    return tuple({entry.name: entry for entry in every}.values())
 
 
 def _plan(segments: tuple[SegmentPlan, ...]) -> Plan:

@@ -28,12 +28,20 @@ class SegmentRuns(NamedTuple):
     first: Numbers
     stop: Numbers
 
-    def between(self, first: int, last: int) -> Selection:
-        """Rows of the taxa with ids from `first` to `last`, which are one run."""
+    def within(self, intervals: Sequence[tuple[int, int]]) -> Selection:
+        """Rows of the taxa with ids in any of some intervals, first and last; one run for each."""
+        runs = [run for run in (self._between(*each) for each in intervals) if run is not None]
+        if len(runs) <= 1:
+            start, stop = runs[0] if runs else (0, 0)
+            return Selection.of_run(start, stop, self.rows)
+        mask = np.zeros(self.rows, bool)
+        for start, stop in runs:
+            mask[start:stop] = True
+        return Selection.of_mask(mask)
+
+    def _between(self, first: int, last: int) -> tuple[int, int] | None:
         low, high = np.searchsorted(self.taxa, [first, last + 1])
-        if low == high:
-            return Selection.of_run(0, 0, self.rows)
-        return Selection.of_run(int(self.first[low]), int(self.stop[high - 1]), self.rows)
+        return None if low == high else (int(self.first[low]), int(self.stop[high - 1]))
 
 
 def read_runs(catalog: Catalog, segments: Sequence[Segment]) -> tuple[SegmentRuns, ...]:

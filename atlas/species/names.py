@@ -14,6 +14,7 @@ import msgspec
 from rapidfuzz.distance import OSA
 
 from atlas.catalog import Catalog
+from atlas.errors import InvalidQuery
 from atlas.species.table_rows import table_rows
 from atlas.species.taxa import fold
 
@@ -196,3 +197,17 @@ def _numbers(word: str) -> tuple[str, ...]:
     if len(word) > 2 and word.endswith("y") and word[-2] not in "aeiou":
         return (word, f"{word[:-1]}ies")
     return (word,)
+
+
+def taxon_named(names: TaxonNames, written: str) -> int:
+    """The taxon id that a person wrote, or that of the taxon so named; InvalidQuery if none."""
+    if written.isdecimal():
+        return int(written)
+    found = names.complete(written, 5)
+    exact = [match for match in found if match.match == "exact"]
+    if exact:
+        return exact[0].taxon_id
+    meant = ", ".join(f"{match.name} ({match.taxon_id})" for match in found)
+    raise InvalidQuery(
+        "taxon", f"no taxon is named {written!r}{'; did you mean ' if meant else ''}{meant}"
+    )

@@ -13,11 +13,12 @@ from benchmarks.systems.world_source import SPACE, WorldSource
 from benchmarks.worlds import SOURCES
 from indexer.account import Parts
 from indexer.assemble import Assembly
+from indexer.embedding.part import PartFile
 from indexer.identity import embed_identity, read_identity
 from indexer.plan import Plan
 from indexer.plan_sections import AtlasSection, IndexSection, OutputSection, SpaceSection
 from indexer.quality.curation import curation_of
-from indexer.stages.embed import EmbedJob, embed_part
+from indexer.stages.embed import ReadyJob, take_ready
 from indexer.stages.read import read_part
 from indexer.state import begin, identity_of
 from indexer.work import WorkFolder
@@ -69,18 +70,8 @@ def build_world(data: WorldOnDisk, folder: Path, factory: str) -> dict[str, floa
     )
     for source, part in pieces:
         identity = partial(embed_identity, plan, source, work.read, part.name)
-        parts.embedded[part.name] = embed_part(
-            EmbedJob(
-                part=part.name,
-                identity=identity({}),
-                read_folder=work.read,
-                folder=work.embed,
-                source=source,
-                encoders={},
-                media=plan.media,
-                ready_spaces=(SPACE,),
-            )
-        )
+        file = PartFile(work.embed, part.name, identity({}))
+        parts.embedded[part.name] = take_ready(ReadyJob(file, work.read, (SPACE,)))
     state = begin(plan, work, identity_of(plan, parts))
     Assembly(plan, state, sources, {}, parts, watch).run()
     return watch.seconds

@@ -29,7 +29,7 @@ def worker_count(setting: int | Literal["auto"]) -> int:
     return setting
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Make this worker exit when its parent is gone, or a killed build would leave it waiting."""
     parent = multiprocessing.parent_process()
     if parent is None:
@@ -57,7 +57,7 @@ def run_parts(
             yield function(part)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
         running: set[Future[Result]] = set()
         try:
             # No more than two parts a worker are handed out, so memory does not grow with the plan.

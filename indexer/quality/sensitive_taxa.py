@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import shapely
 
 from atlas.bundle.flags import Flag
+from atlas.bundle.image_ids import image_id_of
 from atlas.errors import InvalidQuery, PlanError
 from atlas.geo.shapes import BoundingBox
 from atlas.species.sensitive import (
@@ -33,7 +34,7 @@ from atlas.species.sensitive import (
 )
 from atlas.species.taxa import fold
 from indexer.darwin_core import with_cells
-from indexer.records import image_id_of, made_occurrence_id
+from indexer.records import made_occurrence_id
 
 Passing = npt.NDArray[np.bool_]
 Words = tuple[str, ...]
@@ -93,6 +94,8 @@ class SensitiveTaxa(msgspec.Struct, frozen=True, kw_only=True):
 
     def hide(self, records: pa.Table, resolution: int) -> pa.Table:
         """The records with the places of sensitive taxa made coarse, in the same order."""
+        if not self.rules:
+            return records
         categories = self.category_of_rows(records)
         if (categories < 0).all():
             return records

@@ -102,11 +102,17 @@ class Columns:
 
 
 def records_of(
-    columns: Columns, row: pa.Array, ranks: Sequence[str], defaults: Defaults
+    columns: Columns,
+    row: pa.Array,
+    ranks: Sequence[str],
+    defaults: Defaults,
+    *,
+    media_refs: pa.Array | None = None,
 ) -> pa.Table:
     """Records without pictures and without cells, of the schema in `indexer.records`.
 
-    `row` is each record's line or row in its file, int64.
+    `row` is each record's line or row in its file, int64. `media_refs` are the texts that tell the
+    images of one occurrence apart, where it may have several.
     """
     name = columns.text("scientificName", is_name=True)
     lineage = [columns.text(rank, is_name=True) for rank in ranks]
@@ -131,7 +137,9 @@ def records_of(
         flags = flags | np.where(wrong, np.int32(flag), np.int32(0))
     found = {
         "image_id": image_ids_of(
-            defaults.source_key, occurrence_id.to_pylist(), itertools.repeat("")
+            defaults.source_key,
+            occurrence_id.to_pylist(),
+            itertools.repeat("") if media_refs is None else media_refs.to_pylist(),
         ),
         "occurrence_id": occurrence_id,
         "scientific_name": name,

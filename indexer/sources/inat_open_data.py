@@ -20,7 +20,7 @@ from atlas.bundle.flags import Flag
 from atlas.errors import BuildError
 from indexer.darwin_core import Defaults, with_cells
 from indexer.plan_sections import InatOpenDataSection
-from indexer.records import RejectReason, image_ids_of
+from indexer.records import RejectReason
 from indexer.sources.darwin_columns import Columns, licence_codes, records_of
 from indexer.sources.inat_dumps import Dumps, Joined, dumps_in, join
 from indexer.sources.input_file import written_on
@@ -203,12 +203,11 @@ class InatOpenDataSource:
             **{rank: given.raw(f"rank {rank}") for rank in self._ranks},
         }
         row = pc.if_else(has_photo, photo_id, "0").cast(pa.int64())
-        records = records_of(Columns(terms, rows), row, self._ranks, self._defaults)
+        records = records_of(
+            Columns(terms, rows), row, self._ranks, self._defaults, media_refs=photo_id
+        )
         licensed = np.where(_mask(has_photo) & ~recognised, np.int32(Flag.MEDIA_LICENCE_UNKNOWN), 0)
         changed = {
-            "image_id": image_ids_of(
-                self._settings.key, records["occurrence_id"].to_pylist(), photo_id.to_pylist()
-            ),
             "media_licence": pc.if_else(has_photo, codes, pa.scalar(None, pa.string())),
             "flags": pa.array((records["flags"].to_numpy() | licensed).astype(np.int32)),
         }

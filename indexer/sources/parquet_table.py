@@ -20,10 +20,10 @@ _BUFFER_BYTES = 1 << 20
 def open_parquet(path: Path, *, buffer_bytes: int = 0) -> pq.ParquetFile:
     """Open a Parquet file, to be read whole chunks at a time or by `buffer_bytes`.
 
-    Raises PlanError where it is none.
+    Pages that carry a checksum are checked by it. Raises PlanError where it is no Parquet file.
     """
     try:
-        return pq.ParquetFile(path, buffer_size=buffer_bytes)
+        return pq.ParquetFile(path, buffer_size=buffer_bytes, page_checksum_verification=True)
     except (OSError, pa.ArrowInvalid) as error:
         raise PlanError(path, f"is not a readable Parquet file: {error}") from error
 

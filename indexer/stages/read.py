@@ -14,6 +14,7 @@ import pyarrow as pa
 from indexer.parts import (
     PartReport,
     begin,
+    excluded_path,
     finished,
     records_path,
     rejects_path,
@@ -23,17 +24,27 @@ from indexer.parts import (
     write_table,
     write_vectors,
 )
+from indexer.quality.exclusion import Exclusion
+from indexer.records import with_media_columns
 from indexer.sources import Source, SourcePart
 
 Curate = Callable[[pa.Table], pa.Table]
 
 
 def read_part(
-    source: Source, part: SourcePart, *, identity: str, folder: Path, curate: Curate
+    source: Source,
+    part: SourcePart,
+    *,
+    identity: str,
+    folder: Path,
+    curate: Curate,
+    exclusion: Exclusion | None = None,
 ) -> PartReport:
     """Write `PART.parquet`, `PART.rejects.parquet` and `PART.json` into `folder`.
 
-    `curate` flags doubtful records and hides sensitive places: nothing is written before.
+    `curate` flags doubtful records and hides sensitive places: nothing is written before. The
+    columns that embedding fills are there, empty: a part without pictures is then done. Rows that
+    `exclusion` names are refused, and what it met of its ids goes into `PART.excluded.parquet`.
     Vectors that came ready go into `PART.SPACE.f16`, never through Parquet, which would take most
     of a build's time to pack and unpack them.
     A finished part of the same identity is left as it is. Raises BuildError where the input
@@ -44,9 +55,14 @@ def read_part(
         return done
     begin(folder, part.name)
     outcome = source.read(part)
+    outcome = outcome._replace(records=curate(outcome.records))
     records, rejects = records_path(folder, part.name), rejects_path(folder, part.name)
-    curated = curate(outcome.records)
-    write_table(records, curated)
+    files = [records, rejects]
+    if exclusion is not None:
+        outcome, met = exclusion.apply(outcome, part.name)
+        files.append(excluded_path(folder, part.name))
+        write_table(files[-1], met)
+    write_table(records, with_media_columns(outcome.records))
     write_table(rejects, outcome.rejects)
     vectors = {space: vectors_path(folder, part.name, space) for space in outcome.vectors}
     for space, path in vectors.items():
@@ -58,9 +74,9 @@ def read_part(
             stage="read",
             identity=identity,
             rows_in=outcome.rows_in,
-            rows_out=curated.num_rows,
+            rows_out=outcome.records.num_rows,
             rejects=outcome.rejects.num_rows,
             dims={space: made.shape[1] for space, made in outcome.vectors.items()},
-            files=sizes_of(records, rejects, *vectors.values()),
+            files=sizes_of(*files, *vectors.values()),
         ),
     )

@@ -27,7 +27,7 @@ def test_record_is_the_hit_without_score(client: Client, hits: list[Hit]) -> Non
     """A hit and its page must not tell different stories."""
     hit = hits[0]
     record = client.get(f"/v1/images/{hit['image_id']}").json()
-    of_search = {"score", "spaces", "collapsed", "collapsed_images"}
+    of_search = {"score", "spaces", "collapsed", "collapsed_images", "places_met"}
     assert record == {key: value for key, value in hit.items() if key not in of_search}
 
 

@@ -24,7 +24,7 @@ HIT_KEYS = {
     "observed_on", "observer", "basis_of_record", "media_url", "source_url", "licence",
     "record_licence", "rights_holder", "dataset", "occurrence_id",
     "data_generalizations", "flags",
-    "spaces", "collapsed", "collapsed_images",
+    "spaces", "collapsed", "collapsed_images", "places_met",
 }  # fmt: skip
 
 

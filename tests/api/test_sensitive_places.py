@@ -7,6 +7,7 @@ public bird has moved as far, shows that the same requests would see it.
 
 from __future__ import annotations
 
+import csv
 import itertools
 import re
 import shutil
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args
 
 import duckdb
 import msgspec
@@ -30,6 +31,8 @@ from atlas.bundle.segment import PICTURES
 from atlas.commands import main
 from atlas.search.pictures import hosted_copy, read_picture
 from atlas.settings import Settings, override
+from indexer.export.export import Format, export_bundle
+from indexer.progress import Silent
 from tests.api.hidden_places import (
     CONTROL,
     FROG,
@@ -191,6 +194,56 @@ def test_no_export_of_the_command_line_tells(bundles: dict[str, Path], tmp_path:
             found.append((written, {k: v for k, v in answer.items() if k != "took_ms"}))
         assert found[0] == found[1]
         assert found[0] != ([], {})
+
+
+@pytest.fixture(scope="module")
+def exported(bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Copies of the bundles: one process cannot both serve a catalog and open it in another way."""
+    folder = tmp_path_factory.mktemp("exported")
+    return {world: shutil.copytree(root, folder / world) for world, root in bundles.items()}
+
+
+def test_no_file_that_the_indexer_exports_tells(exported: dict[str, Path], tmp_path: Path) -> None:
+    """Would break: an export for other programs is finer than the server, by a column or a box.
+
+    A new format is asked here by itself. The public bird of the control shows that it would tell.
+    """
+    places = (place for world in (HERE, THERE) for place in world[:3])
+    limits_of: list[dict[str, Any]] = [
+        {},
+        {"flags": "all"},
+        *({"bbox": [lon - 0.02, lat - 0.02, lon + 0.02, lat + 0.02]} for lat, lon in places),
+    ]
+    for form, limits in itertools.product(get_args(Format), limits_of):
+        found = {}
+        for world, bundle in exported.items():
+            output = tmp_path / world
+            export_bundle(bundle, output, form, Silent(), limits=limits)
+            found[world] = output.read_bytes()
+        assert found["here"] == found["there"], (form, limits)
+        if "bbox" not in limits:
+            assert found["here"] != found["control"], form
+
+
+def test_an_export_says_what_was_done_to_a_place(exported: dict[str, Path], tmp_path: Path) -> None:
+    """Would break: who gets the file takes a grid point for the place of a frog."""
+    output = tmp_path / "out.csv"
+    export_bundle(exported["here"], output, "csv", Silent(), limits={"flags": "all"})
+    with output.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if "urn:test" not in row["occurrenceID"]]
+    for row in rows:
+        remarks = (row["informationWithheld"], row["dataGeneralizations"])
+        if row["scientificName"] == FROG[-1]:
+            assert (row["decimalLatitude"], row["decimalLongitude"]) == ("10.4", "-84")
+            assert remarks[1].startswith("Coordinates generalised")
+        elif row["scientificName"] == WHEATEAR[-1]:
+            assert row["decimalLatitude"] == row["coordinateUncertaintyInMeters"] == ""
+            assert remarks[0].startswith("Coordinates withheld")
+        elif row["occurrenceID"].startswith("urn:obscured"):
+            assert remarks[1].startswith("Location blurred")
+        else:
+            assert remarks == ("", "")
+    assert len(rows) > 20
 
 
 def test_cursors_walk_the_same_pages(here: Client, there: Client) -> None:

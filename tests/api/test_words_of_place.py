@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyproj
 import pytest
 from click.testing import CliRunner
 from litestar import Litestar
@@ -86,6 +87,7 @@ def test_a_river_by_its_name(client: Client) -> None:
 def test_where_nothing_passes_the_words_do_not_limit(client: Client, rivers: Path) -> None:
     """An empty page helps nobody; a page that is not what was asked for must say so."""
     text = "organisms within 1 m of rivers"
+    assert search(client, text=text, place="soft")["hits"][0]["places_met"] is None
     answer = search(client, text=text, limit=2)
     assert answer["matching"] > 0
     interpretation = answer["interpretation"]
@@ -108,3 +110,114 @@ def test_place_is_hard_soft_or_off(client: Client) -> None:
     hard, soft, off = (search(client, text=text, place=place) for place in ("hard", "soft", "off"))
     assert hard["matching"] < soft["matching"] == off["matching"]
     assert soft["interpretation"]["text"] == text
+    assert [layer["name"] for layer in soft["layers"]] == ["river"]
+    assert {hit["places_met"] for hit in off["hits"] + hard["hits"]} == {None}
+
+
+def test_a_soft_place_raises_what_meets_it_by_the_stated_formula(client: Client) -> None:
+    """A boost that nobody can check, or that leaves something out, is not a preference."""
+    text = "organisms within 40 km of rivers"
+    whole = {"text": text, "limit": 200, "interpret": False}
+    plain = search(client, **whole)["hits"]
+    near = {"near": [{"feature": "river", "within_m": 40_000}]}
+    met = [hit["image_id"] for hit in search(client, **whole, filter=near)["hits"]]
+    ranks = {hit["image_id"]: rank for rank, hit in enumerate(plain, 1)}
+    expected = {
+        image: 1 / (60 + rank) + (1 / (61 + met.index(image)) if image in met else 0)
+        for image, rank in ranks.items()
+    }
+    soft = search(client, text=text, limit=200, place="soft")["hits"]
+    assert {hit["image_id"] for hit in soft} == ranks.keys()
+    for hit in soft:
+        assert hit["score"] == pytest.approx(expected[hit["image_id"]], abs=1e-6)
+        assert hit["places_met"] == (hit["image_id"] in met)
+        assert hit["spaces"][0]["rank"] == ranks[hit["image_id"]]
+    assert [hit["score"] for hit in soft] == sorted((hit["score"] for hit in soft), reverse=True)
+    assert [hit["image_id"] for hit in soft] != list(ranks)
+    mean = [
+        sum(index for index, hit in enumerate(hits) if hit["image_id"] in met)
+        for hits in (plain, soft)
+    ]
+    assert mean[1] < mean[0]
+
+
+def test_pages_of_a_soft_place_are_one_list(client: Client) -> None:
+    """A page that was ranked anew would repeat hits and skip others."""
+    asked: dict[str, Any] = {"text": "organisms within 40 km of rivers", "place": "soft"}
+    whole = [hit["image_id"] for hit in search(client, **asked, limit=200)["hits"]]
+    paged: list[str] = []
+    cursor = None
+    while len(paged) < len(whole):
+        given: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
+        answer = search(client, **asked, limit=7, **given)
+        paged += [hit["image_id"] for hit in answer["hits"]]
+        cursor = answer["next_cursor"]
+    assert paged == whole
+    assert cursor is None
+    first = search(client, **asked, limit=7)["next_cursor"]
+    other = client.post("/v1/search", json=asked | {"place": "off", "limit": 7, "cursor": first})
+    assert (other.status_code, other.json()["field"]) == (422, "cursor")
+    few = search(client, **asked, diversify="species", collapse=True, limit=200)["hits"]
+    assert 0 < len(few) < len(whole)
+
+
+def test_where_not_all_places_are_met_some_are_preferred(client: Client) -> None:
+    """Nothing is within a metre of a river; what is within forty kilometres is nearer to it."""
+    text = "organisms within 40 km of rivers within 1 m of the Nile"
+    answer = search(client, text=text, limit=200)
+    assert "no photo passes" in answer["interpretation"]["notice"]
+    assert {hit["places_met"] for hit in answer["hits"]} == {0, 1}
+    assert answer["hits"][0]["places_met"] == 1
+
+
+def test_near_a_town_is_near_its_point(client: Client) -> None:
+    """A town needs no layer: its point is known, and what is far from it must not come up."""
+    words = search(client, text="organisms within 60 km of San Jose, Costa Rica", limit=200)
+    (span,) = words["interpretation"]["spans"]
+    assert (span["kind"], span["applied"]) == ("near", True)
+    place = client.get("/v1/places", params={"q": "San Jose, Costa", "limit": 1}).json()["places"]
+    assert place == []  # a name is completed, not a phrase
+    named = client.get("/v1/places", params={"q": "San José", "limit": 20}).json()["places"]
+    town = next(one for one in named if one["id"] == span["value"]["place"])
+    assert town["countries"] == ["CR"]
+    assert town["origin"] == "GeoNames, CC BY 4.0"
+    assert span["origin"] == "GeoNames, CC BY 4.0"
+    point = f"{town['latitude']}:{town['longitude']}:60000"
+    looks = words["interpretation"]["scene_text"]
+    link = client.get(
+        "/v1/search", params={"text": looks, "interpret": False, "around": point, "limit": 200}
+    ).json()
+    assert link["hits"] == words["hits"]
+    assert link["unjudged"] == words["unjudged"]
+    assert 0 < link["matching"] < search(client, text="organisms")["matching"]
+    for hit in link["hits"]:
+        _, _, metres = pyproj.Geod(ellps="WGS84").inv(
+            town["longitude"], town["latitude"], hit["lon"], hit["lat"]
+        )
+        assert metres + hit["uncertainty_m"] <= 60_000
+
+
+@pytest.mark.parametrize("around", ["1:2", "1:2:3:4", "91:0:5", "a:0:5", "1:2:0"])
+def test_a_point_that_cannot_be_read_names_its_parameter(client: Client, around: str) -> None:
+    """Whoever typed the link must see which part of it is wrong."""
+    answer = client.get("/v1/search", params={"text": "a frog", "around": around})
+    assert answer.status_code == 422
+    assert answer.json()["field"].startswith("around")
+
+
+def test_several_taxa_in_words_and_links(client: Client) -> None:
+    """Frogs and birds are frogs, and birds too."""
+
+    def matching(text: str, **more: Any) -> int:
+        found: int = client.get("/v1/search", params={"text": text} | more).json()["matching"]
+        return found
+
+    both = client.get("/v1/search", params={"text": "frogs and birds"}).json()
+    spans = both["interpretation"]["spans"]
+    assert [span["applied"] for span in spans] == [True, True]
+    assert both["matching"] == matching("frogs") + matching("birds")
+    ids = [span["value"]["taxon_id"] for span in spans]
+    plain = {"interpret": False}
+    assert matching("x", taxon=",".join(map(str, ids)), **plain) == both["matching"]
+    assert matching("x", taxon=ids, **plain) == both["matching"]
+    assert client.get("/v1/search", params={"text": "x", "taxon": "3,a"}).status_code == 422

@@ -18,7 +18,8 @@ from PIL import Image
 from atlas.bundle.manifest import encode_json
 from atlas.errors import EncoderError
 from atlas.search.checkpoints import fingerprint
-from atlas.search.encoder import EncoderChoice, OpenClipEncoder, Vectors, load_encoder
+from atlas.search.encoder import EncoderChoice, OpenClipEncoder, load_encoder
+from atlas.search.feed import Vectors
 
 # isort: split
 import open_clip

@@ -16,6 +16,8 @@ from indexer.plan_sections import (
     FolderSection,
     InatOpenDataSection,
     RecordsSection,
+    TreeOfLifeSection,
+    UrlsSection,
 )
 from indexer.records import RECORD_SCHEMA, REJECT_SCHEMA, RejectReason
 from indexer.sources import Source
@@ -23,7 +25,10 @@ from indexer.sources.embeddings import EmbeddingsSource
 from indexer.sources.folder import FolderSource
 from indexer.sources.inat_open_data import InatOpenDataSource
 from indexer.sources.record_tables import RecordTable
+from indexer.sources.tree_of_life import TreeOfLifeSource
+from indexer.sources.url_list import UrlSource
 from tests.unit.indexer.archives import frogs, photo, source_of, write_archive
+from tests.unit.indexer.shards import catalog_row, samples, write_catalog, write_tar
 
 RANKS = ("kingdom", "genus", "species")
 ROWS = 11
@@ -145,6 +150,42 @@ def open_data(folder: Path) -> Source:
     )
 
 
+def catalog_with_shards(folder: Path) -> Source:
+    """A catalog whose pictures lie in a tar; one row has no picture, one picture no row."""
+    write_catalog(folder, [catalog_row(number) for number in range(10)])
+    write_tar(folder / "shards" / "0.tar", samples([*range(9), 77]))
+    return TreeOfLifeSource(
+        TreeOfLifeSection(key="s", title="S", path=folder),
+        ranks=RANKS,
+        resolution=7,
+        part_rows=4,
+        with_pictures=True,
+        max_file_bytes=1_000_000,
+        scratch=folder / "scratch",
+    )
+
+
+def addresses(folder: Path) -> Source:
+    """A table of addresses, two of them of no host."""
+    lines = [
+        f"o-{number},http{'' if number in {4, 9} else '://example.org'}/{number}.jpg"
+        for number in range(ROWS)
+    ]
+    (folder / "records.csv").write_text("\n".join(["occurrenceID,mediaURL", *lines]))
+    section = UrlsSection(
+        key="s", title="S", path=folder / "records.csv", contact="ann@example.org"
+    )
+    return UrlSource(
+        section,
+        ranks=RANKS,
+        resolution=7,
+        part_rows=4,
+        with_pictures=True,
+        max_file_bytes=1_000_000,
+        scratch=folder / "scratch",
+    )
+
+
 SOURCES = (
     text_folder,
     parquet_folder,
@@ -153,6 +194,8 @@ SOURCES = (
     quoted_table,
     archive,
     open_data,
+    catalog_with_shards,
+    addresses,
 )
 
 
@@ -223,9 +266,10 @@ def test_image_ids_and_rows_are_unique(source: Source) -> None:
 def test_a_changed_file_is_noticed(source: Source) -> None:
     """Would break: a build mixes two versions of its input."""
     part = source.parts()[0]
-    # What iNaturalist's tables are joined into is the source's own; the tables are its input.
-    tables = part.file.parent.parent / "photos.csv"
-    with (tables if tables.is_file() else part.file).open("ab") as file:
+    # What tables are joined into is the source's own; the tables are its input.
+    names = ("photos.csv", "catalog.parquet")
+    tables = [table for name in names if (table := part.file.parent.parent / name).is_file()]
+    with (tables[0] if tables else part.file).open("ab") as file:
         file.write(b"\n")
     with pytest.raises(BuildError, match="changed"):
         source.read(part)

@@ -42,7 +42,7 @@ def limits(value: Meaning, kind: Kind, asked: Filter | None = None) -> tuple[Fil
     """The filter that one span gives, and the reason where it gives none."""
     text = "some words"
     found = [span(text, "words", kind, value)]
-    interpretation, limited = apply_spans(text, found, asked or Filter(), Reading(), OFFERED)
+    interpretation, limited, _ = apply_spans(text, found, asked or Filter(), Reading(), OFFERED)
     assert interpretation.spans[0].applied == (interpretation.spans[0].reason is None)
     return limited, interpretation.spans[0].reason
 
@@ -106,23 +106,24 @@ def test_several_times_are_met_together_and_contradictions_are_told() -> None:
         span(text, "in May", "time", Time(months=(5,))),
         span(text, "in June", "time", Time(months=(6,))),
     ]
-    interpretation, limited = apply_spans(text, found, Filter(), Reading(), OFFERED)
+    interpretation, limited, _ = apply_spans(text, found, Filter(), Reading(), OFFERED)
     assert limited == Filter(
         observed=DateRange(first=date(2015, 1, 1), last=date(2019, 12, 31)), months=(5,)
     )
     assert [each.applied for each in interpretation.spans] == [True, True, True, False]
 
 
-def test_two_taxa_limit_nothing() -> None:
-    """A filter holds one taxon; the first alone would hide the second without a word."""
+def test_several_taxa_are_any_of_them() -> None:
+    """The first alone would hide the second without a word."""
     text = "frogs and newts"
     newt = TaxonMeant(taxon_id=9, scientific_name="Caudata")
     found = [span(text, "frogs", "taxon", FROG), span(text, "newts", "taxon", newt)]
-    interpretation, limited = apply_spans(text, found, Filter(), Reading(), OFFERED)
-    assert limited == Filter()
-    assert all("several" in (each.reason or "") for each in interpretation.spans)
+    understood = apply_spans(text, found, Filter(), Reading(), OFFERED)
+    assert understood.limits == Filter(taxon=(7, 9))
+    assert all(each.applied for each in understood.interpretation.spans)
+    assert understood.interpretation.text == text
     off = Reading(without=(WithoutSpan(kind="taxon", start=10),))
-    assert apply_spans(text, found, Filter(), off, OFFERED)[1] == Filter(taxon=7)
+    assert apply_spans(text, found, Filter(), off, OFFERED).limits == Filter(taxon=7)
 
 
 def test_switches() -> None:
@@ -143,7 +144,7 @@ def test_switches() -> None:
     assert reasons(Reading(without=(WithoutSpan(kind="taxon", start=1),)))[0] is None
     assert reasons(Reading(place="off"))[1] == "place is off"
     assert reasons(Reading(place="off"))[2] is None
-    assert "left to the encoder" in (reasons(Reading(place="soft"))[1] or "")
+    assert "no layer" in (reasons(Reading(place="soft"))[1] or "")
 
 
 def test_the_encoder_gets_what_is_left() -> None:
@@ -163,6 +164,6 @@ def test_doubt_is_shown_and_does_nothing() -> None:
     """A filter from a guess would hide what was asked for."""
     text = "a robin"
     found = [span(text, "robin", "taxon", FROG, confidence=0.45)]
-    interpretation, limited = apply_spans(text, found, Filter(), Reading(), OFFERED)
+    interpretation, limited, _ = apply_spans(text, found, Filter(), Reading(), OFFERED)
     assert limited == Filter()
     assert interpretation.spans[0].reason == "it could as well mean something else"

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from atlas.api.applied_places import NotApplied, PlaceMeaning, with_place
+from atlas.api.applied_places import PlaceMeaning, with_place
+from atlas.api.not_applied import NotApplied
 from atlas.bundle.bundle import LAYERS
 from atlas.bundle.manifest import LayerEntry
 from atlas.geo.layers import NAMES, Layer, Layers
@@ -24,6 +25,10 @@ GAZETTEER = Gazetteer(
         Place(id="river/ob", kind="river", name="Ob"),
         Place(id="continent/here", kind="continent", name="Here", countries=("KE", "TZ")),
         Place(id="continent/there", kind="continent", name="There"),
+        Place(id="city/1", kind="city", name="Lima", latitude=-12.0, longitude=-77.0),
+        Place(id="mountains/andes", kind="mountains", name="Andes"),
+        Place(id="area/manu", kind="area", name="Manu"),
+        Place(id="area/both", kind="area", name="Both"),
     ]
 )
 
@@ -72,6 +77,9 @@ def layers(tmp_path: Path) -> Layers:
             make_layer(tmp_path, "country", "category", (("Kenya", "KE"), ("Peru", "PE"))),
             make_layer(tmp_path, "region", "category", (("California", "US-CA"),)),
             make_layer(tmp_path, "elevation", "value"),
+            make_layer(tmp_path, "park", "category", (("Manu", ""), ("Both", ""))),
+            make_layer(tmp_path, "reserve", "category", (("Both", ""), ("Serengeti", ""))),
+            make_layer(tmp_path, "range", "distance", (("Andes", ""),)),
         ]
     )
 
@@ -94,6 +102,18 @@ def layers(tmp_path: Path) -> Layers:
         (Within(country=("KE", "XX")), {"country": ("KE",)}),
         (Within(region=("US-CA",)), {"region": ("US-CA",)}),
         (Within(continent=("here",)), {"country": ("KE",)}),
+        (
+            Near(feature="place", within_m=5000, place="city/1"),
+            {"around": (place_filters.Around(latitude=-12.0, longitude=-77.0, within_m=5000),)},
+        ),
+        (
+            Near(feature="place", within_m=5000, place="mountains/andes"),
+            {"near": (place_filters.Near(feature="range", within_m=5000, name="Andes"),)},
+        ),
+        (
+            Within(place=("area/manu",)),
+            {"layers": {"park": place_filters.LayerRange(values=("Manu",))}},
+        ),
         (Elevation(min_m=100), {"elevation": place_filters.ElevationRange(min_m=100)}),
     ],
 )
@@ -108,7 +128,12 @@ def test_what_a_layer_can_tell_limits(
     ("meant", "reason"),
     [
         (Near(feature="lake", within_m=1000), "no layer of lakes"),
-        (Near(feature="place", within_m=1000, place="city/1"), "no layer of named places"),
+        (Near(feature="place", within_m=1000, place="area/manu"), "no layer of named places"),
+        (Near(feature="place", within_m=1000, place="city/9"), "no layer of named places"),
+        (Near(feature="place", within_m=0, place="city/1"), "above 0"),
+        (Within(place=("city/1",)), "how near to the town"),
+        (Within(place=("area/both",)), "several layers"),
+        (Within(place=("area/manu",), country=("KE",)), "an area or something larger"),
         (Near(feature="river", within_m=0), "above 0"),
         (Near(feature="river", within_m=1000, min_order=9), "how large"),
         (Near(feature="coast", within_m=1000, min_order=1), "how large"),
@@ -135,6 +160,14 @@ def test_what_no_layer_can_tell_is_said(layers: Layers, meant: PlaceMeaning, rea
         ),
         (Within(country=("KE",)), Filter(country=("PE",))),
         (Within(region=("US-CA",)), Filter(region=("US-CA",))),
+        (
+            Near(feature="place", within_m=10, place="city/1"),
+            Filter(around=(place_filters.Around(latitude=1, longitude=1, within_m=1),)),
+        ),
+        (
+            Within(place=("area/manu",)),
+            Filter(layers={"park": place_filters.LayerRange(values=("Both",))}),
+        ),
         (Elevation(min_m=1), Filter(elevation=place_filters.ElevationRange(max_m=1))),
     ],
 )

@@ -199,7 +199,7 @@ def test_two_builds_do_not_share_a_work_folder(tmp_path: Path) -> None:
 BOUNDARIES = (
     (building, "read_part"),
     (building, "_load_encoders"),
-    (building, "embed_part"),
+    (building, "take_ready"),
     (building, "identity_of"),
     (building, "begin"),
     (assemble, "order_rows"),

@@ -4,52 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from atlas.errors import BuildError
-from indexer.parts import finished, records_path, rejects_path, vectors_path
+from atlas.search.frame import Pixels
+from indexer.embedding import lane, part
+from indexer.embedding.decoders import Workers
+from indexer.embedding.lane import PictureEncoder, PictureJob
+from indexer.embedding.part import PartFile, Vectors
+from indexer.embedding.times import Times
+from indexer.parts import PartReport, finished, records_path, rejects_path, vectors_path
 from indexer.plan_sections import EmbeddingsSection, FolderSection, MediaSection
 from indexer.records import EMBEDDED_SCHEMA, REJECT_SCHEMA
 from indexer.sources import Source
 from indexer.sources.embeddings import EmbeddingsSource
 from indexer.sources.folder import FolderSource
-from indexer.stages import embed
-from indexer.stages.embed import EmbedJob, embed_part
+from indexer.stages.embed import PictureWork, ReadyJob, embed_pictures, take_ready
 from indexer.stages.read import read_part
+from tests.unit.indexer.colours import ColourEncoder
+from tests.unit.indexer.failing_frames import FaultyFrame
 from tests.unit.indexer.tables import RANKS, FolderMaker, draw, sole, unchanged, write_csv
-
-Vectors = npt.NDArray[np.float32]
-Pixels = npt.NDArray[np.uint8]
-
-
-class ColourEncoder:
-    """Encodes a picture as its mean colour; remembers its batches."""
-
-    dim = 3
-
-    def __init__(self, batch_size: int = 2) -> None:
-        self.batch_size = batch_size
-        self.batches: list[int] = []
-
-    def prepare(self, picture: Image.Image) -> Pixels:
-        """The top left corner."""
-        return np.asarray(picture.crop((0, 0, 4, 4)), dtype=np.uint8).transpose(2, 0, 1)
-
-    def encode_batches(self, batches: Iterable[Pixels]) -> Iterator[Vectors]:
-        """Mean colours as unit vectors."""
-        for pixels in batches:
-            self.batches.append(len(pixels))
-            colours = pixels.mean(axis=(2, 3)).astype(np.float32) + 1
-            yield colours / np.linalg.norm(colours, axis=1, keepdims=True)
-
 
 COLOURS = {"a.png": (250, 0, 0), "b.png": (0, 250, 0), "c.png": (0, 0, 250), "d.png": (90, 90, 0)}
 TABLE = (
@@ -91,21 +73,36 @@ def photos(folder_source: FolderMaker, tmp_path: Path) -> Source:
     return folder_source(TABLE, part_rows=100)
 
 
-def job_of(source: Source, work: Path, **changes: object) -> EmbedJob:
+class Job(NamedTuple):
+    """The only part of a source, and what it is embedded with."""
+
+    source: Source
+    work: Path
+    part: str
+    folder: Path
+    encoders: Mapping[str, PictureEncoder]
+    media: MediaSection = MEDIA
+    workers: Workers = Workers(processes=0, threads=2)
+
+
+def job_of(source: Source, work: Path, **changes: object) -> Job:
     """Read the only part of a source and describe how to embed it."""
     part = sole(source.parts())
     read_part(source, part, identity="r", folder=work / "read", curate=unchanged)
-    job = EmbedJob(
-        part=part.name,
-        identity="e",
-        read_folder=work / "read",
-        folder=work / "embed",
-        source=source,
-        encoders={"tiny": ColourEncoder()},
-        media=MEDIA,
-        decode_threads=2,
-    )
+    job = Job(source, work, part.name, work / "embed", {"tiny": ColourEncoder()})
     return job._replace(**changes)  # type: ignore[arg-type]
+
+
+def embed_part(
+    job: Job, progress: Callable[[int], None] = lambda _rows: None, times: Times | None = None
+) -> PartReport:
+    """Embed it."""
+    key = job.source.settings.key
+    file = PartFile(job.folder, job.part, "e")
+    work = PictureWork({key: job.source}, [job.encoders], job.media, job.workers)
+    jobs = iter([PictureJob(file, job.work / "read", key)])
+    (report,) = embed_pictures(work, jobs, progress, times)
+    return report
 
 
 def test_good_pictures_become_vectors_and_bad_ones_rejects(photos: Source, tmp_path: Path) -> None:
@@ -161,7 +158,8 @@ def test_an_interrupted_part_ends_as_an_undisturbed_one(
     photos: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Would break: resuming gives other bytes, or half a part counts as finished."""
-    monkeypatch.setattr(embed, "RUN_ROWS", 4)
+    monkeypatch.setattr(lane, "CHUNK_ROWS", 4)
+    monkeypatch.setattr(part, "_GROUP_ROWS", 4)
     job = job_of(photos, tmp_path)
     embed_part(job)
     again = job._replace(folder=tmp_path / "again")
@@ -197,7 +195,7 @@ def test_runs_and_spaces_do_not_change_the_vectors(
     """Would break: a row's vector depends on where a run ends, or on the other space."""
     plain = job_of(photos, tmp_path)
     embed_part(plain)
-    monkeypatch.setattr(embed, "RUN_ROWS", 3)
+    monkeypatch.setattr(lane, "CHUNK_ROWS", 3)
     both = plain._replace(
         folder=tmp_path / "both",
         encoders={"tiny": ColourEncoder(), "wide": ColourEncoder(batch_size=5)},
@@ -220,36 +218,25 @@ def test_a_part_may_have_no_survivors(folder_source: FolderMaker, tmp_path: Path
 class LosingEncoder(ColourEncoder):
     """Loses the last vector of each batch."""
 
-    def encode_batches(self, batches: Iterable[Pixels]) -> Iterator[Vectors]:
+    def encode(self, pixels: Pixels) -> Vectors:
         """All but the last."""
-        for vectors in super().encode_batches(batches):
-            yield vectors[:-1]
+        return super().encode(pixels)[:-1]
 
 
 class LongEncoder(ColourEncoder):
     """Forgets to make unit vectors."""
 
-    def encode_batches(self, batches: Iterable[Pixels]) -> Iterator[Vectors]:
+    def encode(self, pixels: Pixels) -> Vectors:
         """Twice as long."""
-        for vectors in super().encode_batches(batches):
-            yield vectors * 2
+        return super().encode(pixels) * 2
 
 
 class BrokenEncoder(ColourEncoder):
     """Gives no numbers."""
 
-    def encode_batches(self, batches: Iterable[Pixels]) -> Iterator[Vectors]:
+    def encode(self, pixels: Pixels) -> Vectors:
         """NaN only."""
-        for vectors in super().encode_batches(batches):
-            yield vectors * np.nan
-
-
-class FaultyEncoder(ColourEncoder):
-    """Fails in a way that is no picture's fault."""
-
-    def prepare(self, picture: Image.Image) -> Pixels:
-        """Raise."""
-        raise RuntimeError(f"out of something, at {picture.size}")
+        return super().encode(pixels) * np.float32(np.nan)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +245,7 @@ class FaultyEncoder(ColourEncoder):
         (LosingEncoder(), "vectors of"),
         (LongEncoder(), "length 1"),
         (BrokenEncoder(), "length 1"),
-        (FaultyEncoder(), r"a\.png \(row 2\): RuntimeError: out of something"),
+        (ColourEncoder(frame=FaultyFrame()), r"a\.png \(row 2\): RuntimeError: out of something"),
     ],
 )
 def test_a_faulty_encoder_stops_the_build(
@@ -279,8 +266,10 @@ def test_ready_vectors_are_kept_as_they_are(tmp_path: Path) -> None:
     pq.write_table(pa.table({"uuid": ids, "emb": vectors}), tmp_path / "v.parquet")
     section = EmbeddingsSection(key="v", title="V", path=tmp_path / "v.parquet", space="ready")
     source = EmbeddingsSource(section, ranks=RANKS, dim=None, resolution=7)
-    job = job_of(source, tmp_path, encoders={}, ready_spaces=("ready",))
-    report = embed_part(job)
+    job = job_of(source, tmp_path)
+    report = take_ready(
+        ReadyJob(PartFile(job.folder, job.part, "e"), tmp_path / "read", ("ready",))
+    )
     assert (report.rows_in, report.rows_out, report.dims) == (2, 2, {"ready": 2})
     stored = np.fromfile(vectors_path(job.folder, job.part, "ready"), "<f2").reshape(-1, 2)
     np.testing.assert_allclose(stored, np.array([[0.6, 0.8], [0, -1]]), atol=1e-3)

@@ -13,6 +13,7 @@ from benchmarks.inat_rows import write_dumps
 from indexer.commands import indexer
 from tests.unit.indexer.archives import frogs, photo, write_archive
 from tests.unit.indexer.ready import write_vectors
+from tests.unit.indexer.shards import catalog_row, samples, write_catalog, write_tar
 
 
 def run(path: Path, *options: str) -> Result:
@@ -63,6 +64,14 @@ def test_other_kinds_are_recognised(tmp_path: Path) -> None:
         "2020-01-05",
         "2021-02-03",
     )
+    write_catalog(tmp_path / "tol", [catalog_row(number) for number in range(3)])
+    write_tar(tmp_path / "tol/shards/0.tar", samples([0, 1, 2, 3]))
+    # A quarter of it would be refused, which no plan tolerates by default.
+    tree = run(tmp_path / "tol", "--json")
+    assert tree.exit_code == 2
+    (shards,) = json.loads(tree.stdout)["sources"]
+    assert (shards["kind"], shards["records"]) == ("tree_of_life", 3)
+    assert shards["rejects"] == {"no_such_record": 1}
     write_vectors(tmp_path / "v.parquet", 50, seed=1)
     assert told(tmp_path / "v.parquet")["kind"] == "embeddings"
 

@@ -13,7 +13,7 @@ from atlas.errors import BuildError
 from indexer.identity import embed_identity, read_identity
 from indexer.parts import PartReport, finished, records_path, rejects_path, report_path
 from indexer.plan import Plan, read_plan
-from indexer.records import RECORD_SCHEMA, REJECT_SCHEMA, check_accounting
+from indexer.records import EMBEDDED_SCHEMA, REJECT_SCHEMA, check_accounting
 from indexer.sources import ReadPart, Source, SourcePart, open_sources
 from indexer.stages.read import read_part
 from tests.unit.indexer.tables import FolderMaker, draw, sole, unchanged
@@ -56,7 +56,7 @@ def test_a_part_is_written_once(sound: Source, tmp_path: Path) -> None:
     folder = tmp_path / "read"
     report = read_part(sound, part, identity="one", folder=folder, curate=unchanged)
     assert (report.rows_in, report.rows_out, report.rejects) == (3, 2, 1)
-    assert pq.read_schema(records_path(folder, part.name)).equals(RECORD_SCHEMA)
+    assert pq.read_schema(records_path(folder, part.name)).equals(EMBEDDED_SCHEMA)
     assert pq.read_schema(rejects_path(folder, part.name)).equals(REJECT_SCHEMA)
     written = records_path(folder, part.name).stat().st_mtime_ns
     assert read_part(sound, part, identity="one", folder=folder, curate=unchanged) == report

@@ -151,12 +151,14 @@ def _query(dim: int, seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def _passing(asked: Filter) -> list[int]:
+    taxon = asked.taxon
+    assert taxon is None or isinstance(taxon, int)
     return [
         row
         for row, image in enumerate(IMAGES)
         if row not in REMOVED
         and (asked.flags == "all" or not image.flags)
-        and (asked.taxon is None or asked.taxon <= image.taxon_id <= asked.taxon + 3)
+        and (taxon is None or taxon <= image.taxon_id <= taxon + 3)
         and (asked.sources is None or image.source_id == 0)
         and (asked.licences is None or image.media_licence_id == 0)
     ]

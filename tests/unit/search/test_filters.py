@@ -11,6 +11,7 @@ from typing import Any
 import h3
 import msgspec
 import numpy as np
+import pyproj
 import pytest
 import shapely
 from hypothesis import HealthCheck, given, settings
@@ -22,10 +23,12 @@ from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery
 from atlas.search.compiler import CompiledFilter, FilterCompiler
 from atlas.search.filters import Filter, key_of
+from atlas.search.place_filters import Around
 from tests.bundle_factory import random_vectors, write_bundle
 from tests.catalog_factory import FINEST, LICENCES, SOURCES, TAXA, ImageCase
 
 HELD_BACK = Flag.RECORDED_ABSENT | Flag.DUPLICATE_PICTURE | Flag.DATE_IMPLAUSIBLE
+WGS84 = pyproj.Geod(ellps="WGS84")
 SIZES = (40, 1, 79)
 REMOVED = (0, 7, 40, 55, 119)
 UNCERTAINTIES_M = (None, 5.0, 30.1, 1_000.0, 25_000.0)
@@ -134,12 +137,25 @@ def _in_cells(image: ImageCase, cells: tuple[str, ...]) -> bool:
     )
 
 
+def _is_near(image: ImageCase, around: Around) -> tuple[bool, bool]:
+    """Whether a record lies near a point for certain, and whether it may."""
+    if image.latitude is None or image.longitude is None or image.uncertainty_m is None:
+        return False, True
+    place = (image.longitude, image.latitude)
+    _, _, metres = WGS84.inv(around.longitude, around.latitude, *place)
+    uncertainty_m = float(np.float32(image.uncertainty_m))
+    return metres + uncertainty_m <= around.within_m, metres - uncertainty_m <= around.within_m
+
+
 def _meets(image: ImageCase, asked: Filter) -> bool:  # noqa: C901  # one condition after the other
     """The conditions in plain words, one after the other; `polygon` is a box of straight sides."""
     first, last = image.observed_from, image.observed_to
     checks: list[bool] = []
     if asked.taxon is not None:
-        checks.append(asked.taxon <= image.taxon_id <= TAXA[asked.taxon].last_descendant)
+        taxa = (asked.taxon,) if isinstance(asked.taxon, int) else asked.taxon
+        checks.append(any(taxon <= image.taxon_id <= TAXA[taxon].last_descendant for taxon in taxa))
+    if asked.around is not None:
+        checks += [_is_near(image, around)[0] for around in asked.around]
     if asked.cells is not None:
         checks.append(_in_cells(image, asked.cells))
     if asked.bbox is not None:
@@ -186,6 +202,7 @@ _cells = [
 ]
 _longitudes = st.sampled_from([-180.0, -179.95, -170.0, 0.0, 4.9, 20.0, 170.0, 180.0])
 _latitudes = st.sampled_from([-90.0, -20.0, 0.0, 5.0, 10.0, 52.37, 90.0])
+_taxa = st.integers(0, len(TAXA) - 1)
 _days = st.dates(date(2019, 12, 1), date(2022, 6, 1))
 
 
@@ -195,7 +212,17 @@ def _filters(draw: st.DrawFn) -> Filter:
     south, north = sorted([draw(_latitudes), draw(_latitudes)])
     first, last = sorted([draw(_days), draw(_days)])
     offered: dict[str, st.SearchStrategy[Any]] = {
-        "taxon": st.integers(0, len(TAXA) - 1),
+        "taxon": st.one_of(_taxa, st.lists(_taxa, min_size=1, max_size=4)),
+        "around": st.lists(
+            st.builds(
+                Around,
+                latitude=_latitudes,
+                longitude=_longitudes,
+                within_m=st.sampled_from([1.0, 31.0, 26_000.0, 1e6, 5e6, 1.2e7, 2.01e7]),
+            ),
+            min_size=1,
+            max_size=2,
+        ),
         "cells": st.one_of(
             st.lists(st.sampled_from(_cells), min_size=1, max_size=3),
             st.lists(st.sampled_from(_cells), min_size=25, max_size=40),
@@ -236,24 +263,40 @@ def test_filters_agree_with_brute_force(
     """A wrong row in a page, or a wrong `matching`, is what a filter must never give."""
     met = [row for row, image in enumerate(IMAGES) if row not in REMOVED and _meets(image, asked)]
     passing = [row for row in met if asked.flags == "all" or not IMAGES[row].flags & HELD_BACK]
+    if asked.around is not None:
+        rest = msgspec.structs.replace(asked, around=None)
+        may = [
+            image
+            for row, image in enumerate(IMAGES)
+            if row not in REMOVED
+            and _meets(image, rest)
+            and (asked.flags == "all" or not image.flags & HELD_BACK)
+            and all(_is_near(image, around)[1] for around in asked.around)
+        ]
+        assert compile_filter(asked).unjudged == len(may) - len(passing)
     compiled = compile_filter(asked)
     assert _rows(compiled) == passing
     assert compiled.matching == len(passing)
     assert compiled.held_back == len(met) - len(passing)
 
 
-@pytest.mark.parametrize("field", ["taxon", "cells", "bbox", "polygon", "observed", "months"])
+@pytest.mark.parametrize(
+    "field",
+    ["taxon", "taxa", "around", "cells", "bbox", "polygon", "observed", "months"],
+)
 def test_the_oracle_sees_rows_pass(field: str) -> None:
     """If no record ever met a condition, agreement with the oracle would prove nothing."""
     samples: dict[str, Any] = {
         "taxon": 2,
+        "taxa": [3, 5],
+        "around": [{"latitude": 52.0, "longitude": 5.0, "within_m": 1e5}],
         "cells": [h3.latlng_to_cell(10.0, 20.0, 3)],
         "bbox": [170.0, -20.0, -170.0, 10.0],
         "polygon": _triangle(0.0, 0.0, 60.0),
         "observed": {"from": "2020-06-01", "to": "2021-12-31"},
         "months": [6, 7],
     }
-    asked = msgspec.convert({field: samples[field]}, Filter)
+    asked = msgspec.convert({field.replace("taxa", "taxon"): samples[field]}, Filter)
     assert 0 < sum(_meets(image, asked) for image in IMAGES) < len(IMAGES)
 
 
@@ -279,6 +322,7 @@ def test_a_polygon_may_cross_the_antimeridian(
     [
         ({"taxon": 99}, "filter.taxon", "no taxon 99"),
         ({"taxon": 2**40}, "filter.taxon", "no taxon"),
+        ({"taxon": [1, 99]}, "filter.taxon", "no taxon 99"),
         ({"licences": ["CC-BY-4.0", "MIT"]}, "filter.licences", "no licence 'MIT'"),
         ({"sources": ["nowhere"]}, "filter.sources", "museum"),
         ({"cells": ["8928308280fffff"]}, "filter.cells", "resolution 9"),
@@ -317,6 +361,12 @@ def test_what_makes_no_sense_is_refused_by_name(
         {"polygon": {"type": "Point", "coordinates": [1, 2]}},
         {"flags": "some"},
         {"taxa": 1},
+        {"taxon": []},
+        {"taxon": [1, -1]},
+        {"around": [{"latitude": 91, "longitude": 0, "within_m": 1}]},
+        {"around": [{"latitude": 9, "longitude": 0, "within_m": 0}]},
+        {"around": [{"latitude": float("nan"), "longitude": 0, "within_m": 1}]},
+        {"around": [{"latitude": 1, "longitude": 0, "within_m": float("nan")}]},
     ],
 )
 def test_the_wire_form_checks_bounds(wire: dict[str, Any]) -> None:
@@ -331,6 +381,8 @@ def test_equal_filters_are_compiled_once(opened: tuple[Catalog, tuple[Segment, .
     one = compiler.compile(Filter(months=(5, 6), sources=("museum", "garden")))
     same = compiler.compile(Filter(months=(6, 5, 6), sources=("garden", "museum")))
     assert same is one
+    assert key_of(Filter(taxon=(3,))) == key_of(Filter(taxon=3)) != key_of(Filter(taxon=(3, 5)))
+    assert key_of(Filter(taxon=(5, 3, 5))) == key_of(Filter(taxon=(3, 5)))
     assert key_of(Filter(months=(5,))) != key_of(Filter(months=(6,)))
     assert key_of(Filter(flags="all")) != key_of(Filter())
 

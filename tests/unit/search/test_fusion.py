@@ -54,13 +54,15 @@ def _fused_by_hand(lists: Sequence[Sequence[int]], k: int, depth: int) -> list[t
     depth=st.integers(1, 20),
     seed=st.integers(0, 1_000),
     counts=st.lists(st.integers(0, 70), min_size=1, max_size=5),
+    parts=st.lists(st.integers(0, 30), max_size=2),
 )
 def test_fusion_equals_its_definition(
-    rows: int, spaces: int, k: int, depth: int, seed: int, counts: list[int]
+    rows: int, spaces: int, k: int, depth: int, seed: int, counts: list[int], parts: list[int]
 ) -> None:
     """Whatever is asked for before, and in whatever steps, the list is one and complete."""
     rng = np.random.default_rng(seed)
     lists = [rng.permutation(rows).tolist() for _ in range(spaces)]
+    lists += [rng.permutation(rows)[:part].tolist() for part in parts]  # of what is preferred
     fused = FusedRanking([Given(one) for one in lists], FusionSettings(k=k, depth=depth))
     expected = _fused_by_hand(lists, k, depth)
     for count in counts:

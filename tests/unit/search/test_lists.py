@@ -63,6 +63,21 @@ def test_held_rows_and_candidates_agree(factory: str) -> None:
         assert sorted(found.tolist()) == chosen.tolist()
 
 
+def test_many_held_rows_are_counted_by_a_sample() -> None:
+    """Counting millions of rows takes longer than the search; a list that is missed loses hits."""
+    random = np.random.default_rng(6)
+    vectors = random_vectors(20_000, 16, seed=3)
+    index, list_numbers = encode_segment(train(vectors, "IVF16,PQ4x6"), vectors)
+    lists = Lists(index, Centroids(index))
+    for chosen in (random.random(20_000) < 0.7, np.arange(20_000) >= 4_000):
+        counts = lists.held(Selection.of_mask(chosen), list_numbers).counts
+        true = np.bincount(list_numbers[chosen], minlength=16)
+        step = chosen.sum() // (16 * 16)
+        assert (counts % step == 0).all()
+        assert abs(counts.sum() - true.sum()) < 0.1 * true.sum()
+        assert (np.abs(counts - true) <= 5 * np.sqrt(step * true)).all()
+
+
 def test_fewer_candidates_are_the_first_of_more() -> None:
     """The curve takes several numbers of candidates from one search."""
     vectors = random_vectors(2_000, 16, seed=3)

@@ -122,3 +122,36 @@ def test_narrowing_any_form_is_narrowing_its_rows(
     assert found.positions().tolist() == np.flatnonzero(inside & passes).tolist()
     assert found.count == np.count_nonzero(inside & passes)
     assert possible == np.count_nonzero(inside & may)
+
+
+def test_many_rows_are_narrowed_stretch_by_stretch() -> None:
+    """A stretch of rows that was put back shifted would let pass the neighbours of what passes."""
+    random = np.random.default_rng(3)
+    rows = 600_003
+    inside, passes = random.random((2, rows)) < 0.5
+    found, possible = Selection.of_mask(inside).narrowed(lambda part: (passes[part], passes[part]))
+    assert np.array_equal(found.positions(), np.flatnonzero(inside & passes))
+    assert possible == found.count
+    run = np.zeros(rows, bool)
+    run[262_140:262_150] = True
+    few, _ = Selection.of_mask(~run).narrowed(lambda part: (~run[part], run[part]))
+    assert np.array_equal(few.positions(), np.flatnonzero(~run))
+    one, _ = Selection.of_mask(inside).narrowed(lambda part: (run[part], run[part]))
+    assert np.array_equal(one.positions(), np.flatnonzero(inside & run))
+
+
+@given(st.integers(1, 70), st.data())
+def test_bits_take_the_smallest_form(rows: int, data: st.DataObject) -> None:
+    """A run that is not seen as one is searched slowly; one seen wrongly loses rows."""
+    chosen = data.draw(_sets_of(rows))
+    mask = np.zeros(rows, bool)
+    mask[sorted(chosen)] = True
+    found = Selection.of_bits(np.packbits(mask, bitorder="little"), rows)
+    assert found.positions().tolist() == sorted(chosen)
+    is_run = bool(chosen) and max(chosen) - min(chosen) + 1 == len(chosen)
+    assert (found.run is not None) == (is_run or not chosen)
+
+
+def _sets_of(rows: int) -> st.SearchStrategy[set[int]]:
+    runs = st.tuples(st.integers(0, rows - 1), st.integers(0, rows))
+    return st.sets(st.integers(0, rows - 1)) | runs.map(lambda ends: set(range(*ends)))

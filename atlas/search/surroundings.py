@@ -1,0 +1,115 @@
+"""Which records lie within a distance of a point, wherever in their uncertainty they were.
+
+Reads coordinates and uncertainties from the catalog; knows no layer. Threads: safe from any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from atlas.bundle.manifest import LayerEntry
+from atlas.bundle.segment import Segment
+from atlas.catalog import Catalog
+from atlas.geo.distance import geodesic_m, most_m, to_space
+from atlas.search.place_filters import Around, Judged, Rows
+from atlas.search.selection import Selection
+
+RowIds = npt.NDArray[np.int64]
+# Less than the shortest degree of latitude on the ellipsoid, 110,574 m: no row is left out.
+_DEGREE_M = 110_500.0
+# A scan of two columns; the band of latitude leaves few rows to measure.
+_BAND = (
+    "SELECT row_id, latitude, longitude, uncertainty_m::DOUBLE AS uncertainty_m FROM image "
+    "WHERE longitude IS NOT NULL AND abs(latitude - ?) * ? <= ? + uncertainty_m ORDER BY row_id"
+)
+_MEASURED = ("latitude", "longitude", "uncertainty_m")
+_UNKNOWN = "latitude IS NULL OR longitude IS NULL OR uncertainty_m IS NULL"
+
+
+class NearPoint(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """The statement that a record lies near a point: rows that pass, and that may, a segment."""
+
+    passes: tuple[Selection, ...]
+    possible: tuple[Selection, ...]
+
+    @property
+    def entry(self) -> LayerEntry | None:
+        """No layer tells of it."""
+        return None
+
+    def covers(self, segment: int) -> bool:  # noqa: ARG002 - a protocol's signature
+        """The catalog has every row."""
+        return True
+
+    def judge(self, segment: int, rows: Rows) -> Judged:
+        """The outcome for rows of a segment."""
+        return Judged(self.passes[segment].holds(rows), self.possible[segment].holds(rows))
+
+
+class Surroundings:
+    """Finds the records around points of one bundle."""
+
+    def __init__(self, catalog: Catalog, segments: Sequence[Segment]) -> None:
+        """Nothing is read before it is asked for."""
+        self._catalog = catalog
+        self._segments = tuple(segments)
+
+    def of(self, around: Around) -> NearPoint:
+        """The records within a distance of a point.
+
+        With d the geodesic from the point to a record's coordinates on WGS84 and u its
+        uncertainty, it passes where d + u <= `within_m`, and may pass where d - u does. A record
+        without coordinates, or of unknown uncertainty, may pass.
+        """
+        found = self._catalog.table(_BAND, [around.latitude, _DEGREE_M, around.within_m])
+        row_ids = np.asarray(found["row_id"], np.int64)
+        numbers = [np.asarray(found[name], np.float64) for name in _MEASURED]
+        passes, may = _judged(around, *numbers)
+        possible = np.union1d(row_ids[may], self._unknown)
+        return NearPoint(
+            passes=self._by_segment(row_ids[passes]), possible=self._by_segment(possible)
+        )
+
+    @cached_property
+    def _unknown(self) -> RowIds:
+        """Rows of which nobody can tell how near they are to anything."""
+        return self._catalog.rows(_UNKNOWN)
+
+    def _by_segment(self, row_ids: RowIds) -> tuple[Selection, ...]:
+        pieces = []
+        for segment in self._segments:
+            first, last = np.searchsorted(
+                row_ids, [segment.first_row, segment.first_row + segment.rows]
+            )
+            positions = row_ids[first:last] - segment.first_row
+            pieces.append(Selection.of_positions(positions, segment.rows))
+        return tuple(pieces)
+
+
+def _judged(
+    around: Around,
+    latitude: npt.NDArray[np.float64],
+    longitude: npt.NDArray[np.float64],
+    uncertainty_m: npt.NDArray[np.float64],
+) -> Judged:
+    """The outcome for n records; geodesics are measured where the straight line cannot tell."""
+    point = to_space([around.latitude], [around.longitude])
+    least = np.linalg.norm(to_space(latitude, longitude) - point, axis=1)
+    most = most_m(least)
+    within_m = around.within_m
+    passes = most + uncertainty_m <= within_m
+    possible = most - uncertainty_m <= within_m
+    open_ = np.flatnonzero(
+        (~passes & (least + uncertainty_m <= within_m))
+        | (~possible & (least - uncertainty_m <= within_m))
+    )
+    feet = np.repeat(point, len(open_), axis=0)
+    metres = geodesic_m(latitude[open_], longitude[open_], feet)
+    passes[open_] = metres + uncertainty_m[open_] <= within_m
+    possible[open_] = metres - uncertainty_m[open_] <= within_m
+    return Judged(passes, possible)
