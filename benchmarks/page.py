@@ -73,17 +73,15 @@ def _context(browser: Browser, address: str) -> Iterator[BrowserContext]:
 
 def first_view(browser: Browser, address: str) -> FirstView:
     """Open a question's address with nothing cached; sizes are compressed bodies."""
-    sizes: dict[str, int] = {}
-
-    def count(request: Request) -> None:
-        sizes[request.url] = request.sizes()["responseBodySize"]
-
+    finished: list[Request] = []
     with _context(browser, address) as context:
         page = context.new_page()
-        page.on("requestfinished", count)
+        page.on("requestfinished", finished.append)
         page.goto("/?q=frog", wait_until="commit")
         shown_ms = page.wait_for_function(_FIRST_PHOTO).json_value()
         page.wait_for_load_state("networkidle")
+        # Not while they finish: asking the browser from within an event may wait for ever.
+        sizes = {request.url: request.sizes()["responseBodySize"] for request in finished}
     library = sum(size for url, size in sizes.items() if LIBRARY in url)
     return FirstView(
         first_photo_ms=float(shown_ms),

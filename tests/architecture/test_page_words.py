@@ -12,7 +12,7 @@ import pytest
 from atlas.api import problems, questions
 from atlas.species import legend
 from atlas.species.gap_words import Facts, Nearby, reason
-from atlas.species.gaps import MEANINGS
+from atlas.species.gaps import MEANINGS, SamplingState
 from atlas.species.layers import LAYERS
 from atlas.species.range import WORDING
 from tests.conftest import REPOSITORY
@@ -72,21 +72,22 @@ def reasons() -> Iterator[str]:
     poor = Nearby(
         rings=3, cells=36, visited=1, visits=1, species_a_visit=1.0, assessed=0, richness=None
     )
-    for state, records, visits, species, unseen in (
+    sampled: tuple[tuple[SamplingState, int, int, int, float | None], ...] = (
         ("no_data", 0, 0, 0, None),
         ("insufficient", 1, 0, 0, None),
         ("insufficient", 1234, 3, 0, None),
         ("insufficient", 5, 3, 2, None),
         ("under_sampled", 50, 30, 12, 4.0),
         ("well_sampled", 500, 300, 12, 0.1),
-    ):
+    )
+    for state, records, visits, species, unseen in sampled:
         for nearby, first in ((near, 2.0), (poor, 2.0), (alone, 2.0), (alone, 0.0)):
             for days in (None, 1.0, 40.0, 4000.0):
                 yield reason(
                     Facts(
                         what="Hyla",
                         group="Amphibia",
-                        state=state,  # type: ignore[arg-type] - the states of the table above
+                        state=state,
                         records=records,
                         visits=visits,
                         species=species,

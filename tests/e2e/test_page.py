@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from tests.e2e.watching import GAPS, a_photo, asked, carried, table
 
@@ -163,14 +163,13 @@ def test_pasting_a_photo(page: Page, tiny_photos: Path) -> None:
 
 def test_first_view_is_light(page: Page) -> None:
     """The first view without the map's library is at most 500 KB on the wire, photos included."""
-    sizes: dict[str, int] = {}
-    page.on(
-        "requestfinished",
-        lambda request: sizes.update({request.url: request.sizes()["responseBodySize"]}),
-    )
+    finished: list[Request] = []
+    page.on("requestfinished", finished.append)
     page.goto("/?q=frog")
     expect(page.locator(".card").first).to_be_visible()
     page.wait_for_load_state("networkidle")
+    # Not while they finish: asking the browser from within an event may wait for ever.
+    sizes = {request.url: request.sizes()["responseBodySize"] for request in finished}
     library = {address for address in sizes if "/assets/map" in address}
     assert library
     light = {address: size for address, size in sizes.items() if address not in library}
