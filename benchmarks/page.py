@@ -76,7 +76,7 @@ def first_view(browser: Browser, address: str) -> FirstView:
     finished: list[Request] = []
     with _context(browser, address) as context:
         page = context.new_page()
-        page.on("requestfinished", finished.append)
+        page.on("requestfinished", lambda request: finished.append(request))
         page.goto("/?q=frog", wait_until="commit")
         shown_ms = page.wait_for_function(_FIRST_PHOTO).json_value()
         page.wait_for_load_state("networkidle")
