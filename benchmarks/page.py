@@ -37,9 +37,9 @@ _WATCH = """() => new Promise((resolve) => {
     if (event.key === "Enter" && !pressed) { pressed = performance.now(); look(); }
   });
   const look = () => {
-    const card = document.querySelector(".card");
-    const picture = card && !before.has(card) && card.querySelector("img");
-    if (picture && picture.complete && picture.naturalWidth > 0) {
+    // A photo that is only at its source has no picture here.
+    const picture = document.querySelector(".card img");
+    if (picture && !before.has(picture.closest(".card")) && picture.complete && picture.naturalWidth > 0) {
       requestAnimationFrame(() => resolve(performance.now() - pressed));
     } else requestAnimationFrame(look);
   };
@@ -74,9 +74,13 @@ def _context(browser: Browser, address: str) -> Iterator[BrowserContext]:
 def first_view(browser: Browser, address: str) -> FirstView:
     """Open a question's address with nothing cached; sizes are compressed bodies."""
     finished: list[Request] = []
+
+    def keep(request: Request) -> None:
+        finished.append(request)
+
     with _context(browser, address) as context:
         page = context.new_page()
-        page.on("requestfinished", lambda request: finished.append(request))
+        page.on("requestfinished", keep)
         page.goto("/?q=frog", wait_until="commit")
         shown_ms = page.wait_for_function(_FIRST_PHOTO).json_value()
         page.wait_for_load_state("networkidle")

@@ -164,7 +164,11 @@ def test_pasting_a_photo(page: Page, tiny_photos: Path) -> None:
 def test_first_view_is_light(page: Page) -> None:
     """The first view without the map's library is at most 500 KB on the wire, photos included."""
     finished: list[Request] = []
-    page.on("requestfinished", lambda request: finished.append(request))
+
+    def keep(request: Request) -> None:
+        finished.append(request)
+
+    page.on("requestfinished", keep)
     page.goto("/?q=frog")
     expect(page.locator(".card").first).to_be_visible()
     page.wait_for_load_state("networkidle")
