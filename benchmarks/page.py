@@ -39,7 +39,8 @@ _WATCH = """() => new Promise((resolve) => {
   const look = () => {
     // A photo that is only at its source has no picture here.
     const picture = document.querySelector(".card img");
-    if (picture && !before.has(picture.closest(".card")) && picture.complete && picture.naturalWidth > 0) {
+    const card = picture && picture.closest(".card");
+    if (card && !before.has(card) && picture.complete && picture.naturalWidth > 0) {
       requestAnimationFrame(() => resolve(performance.now() - pressed));
     } else requestAnimationFrame(look);
   };
