@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
+from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from tests.e2e.watching import GAPS, a_photo, asked, carried, table
+from benchmarks.page import typing_ms
+from tests.e2e.watching import GAPS, a_photo, asked, carried, drawn, table
 
 pytestmark = pytest.mark.slow
 
@@ -162,27 +165,63 @@ def test_pasting_a_photo(page: Page, tiny_photos: Path) -> None:
 
 
 def test_first_view_is_light(page: Page) -> None:
-    """The first view without the map's library is at most 500 KB on the wire, photos included."""
+    """The first view without the map's library is at most 500 KB on the wire, photos included.
+
+    Each question is asked once: what is asked twice is waited for twice.
+    """
     finished: list[Request] = []
 
     def keep(request: Request) -> None:
         finished.append(request)
 
+    paths: list[str] = []
+    page.on("request", lambda request: paths.append(urlsplit(request.url).path))
     page.on("requestfinished", keep)
     page.goto("/?q=frog")
     expect(page.locator(".card").first).to_be_visible()
+    drawn(page)
     page.wait_for_load_state("networkidle")
-    # Not while they finish: asking the browser from within an event may wait for ever.
     sizes = {request.url: request.sizes()["responseBodySize"] for request in finished}
     library = {address for address in sizes if "/assets/map" in address}
     assert library
     light = {address: size for address, size in sizes.items() if address not in library}
     assert sum(light.values()) <= 500_000, light
+    asked_for = Counter(path for path in paths if path.startswith("/v1/"))
+    assert asked_for["/v1/search"] == asked_for["/v1/search/seasons"] == 1
+    assert asked_for["/v1/interpret"] == 0
+    assert asked_for["/v1/atlas"] == asked_for["/v1/basemap"] == 1
+    pictures = [path for path in paths if path.endswith("/media")]
+    assert len(pictures) == len(set(pictures)) <= 30
+
+
+def test_typing_leads_to_photos_soon(page: Page) -> None:
+    """A question costs one search; the ceiling is for machines that others share.
+
+    `benchmarks.page` measures it.
+    """
+    page.goto("/")
+    drawn(page)
+    searches: list[str] = []
+    page.on("request", lambda request: searches.append(urlsplit(request.url).path))
+    assert typing_ms(page, "green birds") < 8_000
+    assert searches.count("/v1/search") == 1
 
 
 def test_spanish_and_errors(page: Page) -> None:
     """A refusal must be shown in its own words, and the page speaks Spanish where asked."""
     page.goto("/?view=species&taxon=999999&lang=es")
     expect(page.get_by_role("alert")).to_contain_text("No ha funcionado")
-    expect(page.get_by_role("alert")).to_contain_text("999999")
+    expect(page.get_by_role("alert")).to_contain_text("en este atlas no hay taxón '999999'")
     assert page.evaluate("document.documentElement.lang") == "es"
+
+
+def test_the_server_speaks_spanish_on_a_spanish_page(page: Page) -> None:
+    """Reasons in English on a Spanish page cannot be read by who needs it."""
+    page.goto("/?q=ranas+de+noche&lang=es")
+    expect(page.locator(".chip.off")).to_contain_text("los registros no dicen la hora del día")
+    expect(page.locator(".legend")).to_contain_text("sin color: nadie ha buscado allí")
+    page.goto(f"{GAPS}&taxon=1&lang=es")
+    expect(page.locator(".count")).to_contain_text("Celdas de resolución 3 en el recuadro")
+    expect(page.locator(".gap").first).to_contain_text("Sin buscar: ningún registro de")
+    page.locator(".gap .link").first.click()
+    expect(page.locator(".gap-detail")).to_contain_text("no es fiable: los vecinos valen por solo")
