@@ -270,7 +270,7 @@ class Selection:
         """Whether each position from `start`, a multiple of 8, to `stop - 1` passes."""
         if self._bits is not None:
             packed = self._bits[start // 8 : (stop + 7) // 8]
-            return np.unpackbits(packed, count=stop - start, bitorder="little").astype(bool)
+            return np.unpackbits(packed, count=stop - start, bitorder="little").view(bool)
         mask = np.zeros(stop - start, bool)
         if self.run is not None:
             mask[max(self.run.start - start, 0) : max(self.run.stop - start, 0)] = True
