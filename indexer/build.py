@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import pyarrow.parquet as pq
+
 from atlas.bundle.files import remove_leftovers
 from atlas.bundle.manifest import Manifest
 from atlas.errors import BuildError
@@ -21,13 +23,14 @@ from indexer.embedding.lane import PictureJob
 from indexer.embedding.part import PartFile
 from indexer.engines.local import run_parts, worker_count
 from indexer.identity import embed_identity, read_identity, ready_identity
-from indexer.parts import PartReport
+from indexer.parts import PartReport, records_path
 from indexer.plan import Plan
 from indexer.plan_sections import EmbeddingsSection, SpaceSection
 from indexer.progress import Watcher
 from indexer.quality.curation import Curation, curation_of
 from indexer.quality.exclusion import Exclusion, exclusion_of, report_unmet
 from indexer.sources import Source, SourcePart, open_sources
+from indexer.sources.url_list import UrlSource
 from indexer.stages.embed import PictureWork, ReadyJob, embed_pictures, take_ready
 from indexer.stages.read import read_part
 from indexer.state import begin, identity_of, live_manifest
@@ -111,6 +114,8 @@ def prepare(
     encoders = _load_encoders(plan, sources, watcher)
     if check is not None:
         check(encoders)
+    if plan.spaces:
+        _fetch(work, pieces, read, watcher)
     embedded = _embed(plan, work, pieces, read, encoders, watcher)
     source_of = {piece.part.name: piece.source.settings.key for piece in pieces}
     return Prepared(sources, encoders, Parts(source_of=source_of, read=read, embedded=embedded))
@@ -154,6 +159,28 @@ def _read(
     if exclusion is not None:
         report_unmet(exclusion, work, sorted(reports), watcher)
     return {piece.part.name: reports[piece.part.name] for piece in pieces}
+
+
+def _fetch(
+    work: WorkFolder, pieces: list[Piece], read: Mapping[str, PartReport], watcher: Watcher
+) -> None:
+    """Fetch the photos of lists of addresses, each list's hosts at once, before any is embedded."""
+    parts: dict[str, list[str]] = {}
+    sources: dict[str, UrlSource] = {}
+    for source, part in pieces:
+        if isinstance(source, UrlSource):
+            sources[part.source_key] = source
+            parts.setdefault(part.source_key, []).append(part.name)
+    for key, source in sources.items():
+        rows = sum(read[name].rows_out for name in parts[key])
+        files = (records_path(work.read, name) for name in parts[key])
+        addresses = (
+            address
+            for file in files
+            for address in pq.read_table(file, columns=["media_ref"])["media_ref"].to_pylist()
+        )
+        with watcher.stage("fetch", rows, "photos") as advance:
+            source.fetch(addresses, advance)
 
 
 def _load_encoders(

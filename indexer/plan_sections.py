@@ -18,12 +18,14 @@ from indexer.source_sections import (
     DwcaSection,
     EmbeddingsSection,
     FolderSection,
+    HostSection,
     InatOpenDataSection,
     RecordsSection,
     SourceSection,
     SourceSettings,
     TextTableSection,
     TreeOfLifeSection,
+    UrlsSection,
 )
 
 # Sections that stand in files of their own belong here as much as those below.
@@ -32,6 +34,7 @@ __all__ = [
     "EmbeddingsSection",
     "ExcludeSection",
     "FolderSection",
+    "HostSection",
     "InatOpenDataSection",
     "QualitySection",
     "RecordsSection",
@@ -41,6 +44,7 @@ __all__ = [
     "SourceSettings",
     "TextTableSection",
     "TreeOfLifeSection",
+    "UrlsSection",
 ]
 DEFAULT_RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 

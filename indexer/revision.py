@@ -22,6 +22,7 @@ from pyroaring import BitMap
 from atlas.bundle.bundle import COARSE_FILE, LAYERS, SEGMENTS, SPACES, read_space
 from atlas.bundle.files import atomic_write, remove_leftovers
 from atlas.bundle.manifest import (
+    FORMAT_VERSION,
     FileEntry,
     Manifest,
     SegmentEntry,
@@ -194,8 +195,15 @@ class Revision:
             with self._watcher.stage("encode", rows, "rows") as advance:
                 for segment in segments:
                     folder, trained = self.folder(segment.name), self.coarse(space.name)
-                    encode_rows(folder, space.name, segment.rows, space.dim, trained, device=device)
-                    advance(segment.rows)
+                    encode_rows(
+                        folder,
+                        space.name,
+                        segment.rows,
+                        space.dim,
+                        trained,
+                        device=device,
+                        progress=advance,
+                    )
 
     def measure(
         self,
@@ -283,6 +291,7 @@ class Revision:
         )
         manifest = msgspec.structs.replace(
             self.base,
+            format_version=FORMAT_VERSION,
             number=self.state.number,
             built_at=self.state.built_at,
             identity=identity,

@@ -203,6 +203,57 @@ class TreeOfLifeSection(SourceSection, tag="tree_of_life", frozen=True, kw_only=
         return self.path if is_file else self.path / "catalog.parquet"
 
 
+class HostSection(Section, frozen=True, kw_only=True):
+    """`[sources.hosts."NAME"]`: one host that is asked more or less often than others."""
+
+    requests_per_s: Annotated[float, msgspec.Meta(gt=0, le=1000)]
+    """Requests that may begin in a second: 1.0 for hosts that ask for one a second."""
+    connections: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """Requests that may run at once."""
+
+
+class UrlsSection(TextTableSection, tag="urls", frozen=True, kw_only=True):
+    """`kind = "urls"`: a table of records with the addresses of their photos, which are fetched.
+
+    `path` is a `.csv`, `.tsv`, `.txt` or `.parquet` file, or a `.zip` that holds one text table.
+    Column names are Darwin Core terms, and the names of `ranks`. Photos are kept in the work
+    folder.
+    """
+
+    contact: Annotated[str, msgspec.Meta(pattern=r"^(https?://\S+|[^@\s]+@[^@\s]+\.[^@\s]+)$")]
+    """Your mail address or web page, told to every host that is asked."""
+    address_column: Text = "mediaURL"
+    """Column with the address of each photo."""
+    media_licence_column: Text = "mediaLicense"
+    """Column with the licence of the photo, which is not the licence of the record."""
+    requests_per_s: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 4.0
+    """Requests that may begin in a second, of each host; a host's robots.txt may ask for fewer."""
+    connections: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    """Requests of one host that may run at once."""
+    hosts: dict[str, HostSection] = msgspec.field(default_factory=dict)
+    """Hosts with limits of their own, by name."""
+    fetch_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 16
+    """Requests of all hosts that may run at once."""
+    timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    """Longest wait for a connection, or for the next bytes."""
+    deadline_s: Annotated[float, msgspec.Meta(gt=0)] = 300.0
+    """Longest time that one photo may take."""
+    tries: Annotated[int, msgspec.Meta(ge=1, le=20)] = 4
+    """Requests for one photo before it is given up."""
+    retry_wait_s: Annotated[float, msgspec.Meta(ge=0)] = 2.0
+    """Rest of a host after a failure, doubled with every further one in a row."""
+    longest_wait_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
+    """Longest such rest; a host that asks for more (`Retry-After`) is given up for this build."""
+    give_up_after: Annotated[int, msgspec.Meta(ge=1)] = 20
+    """Failures in a row after which a host is given up for this build."""
+    private_addresses: bool = False
+    """Whether hosts of a private network, or of this machine, may be asked."""
+    constant: dict[str, str] = msgspec.field(default_factory=dict)
+    """Value of a term, or of a rank, for every row that leaves it empty."""
+    genus_from_name: bool = True
+    """Take a genus that the row leaves empty from its scientific name, where that is a binomial."""
+
+
 SourceSettings = (
     FolderSection
     | EmbeddingsSection
@@ -210,4 +261,5 @@ SourceSettings = (
     | DwcaSection
     | InatOpenDataSection
     | TreeOfLifeSection
+    | UrlsSection
 )

@@ -5,7 +5,7 @@ Names only: a stage is told paths and does not know of other stages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -138,8 +138,16 @@ def batches_of(
     return reader
 
 
-def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
-    """Write batches in row groups of a fixed size, however they come; returns the rows written."""
+def write_batches(
+    path: Path,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    progress: Callable[[int], None] = lambda _rows: None,
+) -> int:
+    """Write batches in row groups of a fixed size, however they come; returns the rows written.
+
+    `progress` is told rows as they come.
+    """
     rows = 0
     waiting: list[pa.RecordBatch] = []
     waiting_rows = 0
@@ -147,6 +155,7 @@ def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
         for batch in batches:
             waiting.append(batch)
             waiting_rows += batch.num_rows
+            progress(batch.num_rows)
             while waiting_rows >= ROW_GROUP_ROWS:
                 table = pa.Table.from_batches(waiting, schema)
                 writer.write_table(table.slice(0, ROW_GROUP_ROWS).combine_chunks())

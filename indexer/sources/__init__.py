@@ -12,6 +12,7 @@ from indexer.plan_sections import (
     InatOpenDataSection,
     RecordsSection,
     TreeOfLifeSection,
+    UrlsSection,
 )
 from indexer.sources.darwin_archive import DwcaSource
 from indexer.sources.embeddings import EmbeddingsSource
@@ -22,6 +23,7 @@ from indexer.sources.source import ReadPart as ReadPart
 from indexer.sources.source import Source as Source
 from indexer.sources.source import SourcePart as SourcePart
 from indexer.sources.tree_of_life import TreeOfLifeSource
+from indexer.sources.url_list import UrlSource
 
 
 def open_sources(plan: Plan) -> tuple[Source, ...]:
@@ -73,6 +75,18 @@ def open_sources(plan: Plan) -> tuple[Source, ...]:
         elif isinstance(settings, TreeOfLifeSection):
             opened.append(
                 TreeOfLifeSource(
+                    settings,
+                    ranks=plan.taxa.ranks,
+                    resolution=plan.cells.resolution,
+                    part_rows=plan.parts.rows if plan.spaces else max(plan.parts.rows, PART_ROWS),
+                    with_pictures=bool(plan.spaces),
+                    max_file_bytes=plan.media.max_file_bytes,
+                    scratch=plan.output.work_folder() / "sources" / settings.key,
+                )
+            )
+        elif isinstance(settings, UrlsSection):
+            opened.append(
+                UrlSource(
                     settings,
                     ranks=plan.taxa.ranks,
                     resolution=plan.cells.resolution,

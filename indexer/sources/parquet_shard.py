@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
@@ -25,10 +25,11 @@ from indexer.sources.text_columns import text_of
 
 _BUFFER_BYTES = 1 << 20
 _KEY_ROWS = 65_536
-# Six batches are more than the threads of one machine ask for at once; 150 MB of the largest
-# pictures that the downloader of these shards keeps (720 x 720 pixels).
+# Rows that are kept: those that four threads ask for at once, 32 each, at 1.5 MB (the largest that
+# the downloader of these shards keeps, 720 x 720 pixels). More threads make it more, see `at`.
 _BATCH_ROWS = 16
-_KEPT_BATCHES = 6
+_KEPT_BYTES = 200 << 20
+_MOST_KEPT_BYTES = 2 << 30
 _OPEN_SHARDS = 4
 _SIZE_COLUMN = "resized_size"
 
@@ -101,7 +102,9 @@ class _Reader:
         self._columns = [image_column, *([_SIZE_COLUMN] if has_sizes else [])]
         self._group = -1
         self._batches: Iterator[_Batch] = iter(())
-        self._kept: list[_Batch] = []
+        self._kept: deque[_Batch] = deque()
+        self._kept_bytes = 0
+        self._bound_bytes = _KEPT_BYTES
         self._broken: dict[int, tuple[int, str]] = {}
 
     def close(self) -> None:
@@ -111,8 +114,13 @@ class _Reader:
     def at(self, row: int) -> tuple[bytes, list[int]]:
         """Bytes of a row's picture, and its height and width where the shard says them."""
         group, first = self._group_of(row)
-        if group != self._group or (self._kept and row < self._kept[0].first):
-            self._group, self._kept = group, []
+        behind = group == self._group and bool(self._kept) and row < self._kept[0].first
+        if behind:
+            # Threads are further apart than what is kept: starting again for each would cost more.
+            self._bound_bytes = min(2 * self._bound_bytes, _MOST_KEPT_BYTES)
+        if behind or group != self._group:
+            self._group, self._kept_bytes = group, 0
+            self._kept.clear()
             self._batches = self._of_group(group, first)
         while True:
             for batch in self._kept:
@@ -120,13 +128,19 @@ class _Reader:
                     return self._taken(batch, row - batch.first)
             self._check_sound(group, row)
             try:
-                self._kept = [*self._kept, next(self._batches)][-_KEPT_BATCHES:]
+                self._keep(next(self._batches))
             except (OSError, pa.ArrowException) as error:
                 last = self._kept[-1] if self._kept else None
                 begin = last.first + len(last.images) if last is not None else first
                 self._broken[group] = (begin, str(error))
             except StopIteration:
                 self._broken[group] = (row, "it ends before")
+
+    def _keep(self, batch: _Batch) -> None:
+        self._kept.append(batch)
+        self._kept_bytes += batch.images.nbytes
+        while self._kept_bytes > self._bound_bytes and len(self._kept) > 1:
+            self._kept_bytes -= self._kept.popleft().images.nbytes
 
     def _check_sound(self, group: int, row: int) -> None:
         begin, problem = self._broken.get(group, (row + 1, ""))

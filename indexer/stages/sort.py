@@ -50,6 +50,7 @@ NAMES_SCHEMA = pa.schema(
         ("language", pa.string()),
     ]
 )
+SORT_STEPS = 4
 # Vectors of a segment that are put together in memory before they are written.
 _BLOCK_BYTES = 1 << 29
 _COPIED = (
@@ -104,11 +105,16 @@ def order_rows(
     taxa: Path,
     names: Path,
     duplicates: Path,
+    progress: Callable[[int], None] = lambda _steps: None,
 ) -> Sorted:
-    """Number the taxa, order the rows, and write order, taxa, names and duplicates."""
+    """Number the taxa, order the rows, and write order, taxa, names and duplicates.
+
+    `progress` is called with 1 after each of `SORT_STEPS` steps.
+    """
     with open_parts(parts, scratch) as connection:
         tree = number_taxa(connection, ranks)
         write_taxa(tree, taxa, names)
+        progress(1)
         connection.execute(
             "CREATE TABLE ranked AS SELECT incoming.part, incoming.position, taxon_id, cell, "
             "observed_from, image_id::UUID AS image_id, row_number() OVER (PARTITION BY image_id "
@@ -118,8 +124,11 @@ def order_rows(
             f"flags & {int(HIDDEN_PLACE)} <> 0 THEN NULL ELSE incoming.media_ref END AS media_ref "
             "FROM incoming JOIN assigned USING (lineage, scientific_name)"
         )
+        progress(1)
         refused = _write_duplicates(connection, duplicates)
+        progress(1)
         kept = _write_order(connection, order)
+        progress(1)
     return Sorted(rows=kept, duplicates=refused)
 
 
@@ -250,10 +259,19 @@ def write_segment(
 ) -> None:
     """Write one segment's rows, vectors, pictures and (empty) tombstones into `folder`.
 
-    `progress` is called with the rows scattered from each part.
+    `progress` is told rows as they are finished: with the vectors of the last space, or, where
+    there is none, with their metadata.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _write_rows(parts, cut, order=order, scratch=scratch, path=folder / ROWS)
+    last = list(dims)[-1] if dims else None
+    _write_rows(
+        parts,
+        cut,
+        order=order,
+        scratch=scratch,
+        path=folder / ROWS,
+        progress=_unseen if dims else progress,
+    )
     wanted = pq.read_table(
         order,
         columns=["row_id", "part", "position"],
@@ -270,17 +288,29 @@ def write_segment(
         if len(chosen := by_part[bounds[number] : bounds[number + 1]])
     ]
     for space, dim in dims.items():
-        _scatter_vectors(moves, space, dim, cut.rows, folder / vectors_name(space))
+        told = progress if space == last else _unseen
+        _scatter_vectors(moves, space, dim, cut.rows, folder / vectors_name(space), told)
     if hosts_pictures:
         _scatter_pictures(moves, cut.rows, folder)
-    progress(cut.rows)
     atomic_write(folder / TOMBSTONES, BitMap().serialize())
 
 
+def _unseen(rows: int) -> None:
+    """Rows of which more is to be written."""
+    del rows
+
+
 def _write_rows(
-    parts: Sequence[PartFiles], cut: SegmentSlice, *, order: Path, scratch: Path, path: Path
+    parts: Sequence[PartFiles],
+    cut: SegmentSlice,
+    *,
+    order: Path,
+    scratch: Path,
+    path: Path,
+    progress: Callable[[int], None],
 ) -> None:
     if path.exists():
+        progress(cut.rows)
         return
     with open_parts(parts, scratch) as connection:
         reader = batches_of(
@@ -292,13 +322,20 @@ def _write_rows(
             "JOIN incoming USING (part, position) ORDER BY ordered.row_id",
             [str(order), cut.first_row, cut.first_row + cut.rows],
         )
-        write_batches(path, reader.schema, reader)
+        write_batches(path, reader.schema, reader, progress)
 
 
 Move = tuple[PartFiles, npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
-def _scatter_vectors(moves: list[Move], space: str, dim: int, rows: int, path: Path) -> None:
+def _scatter_vectors(
+    moves: list[Move],
+    space: str,
+    dim: int,
+    rows: int,
+    path: Path,
+    progress: Callable[[int], None],
+) -> None:
     """Write a segment's vectors block by block, from front to back.
 
     Each block is put together in memory from all parts, whose files are read forwards. A segment
@@ -306,6 +343,7 @@ def _scatter_vectors(moves: list[Move], space: str, dim: int, rows: int, path: P
     would dirty pages all over the file and crawl as soon as it is larger than the memory.
     """
     if path.exists():
+        progress(rows)
         return
     block_rows = max(1, _BLOCK_BYTES // (2 * dim))
     sorted_moves = []
@@ -324,6 +362,7 @@ def _scatter_vectors(moves: list[Move], space: str, dim: int, rows: int, path: P
                 source = np.memmap(part.vectors[space], np.float16, mode="r").reshape(-1, dim)
                 block[destination[begin:end][forwards] - first] = source[chosen[forwards]]
             block.tofile(file)
+            progress(len(block))
 
 
 def _scatter_pictures(moves: list[Move], rows: int, folder: Path) -> None:

@@ -17,6 +17,7 @@ from indexer.plan_sections import (
     InatOpenDataSection,
     RecordsSection,
     TreeOfLifeSection,
+    UrlsSection,
 )
 from indexer.records import RECORD_SCHEMA, REJECT_SCHEMA, RejectReason
 from indexer.sources import Source
@@ -25,6 +26,7 @@ from indexer.sources.folder import FolderSource
 from indexer.sources.inat_open_data import InatOpenDataSource
 from indexer.sources.record_tables import RecordTable
 from indexer.sources.tree_of_life import TreeOfLifeSource
+from indexer.sources.url_list import UrlSource
 from tests.unit.indexer.archives import frogs, photo, source_of, write_archive
 from tests.unit.indexer.shards import catalog_row, samples, write_catalog, write_tar
 
@@ -163,6 +165,27 @@ def catalog_with_shards(folder: Path) -> Source:
     )
 
 
+def addresses(folder: Path) -> Source:
+    """A table of addresses, two of them of no host."""
+    lines = [
+        f"o-{number},http{'' if number in {4, 9} else '://example.org'}/{number}.jpg"
+        for number in range(ROWS)
+    ]
+    (folder / "records.csv").write_text("\n".join(["occurrenceID,mediaURL", *lines]))
+    section = UrlsSection(
+        key="s", title="S", path=folder / "records.csv", contact="ann@example.org"
+    )
+    return UrlSource(
+        section,
+        ranks=RANKS,
+        resolution=7,
+        part_rows=4,
+        with_pictures=True,
+        max_file_bytes=1_000_000,
+        scratch=folder / "scratch",
+    )
+
+
 SOURCES = (
     text_folder,
     parquet_folder,
@@ -172,6 +195,7 @@ SOURCES = (
     archive,
     open_data,
     catalog_with_shards,
+    addresses,
 )
 
 

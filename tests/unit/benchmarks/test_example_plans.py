@@ -12,6 +12,7 @@ from indexer.plan_sections import (
     FolderSection,
     RecordsSection,
     TreeOfLifeSection,
+    UrlsSection,
 )
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
@@ -38,7 +39,13 @@ def test_the_bioclip_plans_name_the_model_and_its_captions() -> None:
 def test_the_examples_show_every_kind_of_source() -> None:
     """A kind of source without an example would have to be guessed."""
     kinds = {type(source) for path in PLANS for source in read_plan(path).sources}
-    assert kinds == {FolderSection, EmbeddingsSection, RecordsSection, TreeOfLifeSection}
+    assert kinds == {
+        FolderSection,
+        EmbeddingsSection,
+        RecordsSection,
+        TreeOfLifeSection,
+        UrlsSection,
+    }
 
 
 def test_no_example_copies_photos_that_may_not_be_copied() -> None:

@@ -15,6 +15,7 @@ import pytest
 from atlas.bundle.flags import Flag
 from atlas.errors import BuildError, PictureError, PlanError
 from atlas.search.pictures import read_picture
+from indexer.sources import parquet_shard
 from indexer.sources.tree_of_life import TreeOfLifeSource
 from tests.unit.indexer.shards import (
     catalog_row,
@@ -325,8 +326,11 @@ def test_what_cannot_be_used_is_said_in_words(tmp_path: Path) -> None:
     assert records[0]["media_ref"] is None
 
 
-def test_large_shards_are_read_in_any_order(tmp_path: Path) -> None:
+def test_large_shards_are_read_in_any_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Would break: threads that ask out of turn get another row's picture, or none."""
+    monkeypatch.setattr(parquet_shard, "_KEPT_BYTES", 20 * len(jpeg(0)))
     count = 400
     folder = write_catalog(tmp_path / "tol", [catalog_row(n) for n in range(count)])
     write_image_table(folder / "shards/0.parquet", range(count))

@@ -1,0 +1,1 @@
+"""Fetches photos from the web, no faster than their hosts allow."""
