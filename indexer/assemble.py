@@ -40,7 +40,15 @@ from indexer.plan import Plan
 from indexer.progress import Watcher
 from indexer.quality.sensitive_taxa import SensitiveTaxa
 from indexer.sources import Source
-from indexer.stages.catalog import STEPS, CatalogInput, MapStorage, SourceRow, write_catalog
+from indexer.stages.catalog import (
+    STEPS,
+    BurstRule,
+    CatalogInput,
+    MapStorage,
+    SegmentVectors,
+    SourceRow,
+    write_catalog,
+)
 from indexer.stages.encode import encode_rows
 from indexer.stages.measure import (
     MeasuredSegment,
@@ -264,6 +272,8 @@ class Assembly:
             )
             for source in self._sources
         )
+        # The first space stands for all: what repeats a photo does not depend on who asks.
+        space = next((entry.name for entry in self._plan.spaces if entry.name in self._dims), "")
         given = CatalogInput(
             rows=tuple(self._folder(cut) / ROWS for cut in self._cuts),
             taxa=self._work.taxa,
@@ -272,6 +282,21 @@ class Assembly:
             hosted_licences=self._plan.media.host,
             finest=self._plan.cells.resolution,
             storage=MapStorage(species_resolutions=self._plan.cells.species_resolutions),
+            bursts=BurstRule(
+                space=space,
+                least_cosine=self._plan.duplicates.burst_cosine,
+                near_rows=self._plan.duplicates.burst_rows,
+            ),
+            vectors=tuple(
+                SegmentVectors(
+                    path=self._folder(cut) / vectors_name(space),
+                    first_row=cut.first_row,
+                    rows=cut.rows,
+                    dim=self._dims[space],
+                )
+                for cut in self._cuts
+                if space
+            ),
         )
         with self._watcher.stage("catalog", STEPS, "steps") as advance:
             write_catalog(given, self._catalog, self._work.scratch, advance)
