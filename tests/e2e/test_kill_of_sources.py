@@ -30,7 +30,7 @@ from tests.unit.indexer.shards import (
     write_tar,
 )
 
-KILLS = 4
+KILLS = 3
 PLAN = """\
 [atlas]
 title = "Shards and addresses"
