@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from atlas.bundle.image_ids import IdForm, form_of_ids, ids_of_rows, rows_of_number
 from atlas.errors import BundleError, NotFound
 
 RowIds = npt.NDArray[np.int64]
@@ -127,14 +128,17 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
 # First pick the rows, then join: with the pick materialised the join never scans `image` again. The
 # ids come as one list parameter: a join that skips every block without one of them (4 ms for 30 of
 # 3 million rows), where as many numbers written out are compared one by one (59 ms).
+_ROWS = "SELECT unnest($rows::BIGINT[])"
 _IMAGES = """
-WITH chosen AS MATERIALIZED (SELECT * FROM image WHERE row_id IN (SELECT unnest(?::BIGINT[])))
-SELECT chosen.row_id, image_id, occurrence_id, chosen.taxon_id,
+WITH chosen AS MATERIALIZED (SELECT * FROM image WHERE row_id IN ({rows})),
+identity AS MATERIALIZED ({identities})
+SELECT chosen.row_id, identity.image_id, occurrence_id, chosen.taxon_id,
     taxon.scientific_name AS taxon_name, taxon.common_name, taxon.rank, chosen.scientific_name,
     cell, cell_resolution, latitude, longitude, uncertainty_m, observed_from, observed_to,
     nullif(observer.name, '') AS observer, basis_of_record, source_id, licence_id, media_licence_id,
     rights_holder, reference_url, media_url, media_type, flags
 FROM chosen JOIN taxon USING (taxon_id) JOIN observer USING (observer_id)
+JOIN identity ON identity.row_id = chosen.row_id
 """
 
 
@@ -145,6 +149,12 @@ class Catalog:
         """Use `Catalog.open`."""
         self._connection = connection
         self.path = path
+        with self._cursor() as cursor:
+            form: IdForm = form_of_ids(cursor)
+        identities = ids_of_rows(_ROWS, form)
+        self._sql_of_images = _IMAGES.format(rows=_ROWS, identities=identities)
+        self._sql_of_ids = identities
+        self._sql_of_number = rows_of_number(form)
         # A few rows each, immutable with the bundle: read once.
         self._sources = {
             row["source_id"]: msgspec.convert(row, Source)
@@ -202,7 +212,9 @@ class Catalog:
             columns: dict[str, npt.NDArray[Any]] = cursor.execute(sql, parameters).fetchnumpy()
         return columns
 
-    def _records(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
+    def _records(
+        self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()
+    ) -> list[dict[str, Any]]:
         with self._cursor() as cursor:
             cursor.execute(sql, parameters)
             names = [column[0] for column in cursor.description or ()]
@@ -222,7 +234,7 @@ class Catalog:
         wanted = [int(row_id) for row_id in row_ids]
         found = {
             record["row_id"]: self._image(record)
-            for record in self._records(_IMAGES, [sorted(set(wanted))])
+            for record in self._records(self._sql_of_images, {"rows": sorted(set(wanted))})
         }
         missing = [row_id for row_id in wanted if row_id not in found]
         if missing:
@@ -249,25 +261,24 @@ class Catalog:
 
     def row_of(self, image_id: uuid.UUID) -> int:
         """Row id of an image; NotFound when the atlas has none by this id."""
-        found = self._records("SELECT row_id FROM image_key WHERE image_id = ?", [image_id])
-        if not found:
-            raise NotFound("image", str(image_id))
-        return int(found[0]["row_id"])
+        found = self._records(self._sql_of_number, {"image_id": image_id})
+        for row_id, own in self.image_ids([record["row_id"] for record in found]).items():
+            if own == image_id:
+                return row_id
+        raise NotFound("image", str(image_id))
 
     def image_id_of(self, row_id: int) -> uuid.UUID:
         """Image id of a row; NotFound when there is no such row."""
-        found = self._records("SELECT image_id FROM image WHERE row_id = ?", [row_id])
-        if not found:
+        found = self.image_ids([row_id])
+        if row_id not in found:
             raise NotFound("row", str(row_id))
-        image_id: uuid.UUID = found[0]["image_id"]
-        return image_id
+        return found[row_id]
 
     def image_ids(self, row_ids: Sequence[int]) -> dict[int, uuid.UUID]:
         """Image ids by row id; rows that do not exist are not in the answer."""
         if not row_ids:
             return {}
-        listed = ", ".join(map(str, row_ids))
-        found = self._records(f"SELECT row_id, image_id FROM image WHERE row_id IN ({listed})")
+        found = self._records(self._sql_of_ids, {"rows": list(row_ids)})
         return {record["row_id"]: record["image_id"] for record in found}
 
     def taxon(self, taxon_id: int) -> Taxon:

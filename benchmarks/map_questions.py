@@ -29,6 +29,7 @@ from atlas.species.gap_survey import GapQuestion, GapSurvey
 from atlas.species.gaps import GapSettings, SamplingState
 from atlas.species.layers import LayerName
 from atlas.species.map_settings import MapSettings
+from atlas.species.occupancy import EVERY_RECORD, RecordFilter
 from atlas.species.surroundings import Surroundings
 from atlas.species.unrecorded import UnrecordedSpecies
 from benchmarks.occurrences import FINEST
@@ -43,6 +44,10 @@ _CLASSES = 10
 # A common species has more cells at resolution 5 than a server lists unless it is told to.
 _MOST_CELLS = 500_000
 _AS_OF = dt.date(2026, 1, 1)
+_FILTERS = {
+    "a month": RecordFilter(months=(5,)),
+    "a source": RecordFilter(source_ids=(1,)),
+}
 
 
 class Asked(NamedTuple):
@@ -173,8 +178,22 @@ def tile_records(maps: Maps, count: int, seed: int) -> list[Record]:
     return records
 
 
-def _draw(maps: Maps, layer: LayerName, zoom: int, one: Asked) -> bytes:
-    return maps.tiles.encode(layer, one.tile(zoom), one.taxon_id)
+def filtered_tile_records(maps: Maps, count: int, seed: int) -> list[Record]:
+    """Times of tiles under a filter that nothing was asked under before, the finest zoom first."""
+    records: list[Record] = []
+    for case in CASES:
+        asked = maps.drawn(case, count, seed + 2)
+        for name, only in _FILTERS.items():
+            for zoom in reversed(ZOOMS[1:]):
+                draw = partial(_draw, maps, "occurrence", zoom, only=only)
+                records.append(timed(f"filtered tile, {name}: {case}, z {zoom}", draw, asked))
+    return records
+
+
+def _draw(
+    maps: Maps, layer: LayerName, zoom: int, one: Asked, only: RecordFilter = EVERY_RECORD
+) -> bytes:
+    return maps.tiles.encode(layer, one.tile(zoom), one.taxon_id, only)
 
 
 def distribution_records(maps: Maps, count: int) -> list[Record]:

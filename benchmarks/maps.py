@@ -20,7 +20,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.density import Density, made_up_density, read_density
-from benchmarks.map_questions import Maps, distribution_records, gap_records, tile_records
+from benchmarks.map_questions import (
+    Maps,
+    distribution_records,
+    filtered_tile_records,
+    gap_records,
+    tile_records,
+)
 from benchmarks.map_world import CATALOG, build_catalog, make_rows, size_records
 from benchmarks.plain_tables import Plain, compare, write_raw
 
@@ -46,6 +52,7 @@ def measure(
         records += tile_records(maps, asked, seed)
         records += distribution_records(maps, min(asked, 20))
         records += gap_records(maps, seed)
+        records += filtered_tile_records(maps, min(asked, 20), seed)
     finally:
         maps.close()
     if plain:

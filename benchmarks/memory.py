@@ -51,7 +51,8 @@ def mixed_searches(opened: Atlas, count: int, seed: int) -> Iterator[Search]:
     listed = ", ".join(map(str, random.choice(rows, min(rows, 2_000), replace=False).tolist()))
     photos = opened.catalog.table(
         "SELECT image_id::VARCHAR AS image_id, lineage, latitude, longitude, month "
-        f"FROM image JOIN taxon USING (taxon_id) WHERE row_id IN ({listed}) ORDER BY row_id"
+        "FROM image JOIN image_identity USING (row_id) JOIN taxon USING (taxon_id) "
+        f"WHERE row_id IN ({listed}) ORDER BY row_id"
     )
     sources = [source.key for source in opened.catalog.sources()]
     for _ in range(count):

@@ -22,11 +22,13 @@ from atlas.bundle.flags import Flag
 from atlas.geo.cells import place
 from benchmarks.density import SPACING_DEG, Density
 from benchmarks.occurrence_tree import Tree
+from indexer.records import image_ids_of
 from indexer.work import ROW_GROUP_ROWS
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Hashes = npt.NDArray[np.uint64]
+Flags = npt.NDArray[np.bool_]
 
 FINEST = 7
 SOURCES = ("gatherings", "checklists", "museum")
@@ -219,12 +221,13 @@ def _table(
     names, name = np.unique(taxon, return_inverse=True)
     people, person = np.unique(seen["observer"], return_inverse=True)
     nothing = pa.nulls(count, pa.string())
+    occurrence_id = _numbered("record-", record)
     return pa.table(
         {
             "row_id": row,
             "taxon_id": taxon.astype(np.int32),
-            "image_id": _uuids(row, world.seed),
-            "occurrence_id": _numbered("record-", record),
+            "image_id": _image_ids(source, occurrence_id, row != record),
+            "occurrence_id": occurrence_id,
             "scientific_name": _named([world.tree.scientific_name[n] for n in names], name),
             "cell": seen["cell"],
             "latitude": seen["latitude"],
@@ -262,13 +265,15 @@ def _unit(value: Hashes, salt: int) -> Floats:
     return (_mixed(value, salt) >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
-def _uuids(row: Ints, seed: int) -> pa.Array:
-    """Random-looking UUIDs as text, the same for the same row and seed."""
-    halves = np.stack([_mixed(row.astype(np.uint64), 2 * seed + k) for k in (11, 12)], axis=1)
-    digits = np.frombuffer(halves.astype(">u8").tobytes().hex().encode(), np.uint8)
-    text = np.full((len(row), 36), ord("-"), np.uint8)
-    text[:, [i for i in range(36) if i not in {8, 13, 18, 23}]] = digits.reshape(-1, 32)
-    return _fixed_text(text)
+def _image_ids(source: npt.NDArray[np.int8], occurrence_id: pa.Array, again: Flags) -> pa.Array:
+    """Ids as the indexer makes them; those of second photos do not follow from the record."""
+    made = [
+        image_ids_of(key, own.to_pylist(), np.where(again[source == number], "second", "").tolist())
+        for number, key in enumerate(SOURCES)
+        for own in [occurrence_id.filter(pa.array(source == number))]
+    ]
+    place = np.argsort(np.argsort(source, kind="stable"), kind="stable")
+    return pa.concat_arrays(made).take(pa.array(place))
 
 
 def _numbered(prefix: str, number: Ints) -> pa.Array:

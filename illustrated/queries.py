@@ -12,12 +12,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from atlas.bundle.image_ids import image_id_of
 from illustrated.captions import fits, names_of_its_own, phrase
 from illustrated.evaluation import HEADLINE_TEXT
 from illustrated.faults import Made, with_faults
 from illustrated.looks import HEADLINE, Look
 from illustrated.records import RecordMaker
-from indexer.records import image_id_of
 
 # Attributes that the queries of a category name, in turn.
 FAMILIES: dict[str, tuple[tuple[str, ...], ...]] = {

@@ -15,11 +15,12 @@ import numpy as np
 import pyarrow as pa
 
 from atlas.bundle.flags import Flag
+from atlas.bundle.image_ids import image_id_of
 from atlas.geo.cells import place, resolution_for_uncertainty
 from atlas.species.sensitive import snap_obscured
 from indexer.dates import parse_event_date
 from indexer.licences import normalise_licence
-from indexer.records import image_id_of, made_occurrence_id
+from indexer.records import made_occurrence_id
 
 TERMS = (
     "occurrenceID",

@@ -22,6 +22,7 @@ from pyroaring import BitMap
 from atlas.bundle.bundle import COARSE_FILE, LAYERS, SEGMENTS, SPACES, read_space
 from atlas.bundle.files import atomic_write, remove_leftovers
 from atlas.bundle.manifest import (
+    FORMAT_VERSION,
     FileEntry,
     Manifest,
     SegmentEntry,
@@ -283,6 +284,7 @@ class Revision:
         )
         manifest = msgspec.structs.replace(
             self.base,
+            format_version=FORMAT_VERSION,
             number=self.state.number,
             built_at=self.state.built_at,
             identity=identity,

@@ -14,6 +14,7 @@ import duckdb
 import msgspec
 
 from atlas.bundle.flags import FLAGS, held_back_mask
+from atlas.bundle.image_ids import id_number, key_order
 
 FINEST = 7
 
@@ -176,11 +177,13 @@ def write_catalog(
             "image",
             [_image_row(i, image, numbers) for i, image in enumerate(images)],
         )
+        _fill(connection, "image_stored_id", [(i, image_id_of(i)) for i in range(len(images))])
         connection.execute(
-            "INSERT INTO image_key SELECT image_id, row_id FROM image ORDER BY image_id;"
+            f"INSERT INTO image_key SELECT {id_number('image_id')} AS id_number, row_id "
+            f"FROM image_stored_id ORDER BY {key_order()};"
             "INSERT INTO image_by_cell SELECT cell, row_id, taxon_id, observed_from, "
-            "observed_to - observed_from, observer_id, uncertainty_m, counted FROM image "
-            "WHERE cell IS NOT NULL ORDER BY cell, taxon_id, row_id"
+            "observed_to - observed_from, observer_id, uncertainty_m, source_id, counted "
+            "FROM image WHERE cell IS NOT NULL ORDER BY cell, taxon_id, row_id"
         )
         counts = [sum(image.source_id == i for image in images) for i in range(len(SOURCES))]
         _fill(
@@ -232,7 +235,6 @@ def _taxon_row(taxon: TaxonCase, images: Sequence[ImageCase]) -> tuple[object, .
 def _image_row(row_id: int, image: ImageCase, observers: Mapping[str, int]) -> tuple[object, ...]:
     return (
         row_id,
-        image_id_of(row_id),
         f"occurrence-{row_id}",
         image.taxon_id,
         "a name as written",
@@ -265,16 +267,18 @@ CREATE TABLE taxon (taxon_id INTEGER, last_descendant INTEGER, parent_id INTEGER
     images BIGINT, images_here BIGINT);
 CREATE TABLE taxon_name (folded VARCHAR, name VARCHAR, taxon_id INTEGER, kind VARCHAR,
     language VARCHAR);
-CREATE TABLE image (row_id BIGINT, image_id UUID, occurrence_id VARCHAR, taxon_id INTEGER,
+CREATE TABLE image (row_id BIGINT, occurrence_id VARCHAR, taxon_id INTEGER,
     scientific_name VARCHAR, cell UBIGINT, cell_resolution TINYINT, latitude DOUBLE,
     longitude DOUBLE, uncertainty_m FLOAT, observed_from DATE, observed_to DATE, month TINYINT,
     observer_id INTEGER, basis_of_record VARCHAR, source_id SMALLINT, licence_id SMALLINT,
     media_licence_id SMALLINT, rights_holder VARCHAR, reference_url VARCHAR, media_url VARCHAR,
     media_type VARCHAR, flags INTEGER, counted BOOLEAN);
-CREATE TABLE image_key (image_id UUID, row_id BIGINT);
+CREATE TABLE image_stored_id (row_id BIGINT, image_id UUID);
+CREATE TABLE image_key (id_number UINTEGER, row_id BIGINT);
 CREATE TABLE observer (observer_id INTEGER, name VARCHAR);
 CREATE TABLE image_by_cell (cell UBIGINT, row_id BIGINT, taxon_id INTEGER, observed_from DATE,
-    span_days INTEGER, observer_id INTEGER, uncertainty_m FLOAT, counted BOOLEAN);
+    span_days INTEGER, observer_id INTEGER, uncertainty_m FLOAT, source_id SMALLINT,
+    counted BOOLEAN);
 CREATE TABLE occupancy (taxon_id INTEGER, resolution TINYINT, cell UBIGINT, n INTEGER,
     n_coarse INTEGER, observers INTEGER, visits INTEGER, incidences INTEGER, species INTEGER,
     q1 INTEGER, q2 INTEGER, first_day DATE, last_day DATE, min_uncertainty_m FLOAT);

@@ -14,7 +14,9 @@ import msgspec
 
 from atlas.errors import BundleError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+# Version 2 stored every image id, which the catalog tells by itself.
+READABLE_VERSIONS = frozenset({2, FORMAT_VERSION})
 CURRENT = "CURRENT"
 
 StructT = TypeVar("StructT")
@@ -216,9 +218,10 @@ def read_current(root: Path) -> Path:
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest and check that this program knows its format."""
     manifest = read_struct(path, Manifest)
-    if manifest.format_version != FORMAT_VERSION:
+    if manifest.format_version not in READABLE_VERSIONS:
+        known = " and ".join(map(str, sorted(READABLE_VERSIONS)))
         raise BundleError(
             path,
-            f"format version {manifest.format_version}; this program reads {FORMAT_VERSION}",
+            f"format version {manifest.format_version}; this program reads {known}",
         )
     return manifest

@@ -188,7 +188,9 @@ def centres(cells: ArrayLike) -> tuple[Floats, Floats]:
     codes = np.ascontiguousarray(cells, dtype=np.uint64)
     if _fast_centres is not None:
         found = pa.record_batch(_fast_centres(codes))
-        return found["lat"].to_numpy(), found["lng"].to_numpy()
+        # Not by `to_numpy`, which imports pandas where there is one.
+        latitude, longitude = (np.from_dlpack(found[name]) for name in ("lat", "lng"))
+        return np.asarray(latitude, np.float64), np.asarray(longitude, np.float64)
     points = np.array([h3.cell_to_latlng(cell) for cell in codes.tolist()]).reshape(-1, 2)
     return points[:, 0], points[:, 1]
 

@@ -8,7 +8,7 @@ interpreter lock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,7 +40,7 @@ NO_SPECIES = -1
 NO_VISIT = -1
 _PIECE_ROWS = 4_000_000  # what is looked up at once
 # Stands for an unknown day while the first is sought.
-_NEVER = np.int32(2**31 - 1)
+NEVER = np.int32(2**31 - 1)
 
 
 class Records(NamedTuple):
@@ -59,9 +59,6 @@ class Records(NamedTuple):
     first_day: Days
     last_day: Days
     uncertainty_m: npt.NDArray[np.float32]
-
-
-_NO_RECORDS = Records(*(np.empty(0, kind) for kind in ("u8", "i4", "i8", "i8", "i4", "i4", "f4")))
 
 
 class Totals(NamedTuple):
@@ -139,72 +136,6 @@ def count_resolutions(
     ]
 
 
-def count_parts(parts: Iterable[Records], resolution: int, finest: int) -> CellCounts:
-    """Counts of records that come in parts, of which no two share an observer.
-
-    So a visit is in one part only, and everything adds up. Memory follows the parts.
-    """
-    totals: list[Totals] = []
-    distinct: list[tuple[Integers, Integers]] = []
-    species: list[SpeciesInCells] = []
-    for part in parts:
-        found = count_totals(part, (resolution,), finest)
-        cells = [found[0].cell]
-        dated = part.visit >= 0
-        distinct += zip(
-            count_distinct(part.cell, part.observer, (resolution,), finest, cells),
-            count_distinct(part.cell[dated], part.visit[dated], (resolution,), finest, cells),
-            strict=True,
-        )
-        totals += found
-        species += count_species(part, (resolution,), finest)
-    whole = sum_totals(totals)
-    observers, visits = np.zeros((2, len(whole.cell)), np.int64)
-    for found_part, (seen, visited) in zip(totals, distinct, strict=True):
-        place = np.searchsorted(whole.cell, found_part.cell)
-        observers[place] += seen
-        visits[place] += visited
-    return joined(whole, observers, visits, diversity(sum_species(species), whole.cell))
-
-
-def sum_totals(parts: Sequence[Totals]) -> Totals:
-    """Totals of one resolution over parts of the rows."""
-    if len(parts) == 1:
-        return parts[0]
-    empty = count_totals(_NO_RECORDS, (0,), 0)[0]
-    columns = [np.concatenate(column) for column in zip(empty, *parts, strict=True)]
-    order = np.argsort(columns[0], kind="stable")
-    cell, n, coarse, first, last, metres = (column[order] for column in columns)
-    start = starts(cell)
-    earliest = reduced(np.minimum, np.where(first == UNKNOWN_DAY, _NEVER, first), start)
-    return Totals(
-        cell=cell[start],
-        n=reduced(np.add, n, start),
-        n_coarse=reduced(np.add, coarse, start),
-        first_day=np.where(earliest == _NEVER, np.int32(UNKNOWN_DAY), earliest),
-        last_day=reduced(np.maximum, last, start),
-        min_uncertainty_m=reduced(np.fmin, metres, start),
-    )
-
-
-def sum_species(parts: Sequence[SpeciesInCells]) -> SpeciesInCells:
-    """Species of cells over parts without a common visit; by taxon, then cell."""
-    if len(parts) == 1:
-        return parts[0]
-    empty = count_species(_NO_RECORDS, (0,), 0)[0]
-    columns = [np.concatenate(column) for column in zip(empty, *parts, strict=True)]
-    order = np.lexsort((columns[0], columns[1]))
-    cell, taxon_id, n, visits, last = (column[order] for column in columns)
-    start = np.flatnonzero(changes(taxon_id, cell))
-    return SpeciesInCells(
-        cell=cell[start],
-        taxon_id=taxon_id[start],
-        n=reduced(np.add, n, start),
-        visits=reduced(np.add, visits, start),
-        last_day=reduced(np.maximum, last, start),
-    )
-
-
 def joined(totals: Totals, observers: Integers, visits: Integers, kinds: Diversity) -> CellCounts:
     """Counts of the same cells put together."""
     return CellCounts(
@@ -230,7 +161,7 @@ def count_totals(records: Records, resolutions: Sequence[int], finest: int) -> l
     start = starts(digits)
     # Where a day or an uncertainty is unknown, the least or the greatest must not be that.
     first = records.first_day[order]
-    first = np.where(first == UNKNOWN_DAY, _NEVER, first)
+    first = np.where(first == UNKNOWN_DAY, NEVER, first)
     uncertainty_m = records.uncertainty_m[order]
     stored = (
         digits[start],
@@ -262,7 +193,7 @@ def _totals_at(
         cell=cells_from(here[start], resolution),
         n=reduced(np.add, n[inside], start),
         n_coarse=reduced(np.add, np.where(coarse, n[inside], 0), start),
-        first_day=np.where(earliest == _NEVER, np.int32(UNKNOWN_DAY), earliest),
+        first_day=np.where(earliest == NEVER, np.int32(UNKNOWN_DAY), earliest),
         last_day=reduced(np.maximum, last[inside], start),
         min_uncertainty_m=reduced(np.fmin, uncertainty_m[inside], start),
     )

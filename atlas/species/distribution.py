@@ -17,10 +17,10 @@ from atlas.errors import InvalidQuery
 from atlas.geo.cells import area_km2
 from atlas.geo.ranges import Ranges, overlaps, shape_ranges
 from atlas.geo.shapes import BoundingBox
-from atlas.species.cell_columns import CellColumns, CoarseColumns
+from atlas.species.cell_columns import CellColumns, CoarseColumns, filled, matched
 from atlas.species.completeness import ignorance
 from atlas.species.extent import area_of_occupancy_km2, extent_of_occurrence_km2
-from atlas.species.kernel import reporting_rate, smoothed
+from atlas.species.kernel import Surrounding, reporting_rate
 from atlas.species.map_settings import MapSettings
 from atlas.species.occupancy import (
     EVERY_RECORD,
@@ -46,7 +46,9 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 
 
-class Effort(msgspec.Struct, frozen=True):
+# An answer has tens of thousands of these. They hold no reference back, so the collector need not
+# walk them, which took several times as long as making them.
+class Effort(msgspec.Struct, frozen=True, gc=False):
     """What the target group's observers left in a cell: `n` records, observers, visits."""
 
     n: int
@@ -54,7 +56,7 @@ class Effort(msgspec.Struct, frozen=True):
     visits: int
 
 
-class ReportingRate(msgspec.Struct, frozen=True):
+class ReportingRate(msgspec.Struct, frozen=True, gc=False):
     """Share of the group's visits that recorded the taxon, with its 95 % interval (Wilson)."""
 
     rate: float
@@ -62,7 +64,7 @@ class ReportingRate(msgspec.Struct, frozen=True):
     upper: float
 
 
-class OccupiedCell(msgspec.Struct, frozen=True):
+class OccupiedCell(msgspec.Struct, frozen=True, gc=False):
     """One cell of a distribution; `cell` is its H3 number in hexadecimal.
 
     `coarse` marks records whose own uncertainty is wider than the resolution asked for: they stand
@@ -240,9 +242,11 @@ class Distributions:
         average: float,
     ) -> Floats:
         """Smoothed visits of the taxon over smoothed visits of the group; NaN without any."""
-        rings, prior = self._settings.smoothing_rings, self._settings.smoothing_prior
-        species = smoothed(own.cell, own.visits, shown, rings=rings)
-        group = smoothed(effort.cell, effort.visits, shown, rings=rings)
+        prior = self._settings.smoothing_prior
+        around = Surrounding.of(shown, self._settings.smoothing_rings)
+        # The group was recorded wherever the taxon was: one search for both.
+        visits = filled(own.visits, *matched(effort.cell, own.cell), 0)
+        species, group = around.sums(effort.cell, np.stack([visits, effort.visits], axis=1)).T
         searched = group > 0.0
         ratio = (species + prior * average) / np.where(searched, group + prior, 1.0)
         return np.where(searched, ratio, np.nan)

@@ -12,7 +12,6 @@ import h3.api.basic_int as h3
 import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
 
 try:
     # Six times the speed of the loop.
@@ -75,6 +74,41 @@ def disks(cells: Cells, rings: int) -> tuple[Indexes, Cells, Indexes]:
     return _disks_one_by_one(cells, rings)
 
 
+class Surrounding(NamedTuple):
+    """The cells around each of some cells, found once for all that is summed there.
+
+    Arrays (k,): the cells of the first disk, of the second, and so on, with the weight of each;
+    `start` (m,) is where each disk begins.
+    """
+
+    start: Indexes
+    neighbour: Cells
+    weight: Floats
+
+    @classmethod
+    def of(cls, at: Cells, rings: int) -> Surrounding:
+        """The disks around `at` (m,), of one resolution, with the weights of `smoothed`."""
+        owner, neighbour, steps = disks(at, rings)
+        of_step = (1.0 - (np.arange(rings + 1) / (rings + 1.0)) ** 2) ** 2
+        return cls(np.searchsorted(owner, np.arange(len(at))), neighbour, of_step[steps])
+
+    def sums(self, cells: Cells, values: ArrayLike) -> Floats:
+        """See `smoothed`."""
+        given = np.asarray(values, np.float64)
+        if given.shape[:1] != cells.shape:
+            raise ValueError(f"{len(cells)} cells have values of shape {given.shape}")
+        if not len(cells) or not len(self.start):
+            return np.zeros((len(self.start), *given.shape[1:]))
+        if (cells[1:] <= cells[:-1]).any():
+            order = np.argsort(cells)
+            cells, given = cells[order], given[order]
+        place = np.minimum(np.searchsorted(cells, self.neighbour), len(cells) - 1)
+        weight = np.where(cells[place] == self.neighbour, self.weight, 0.0)
+        terms = weight.reshape(-1, *(1,) * (given.ndim - 1)) * given[place]
+        found: Floats = np.add.reduceat(terms, self.start, axis=0)
+        return found
+
+
 def smoothed(cells: Cells, values: ArrayLike, at: Cells, *, rings: int) -> Floats:
     """Values (n,) or (n, k) of `cells` (n,), summed with a kernel around each of `at` (m,).
 
@@ -84,19 +118,7 @@ def smoothed(cells: Cells, values: ArrayLike, at: Cells, *, rings: int) -> Float
     nor the edge of the data bend it. `cells` and `at` have one resolution; `cells` are distinct.
     `ValueError` for arrays that do not fit.
     """
-    given = np.asarray(values, np.float64)
-    if given.shape[:1] != cells.shape:
-        raise ValueError(f"{len(cells)} cells have values of shape {given.shape}")
-    owner, neighbour, steps = disks(at, rings)
-    order = np.argsort(cells)
-    ordered = cells[order]
-    place = np.minimum(np.searchsorted(ordered, neighbour), max(len(cells) - 1, 0))
-    listed = ordered[place] == neighbour if len(cells) else np.zeros(len(neighbour), np.bool_)
-    weight = (1.0 - (steps[listed] / (rings + 1.0)) ** 2) ** 2
-    shape = (len(at), len(cells))
-    matrix = csr_array((weight, (owner[listed], order[place[listed]])), shape=shape)
-    found: Floats = matrix @ given
-    return found
+    return Surrounding.of(at, rings).sums(cells, values)
 
 
 def smoothed_rate(
@@ -120,10 +142,11 @@ def smoothed_rate(
 
 def _flat(disk: pa.RecordBatch) -> tuple[Indexes, Cells, Indexes]:
     lists = disk["cell"]
-    sizes = np.diff(lists.offsets.to_numpy())
+    # Not by `to_numpy`, which imports pandas where there is one: a second of the first question.
+    sizes = np.diff(np.from_dlpack(lists.offsets))
     owner = np.repeat(np.arange(len(sizes)), sizes)
-    steps = disk["k"].flatten().to_numpy().astype(np.int64)
-    return owner, lists.flatten().to_numpy(), steps
+    steps = np.from_dlpack(disk["k"].flatten()).astype(np.int64)
+    return owner, np.asarray(np.from_dlpack(lists.flatten()), np.uint64), steps
 
 
 def _disks_one_by_one(cells: Cells, rings: int) -> tuple[Indexes, Cells, Indexes]:

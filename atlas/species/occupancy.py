@@ -30,17 +30,15 @@ from atlas.species.counting import (
     SpeciesInCells,
     by_cell,
     count_cells,
-    count_parts,
     count_species,
-    sum_species,
 )
+from atlas.species.counting_parts import count_parts, sum_species
 from atlas.species.records_read import (
     EVERY_RECORD,
     RecordFilter,
     RecordReader,
     Sightings,
     day_sql,
-    filter_sql,
 )
 
 __all__ = [
@@ -154,9 +152,7 @@ class Occupancy:
         With `ranges`, those of cells that hold a cell inside. Errors as `cells`.
         """
         self._check(taxon_id, resolution)
-        found: CoarseCounts = self._kept(
-            ("coarse", taxon_id, filter), lambda: self._count_coarse(taxon_id, filter)
-        )
+        found = self._coarse(taxon_id, resolution, ranges, filter)
         if ranges is None:
             return _chosen(found, slice(0, int(np.searchsorted(found.resolution, resolution))))
         bounds = np.asarray(ranges, np.uint64).reshape(-1, 2)
@@ -271,28 +267,38 @@ class Occupancy:
         """All records of a small taxon, read once for all resolutions."""
         return self._kept(("records", taxon_id, only), lambda: self._reader.records(taxon_id, only))
 
-    def _count_coarse(self, taxon_id: int, only: RecordFilter) -> CoarseCounts:
-        last = self._reader.last(taxon_id)
+    def _coarse(
+        self, taxon_id: int, resolution: int, ranges: Ranges | None, only: RecordFilter
+    ) -> CoarseCounts:
+        """Coarse records of the whole world, or more than asked for of the place in `ranges`."""
+        stored = only == EVERY_RECORD and all(
+            (taxon_id, r) in self._stored for r in range(self.finest)
+        )
+        if ranges is None or stored or not self._reader.read_by_place(taxon_id, only):
+            return self._kept(
+                ("coarse", taxon_id, only), lambda: self._count_coarse(taxon_id, only, stored)
+            )
+
+        def near() -> CoarseCounts:
+            return _as_coarse(*self._reader.coarse_near(taxon_id, only, resolution, ranges))
+
+        return self._kept(("coarse", taxon_id, resolution, tuple(ranges), only), near)
+
+    def _count_coarse(self, taxon_id: int, only: RecordFilter, stored: bool) -> CoarseCounts:
         if self._reader.images(taxon_id) <= self._run_rows:
             cell = self._run(taxon_id, only).cell
             cell, n = np.unique(cell[resolution_of(cell) < self.finest], return_counts=True)
-            return CoarseCounts(cell, resolution_of(cell), n.astype(np.int64))
-        stored = all((taxon_id, r) in self._stored for r in range(self.finest))
-        if only == EVERY_RECORD and stored:
+            return _as_coarse(cell, n.astype(np.int64))
+        if stored:
             found = self._catalog.table(
                 "SELECT cell, n_coarse::BIGINT AS n FROM occupancy "
                 "WHERE taxon_id = ? AND resolution < ? AND n_coarse > 0 ORDER BY cell",
                 [taxon_id, self.finest],
             )
-        else:
-            condition, bound = filter_sql(only)
-            found = self._catalog.table(
-                "SELECT cell, count(*) AS n FROM image WHERE counted AND taxon_id BETWEEN ? AND ? "
-                f"AND cell_resolution < ?{condition} GROUP BY cell ORDER BY cell",
-                [taxon_id, last, self.finest, *bound],
+            return _as_coarse(
+                np.asarray(found["cell"], np.uint64), np.asarray(found["n"], np.int64)
             )
-        cell = np.asarray(found["cell"], np.uint64)
-        return CoarseCounts(cell, resolution_of(cell), np.asarray(found["n"], np.int64))
+        return _as_coarse(*self._reader.coarse(taxon_id, only))
 
     def _kept(self, key: Hashable, count: Callable[[], T]) -> T:
         with self._lock:
@@ -312,6 +318,10 @@ _TYPES: dict[str, Any] = {
     "last_day": np.int32,
     "min_uncertainty_m": np.float32,
 }
+
+
+def _as_coarse(cell: npt.NDArray[np.uint64], n: npt.NDArray[np.int64]) -> CoarseCounts:
+    return CoarseCounts(cell, resolution_of(cell), n)
 
 
 def _chosen(counts: Counts, keep: npt.NDArray[np.int64] | slice) -> Counts:

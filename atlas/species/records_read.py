@@ -41,6 +41,12 @@ _BY_CELL = """
 """
 
 
+_HAS_SOURCES = (
+    "SELECT 1 AS found FROM duckdb_columns() WHERE database_name = current_database() "
+    "AND table_name = 'image_by_cell' AND column_name = 'source_id'"
+)
+
+
 class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which records count.
 
@@ -77,6 +83,13 @@ class Sightings(NamedTuple):
     source_id: npt.NDArray[np.int16]
 
 
+class Counted(NamedTuple):
+    """Numbers of records, arrays (n,) by cell, ascending."""
+
+    cell: npt.NDArray[np.uint64]
+    n: npt.NDArray[np.int64]
+
+
 class RecordReader:
     """Reads records of a catalog whose finest cells have `finest` resolution."""
 
@@ -91,6 +104,9 @@ class RecordReader:
         )
         self._last = np.asarray(taxa["last_descendant"], np.int32)
         self._images = np.asarray(taxa["images"], np.int64)
+        self._placed_sources = bool(
+            len(catalog.table(_HAS_SOURCES)["found"])  # not before format 3
+        )
         self.species = species_of_taxa(np.asarray(taxa["is_species"], np.bool_), self._last)
 
     def last(self, taxon_id: int) -> int:
@@ -113,7 +129,7 @@ class RecordReader:
     ) -> Iterator[Records]:
         """The same, of cells of `resolution` in `ranges`, in parts that share no observer."""
         images = self.images(taxon_id)
-        by_cell = ranges is not None and images > _LONG_RUN and not only.source_ids
+        by_cell = ranges is not None and self.read_by_place(taxon_id, only)
         sql, bound = self._select(taxon_id, only, by_cell=by_cell)
         if ranges is not None:
             levels = [
@@ -130,6 +146,45 @@ class RecordReader:
             share = "" if parts == 1 else f" AND observer_id % {parts} = {part}"
             found = self._read(sql + share, bound)
             yield found if ranges is None else _inside(found, resolution, ranges)
+
+    def read_by_place(self, taxon_id: int, only: RecordFilter) -> bool:
+        """Whether the records of a place are read from the rows of the place."""
+        told = self._placed_sources or not only.source_ids
+        return told and self.images(taxon_id) > _LONG_RUN
+
+    def coarse(self, taxon_id: int, only: RecordFilter) -> Counted:
+        """Records that are stored coarser than the finest cells, by the cell they are stored at."""
+        condition, bound = filter_sql(only)
+        return self._by_stored_cell(
+            f"image WHERE cell_resolution < {self._finest}{condition}", taxon_id, bound
+        )
+
+    def coarse_near(
+        self, taxon_id: int, only: RecordFilter, resolution: int, ranges: Ranges
+    ) -> Counted:
+        """Those stored coarser than `resolution` in cells that hold a cell in `ranges`, or near.
+
+        Reads the rows of the place alone.
+        """
+        condition, bound = filter_sql(only)
+        bounds = np.asarray(merged(ranges), np.uint64).reshape(-1, 2)
+        holders = [
+            (int(low), int(high))
+            for level in range(resolution)
+            for low, high in zip(
+                parent(bounds[:, 0], level), parent(bounds[:, 1], level), strict=True
+            )
+        ]
+        inside = f"({_BY_CELL}) WHERE ({between(holders)}){condition}"
+        return self._by_stored_cell(inside, taxon_id, bound)
+
+    def _by_stored_cell(self, rows: str, taxon_id: int, bound: list[object]) -> Counted:
+        found = self._catalog.table(
+            f"SELECT cell, count(*) AS n FROM {rows} "
+            "AND counted AND taxon_id BETWEEN ? AND ? GROUP BY cell ORDER BY cell",
+            [*bound, taxon_id, self.last(taxon_id)],
+        )
+        return Counted(np.asarray(found["cell"], np.uint64), np.asarray(found["n"], np.int64))
 
     def sightings(self, taxon_id: int, only: RecordFilter, most: int | None) -> Sightings:
         """See `Occupancy.sightings`."""

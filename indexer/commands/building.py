@@ -24,15 +24,26 @@ def build(plan: Path, *, quiet: bool) -> None:
 
     A build that was stopped, in whatever way, goes on where it was. When nothing has changed since
     the last build there is nothing to do. Refused rows are listed, with reasons, in the bundle's
-    rejects file; the plan says how many are tolerated.
+    rejects file; the plan says how many are tolerated. A report of it all, as a page and as JSON,
+    lies in the work folder.
     """
     from indexer.build import build as run_build
     from indexer.plan import read_plan
     from indexer.progress import Silent, Terminal
+    from indexer.report.record import Recorded
+    from indexer.report.write import write_report
 
     described = read_plan(plan)
-    built = run_build(described, Silent() if quiet else Terminal())
+    work = described.output.work_folder()
+    watcher = Recorded(Silent() if quiet else Terminal(), work)
+    built = run_build(described, watcher)
+    if built.was_live:
+        watcher.forget()
+    else:
+        watcher.is_live(built.manifest.number)
+    _, page = write_report(described.output.bundle, work)
     _print_account(described.output.bundle, built)
+    click.echo(f"report: {page}")
 
 
 def _print_account(bundle: Path, built: Built) -> None:

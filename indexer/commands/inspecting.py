@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from indexer.commands.program import indexer, reporting
+from indexer.progress import duration
 
 if TYPE_CHECKING:
     from indexer.inspection import Inspection, SourceInspection
@@ -57,7 +58,7 @@ def _print(found: Inspection) -> None:
         for line in _lines(source):
             click.echo(line)
     click.echo(
-        f"a build takes about {_duration(found.build_s)} and "
+        f"a build takes about {duration(found.build_s)} and "
         f"{found.size_bytes / 1e6:,.0f} MB without copied photos"
     )
 
@@ -84,9 +85,3 @@ def _lines(source: SourceInspection) -> list[str]:
     for reason, count in source.rejects.items():
         lines.append(f"  refused: {count:,} {reason}, such as {source.examples[reason]}")
     return lines
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"

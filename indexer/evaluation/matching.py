@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from atlas.bundle.bundle import Bundle
+from atlas.bundle.image_ids import form_of_ids, rows_of_ids
 from indexer.evaluation.query_set import Query
 from indexer.evaluation.searched import RowIds
 from indexer.evaluation.settings import Match
@@ -43,13 +44,17 @@ def match_images(
     """Compare every image that the queries name with column `match` of the bundle's images."""
     named = sorted({image for query in queries for image in query.images})
     wanted = pa.table({"name": pa.array(named, pa.string())})
-    # The few names are cast, not the many ids.
-    name = "wanted.name::UUID" if match == "image_id" else "wanted.name"
     with duckdb.connect(str(bundle.catalog_path), read_only=True) as connection:
         connection.register("wanted", wanted)
+        found, name = "image", "wanted.name"
+        if match == "image_id":
+            # The few names are cast, not the many ids.
+            name = "wanted.name::UUID"
+            ids = "SELECT name::UUID AS image_id FROM wanted"
+            found = f"({rows_of_ids(ids, form_of_ids(connection))})"
         pairs = connection.execute(
-            f"SELECT wanted.name, image.row_id FROM image JOIN wanted ON image.{match} = {name} "
-            "ORDER BY image.row_id"
+            f"SELECT wanted.name, found.row_id FROM {found} AS found "
+            f"JOIN wanted ON found.{match} = {name} ORDER BY found.row_id"
         ).fetchall()
     hides = set(hidden.tolist())
     rows: defaultdict[str, list[int]] = defaultdict(list)

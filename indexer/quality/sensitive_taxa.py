@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import shapely
 
 from atlas.bundle.flags import Flag
+from atlas.bundle.image_ids import image_id_of
 from atlas.errors import InvalidQuery, PlanError
 from atlas.geo.shapes import BoundingBox
 from atlas.species.sensitive import (
@@ -33,7 +34,7 @@ from atlas.species.sensitive import (
 )
 from atlas.species.taxa import fold
 from indexer.darwin_core import with_cells
-from indexer.records import image_id_of, made_occurrence_id
+from indexer.records import made_occurrence_id
 
 Passing = npt.NDArray[np.bool_]
 Words = tuple[str, ...]

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from atlas.bundle.flags import HIDDEN_PLACE
+from atlas.bundle.image_ids import form_of_ids, rows_of_ids
 from indexer.records import REJECT_SCHEMA, RejectReason
 from indexer.work import PartFiles, batches_of, write_batches
 
@@ -37,7 +38,10 @@ def admit_rows(
         _view_offered(connection, parts, order)
         quoted = str(catalog).replace("'", "''")
         connection.execute(f"ATTACH '{quoted}' AS bundle (READ_ONLY)")
-        held = "offered.image_id::UUID IN (SELECT image_id FROM bundle.image_key)"
+        offered = "SELECT image_id::UUID AS image_id FROM offered"
+        known = rows_of_ids(offered, form_of_ids(connection, "bundle"), "bundle.")
+        connection.execute(f"CREATE TEMP TABLE known AS SELECT image_id FROM ({known})")
+        held = "offered.image_id::UUID IN (SELECT image_id FROM known)"
         refused = batches_of(
             connection,
             "SELECT source_key, stem AS part, row, occurrence_id, media_ref, 'sort' AS stage, "

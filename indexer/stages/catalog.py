@@ -15,7 +15,8 @@ import duckdb
 import msgspec
 
 from atlas.bundle.files import atomic_path
-from indexer.tables.images import view_stored, write_images, write_orders
+from indexer.tables.identities import write_identities
+from indexer.tables.images import CHUNK_ROWS, view_stored, write_by_cell, write_images
 from indexer.tables.occupancy import MapStorage, write_occupancy
 from indexer.tables.sources import SourceRow, write_flags, write_licences, write_sources
 from indexer.tables.taxa import write_taxa
@@ -79,7 +80,8 @@ def _fill(
     progress(1)
     write_images(connection, given.rows, given.living)
     progress(1)
-    write_orders(connection)
+    write_identities(connection, CHUNK_ROWS)
+    write_by_cell(connection)
     progress(1)
     write_taxa(connection, given.taxa, given.names)
     progress(1)

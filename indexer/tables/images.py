@@ -1,4 +1,4 @@
-"""The tables with one row a photo: `image`, its second order by cell, and its keys. One thread.
+"""The tables with one row a photo: `image` and its second order by cell. One thread.
 
 Rows are read and written some million at a time, so that memory follows neither their number nor
 the length of their texts.
@@ -87,8 +87,7 @@ def write_images(
 def _image(first: int, last: int) -> str:
     inside = f"(SELECT * FROM stored WHERE row_id BETWEEN {first} AND {last})"
     return (
-        "SELECT row_id, stored.image_id::UUID AS image_id, occurrence_id, "
-        "taxon_id, scientific_name, cell, "
+        "SELECT row_id, occurrence_id, taxon_id, scientific_name, cell, "
         "((cell >> 52) & 15)::TINYINT AS cell_resolution, latitude, longitude, "
         "uncertainty_m::FLOAT AS uncertainty_m, observed_from, observed_to, "
         "CASE WHEN date_trunc('month', observed_from) = date_trunc('month', observed_to) "
@@ -104,15 +103,12 @@ def _image(first: int, last: int) -> str:
     )
 
 
-def write_orders(connection: duckdb.DuckDBPyConnection) -> None:
-    """Write `image_key` and `image_by_cell`: the same rows by image id and by cell."""
-    connection.execute(
-        "CREATE TABLE image_key AS SELECT image_id, row_id FROM image ORDER BY image_id"
-    )
+def write_by_cell(connection: duckdb.DuckDBPyConnection) -> None:
+    """Write `image_by_cell`: the same rows by cell."""
     connection.execute(
         "CREATE TABLE image_by_cell AS SELECT cell, row_id, taxon_id, observed_from, "
-        "(observed_to - observed_from)::INTEGER AS span_days, observer_id, uncertainty_m, counted "
-        "FROM image WHERE cell IS NOT NULL ORDER BY cell, taxon_id, row_id"
+        "(observed_to - observed_from)::INTEGER AS span_days, observer_id, uncertainty_m, "
+        "source_id, counted FROM image WHERE cell IS NOT NULL ORDER BY cell, taxon_id, row_id"
     )
 
 

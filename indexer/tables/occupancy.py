@@ -32,8 +32,8 @@ from atlas.species.counting import (
     diversity,
     joined,
     species_of_taxa,
-    sum_totals,
 )
+from atlas.species.counting_parts import sum_totals
 from indexer.tables.placed import Placed, mapped, write_placed
 
 ROOT = 0

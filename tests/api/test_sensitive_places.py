@@ -33,6 +33,7 @@ from atlas.search.pictures import hosted_copy, read_picture
 from atlas.settings import Settings, override
 from indexer.export.export import Format, export_bundle
 from indexer.progress import Silent
+from indexer.report.contents import report_of
 from tests.api.hidden_places import (
     CONTROL,
     FROG,
@@ -223,6 +224,20 @@ def test_no_file_that_the_indexer_exports_tells(exported: dict[str, Path], tmp_p
         assert found["here"] == found["there"], (form, limits)
         if "bbox" not in limits:
             assert found["here"] != found["control"], form
+
+
+def test_no_report_tells(exported: dict[str, Path], tmp_path: Path) -> None:
+    """Would break: the map of what came in, or a count in the report, is finer than the server."""
+    found = {}
+    for world, root in exported.items():
+        report, cells = report_of(root, tmp_path)
+        # The name of a folder and the size of a database file say nothing of the rows.
+        found[world] = (
+            msgspec.structs.replace(report, bundle="", size_bytes=0),
+            cells.rows.tolist(),
+        )
+    assert found["here"] == found["there"]
+    assert found["here"] != found["control"]
 
 
 def test_an_export_says_what_was_done_to_a_place(exported: dict[str, Path], tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ TABLES = (
     "taxon_name",
     "image",
     "image_key",
+    "image_stored_id",
     "image_by_cell",
     "observer",
     "occupancy",

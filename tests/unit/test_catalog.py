@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -68,6 +69,24 @@ def test_rows_and_image_ids_lead_to_each_other(catalog: Catalog) -> None:
     """A link to an image must come back to the row it was made from."""
     assert catalog.row_of(image_id_of(42)) == 42
     assert catalog.image_id_of(42) == image_id_of(42)
+
+
+def test_catalogs_of_format_2_are_read(tmp_path: Path, catalog: Catalog) -> None:
+    """Would break: a bundle that was built before cannot be served until it is built again."""
+    path = write_catalog(tmp_path / "old.duckdb", IMAGES)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "CREATE TABLE old AS SELECT row_id, image_id, image.* EXCLUDE row_id FROM image "
+            "JOIN image_stored_id USING (row_id) ORDER BY row_id; DROP TABLE image; "
+            "ALTER TABLE old RENAME TO image; DROP TABLE image_key; CREATE TABLE image_key AS "
+            "SELECT image_id, row_id FROM image ORDER BY image_id; DROP TABLE image_stored_id"
+        )
+    old = Catalog.open(path)
+    assert old.images(range(200)) == catalog.images(range(200))
+    assert old.row_of(image_id_of(42)) == 42
+    assert old.image_ids([3, 500, 7]) == {3: image_id_of(3), 7: image_id_of(7)}
+    with pytest.raises(NotFound):
+        old.row_of(image_id_of(500))
 
 
 def test_what_is_not_there_is_not_found(catalog: Catalog) -> None:

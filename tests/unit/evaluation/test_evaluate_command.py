@@ -38,7 +38,9 @@ def run(bundle: Path, queries: Path, *arguments: str) -> Result:
 def image_ids(bundle: Path) -> list[str]:
     """Ids of all images, by row."""
     with duckdb.connect(str(Bundle.open(bundle, "sizes").catalog_path), read_only=True) as catalog:
-        found = catalog.execute("SELECT image_id::VARCHAR FROM image ORDER BY row_id").fetchall()
+        found = catalog.execute(
+            "SELECT image_id::VARCHAR FROM image_identity ORDER BY row_id"
+        ).fetchall()
     return [image_id for (image_id,) in found]
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from atlas.bundle.image_ids import image_id_of
 from illustrated.__main__ import main
 from illustrated.faults import with_faults
 from illustrated.queries import FAMILIES, SPECIES, AtlasQuery, atlas_queries
 from illustrated.records import RecordMaker
 from indexer.evaluation.query_set import read_query_set
 from indexer.evaluation.settings import QuerySetSettings
-from indexer.records import image_id_of
 
 RECORDS = 700
 

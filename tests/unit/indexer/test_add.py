@@ -145,7 +145,7 @@ def test_same_as_one_build(
     plan.write_text(plan.read_text().replace("[[spaces]]", f"[[sources]]{second}[[spaces]]", 1))
     build(read_plan(plan), Silent())
     for sql in (
-        "SELECT * EXCLUDE (row_id) FROM image ORDER BY image_id",
+        "SELECT * EXCLUDE (row_id) FROM image JOIN image_identity USING (row_id) ORDER BY image_id",
         "SELECT * FROM taxon",
         "SELECT * FROM taxon_name",
         "SELECT * FROM occupancy",
@@ -197,7 +197,7 @@ def test_images_that_are_there_are_refused(
     there = [reject for reject in rejects if "is in the bundle already" in reject["detail"]]
     assert len(there) == before.rows_out - 2
     assert {reject["reason"] for reject in there} == {"duplicate_image_id"}
-    assert ask(bundle, "SELECT count(DISTINCT image_id) - count(*) FROM image") == [(0,)]
+    assert ask(bundle, "SELECT count(DISTINCT image_id) - count(*) FROM image_identity") == [(0,)]
 
 
 def test_too_many_rejects_stop(

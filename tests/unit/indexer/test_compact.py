@@ -27,6 +27,7 @@ REMOVED = ("urn:first:2", "urn:first:9", "urn:second:4")
 TABLES = (
     "image",
     "image_key",
+    "image_stored_id",
     "image_by_cell",
     "taxon",
     "taxon_name",
@@ -119,7 +120,7 @@ def vectors_by_image(root: Path) -> dict[object, bytes]:
     stored = np.concatenate([segment.vectors("tiny") for segment in opened.segments])
     return {
         image: stored[int(str(row))].tobytes()
-        for image, row in ask(root, "SELECT image_id, row_id FROM image")
+        for image, row in ask(root, "SELECT image_id, row_id FROM image_identity")
     }
 
 
@@ -186,7 +187,7 @@ def test_pictures_stay_with_their_rows(lived: Path) -> None:
 
     def pictures() -> dict[object, object]:
         opened = Bundle.open(lived)
-        rows = ask(lived, "SELECT image_id, row_id FROM image")
+        rows = ask(lived, "SELECT image_id, row_id FROM image_identity")
         return {image: opened.picture(int(str(row))) for image, row in rows}
 
     before = pictures()

@@ -146,10 +146,13 @@ def test_removed_rows_leave_their_neighbours_values(
     gone = min(ids)
     with duckdb.connect(str(Bundle.open(root).catalog_path), read_only=True) as connection:
         (occurrence,) = connection.execute(
-            "SELECT occurrence_id FROM image WHERE image_id = ?", [gone]
+            "SELECT occurrence_id FROM image JOIN image_identity USING (row_id) WHERE image_id = ?",
+            [gone],
         ).fetchall()[0]
         dropped = connection.execute(
-            "SELECT image_id::VARCHAR FROM image WHERE occurrence_id = ?", [occurrence]
+            "SELECT image_id::VARCHAR FROM image JOIN image_identity USING (row_id) "
+            "WHERE occurrence_id = ?",
+            [occurrence],
         ).fetchall()
     result = CliRunner().invoke(indexer, ["remove", str(root), "--occurrence-id", occurrence])
     assert result.exit_code == 0, result.output

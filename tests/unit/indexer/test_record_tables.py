@@ -17,10 +17,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from atlas.bundle.flags import Flag
+from atlas.bundle.image_ids import image_id_of
 from atlas.errors import BuildError, PictureError, PlanError
 from indexer.darwin_core import Defaults, record_of, with_cells
 from indexer.plan_sections import RecordsSection
-from indexer.records import image_id_of, image_ids_of, records_table
+from indexer.records import image_ids_of, records_table
 from indexer.sources.record_tables import RecordTable, genus_of
 from tests.unit.indexer.tables import RANKS, sole
 

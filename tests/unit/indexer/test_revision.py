@@ -26,6 +26,7 @@ TABLES = (
     "taxon",
     "image",
     "image_key",
+    "image_stored_id",
     "image_by_cell",
     "occupancy",
     "source",

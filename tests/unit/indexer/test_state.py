@@ -123,7 +123,7 @@ def test_a_build_takes_nothing_of_one_that_was_stopped_while_publishing(
     assert live(tmp_path) == manifest
     bundle = Bundle.open(tmp_path / "bundle")
     with duckdb.connect(str(bundle.catalog_path), read_only=True) as connection:
-        ids = connection.execute("SELECT image_id::VARCHAR FROM image").fetchall()
+        ids = connection.execute("SELECT image_id::VARCHAR FROM image_identity").fetchall()
     assert len(ids) == 390
     assert all(image_id.startswith("00000003-") for (image_id,) in ids)
     curve = msgspec.json.decode(bundle.curve_path("small").read_bytes())

@@ -16,13 +16,13 @@ from atlas.species.counting import (
     Records,
     by_cell,
     count_cells,
-    count_parts,
     count_resolutions,
     count_species,
     count_totals,
     species_of_taxa,
     visit_numbers,
 )
+from atlas.species.counting_parts import count_parts
 from tests.unit.species.counting_oracle import Record, tally
 
 EPOCH = date(1970, 1, 1)

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import h3.api.basic_int as h3
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -180,7 +182,7 @@ def _store(path: Path, *, everything: bool) -> None:
         )
 
 
-@pytest.fixture(scope="module", params=["counted", "counted in parts", "stored"])
+@pytest.fixture(scope="module", params=["counted", "counted in parts", "format 2", "stored"])
 def occupancy(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Occupancy]:
@@ -188,8 +190,11 @@ def occupancy(
     path = write_catalog(tmp_path_factory.mktemp("occupancy") / "c.duckdb", IMAGES, TREE)
     if request.param != "counted":
         _store(path, everything=request.param == "stored")
+    if request.param == "format 2":
+        with duckdb.connect(str(path)) as connection:
+            connection.execute("ALTER TABLE image_by_cell DROP COLUMN source_id")
     catalog = Catalog.open(path)
-    parts = request.param == "counted in parts"
+    parts = request.param in {"counted in parts", "format 2"}
     small = {"run_rows": 5, "part_rows": 40} if parts else {}
     with pytest.MonkeyPatch.context() as patch:
         if parts:
@@ -212,7 +217,7 @@ def test_cells_are_what_counting_by_hand_gives(occupancy: Occupancy, only: Recor
                 assert row == {name: plain(name, getattr(found, name)[i]) for name in row}
 
 
-@pytest.mark.parametrize("only", FILTERS[:2])
+@pytest.mark.parametrize("only", [*FILTERS[:2], FILTERS[5]])
 def test_ranges_cut_the_same_cells_out(occupancy: Occupancy, only: RecordFilter) -> None:
     """Would break: a tile has a hole, or the numbers of a cell's inner part."""
     for taxon_id in (0, 1, 8, 9):
@@ -228,7 +233,7 @@ def test_ranges_cut_the_same_cells_out(occupancy: Occupancy, only: RecordFilter)
                     np.testing.assert_array_equal(one, column[inside])
 
 
-@pytest.mark.parametrize("only", [EVERY_RECORD, FILTERS[4]])
+@pytest.mark.parametrize("only", [EVERY_RECORD, FILTERS[4], FILTERS[5]])
 def test_coarse_records_stand_in_their_own_cells(occupancy: Occupancy, only: RecordFilter) -> None:
     """Would break: a record is drawn finer than it is known, or is on no map."""
     for taxon_id in (0, 2, 9):
@@ -252,6 +257,37 @@ def test_coarse_records_stand_in_their_own_cells(occupancy: Occupancy, only: Rec
                 near = occupancy.coarse(taxon_id, resolution, ranges=[(cell, cell)], filter=only)
                 holders = {h3.cell_to_parent(cell, r) for r in range(resolution)}
                 assert near.cell.tolist() == [c for c in found.cell.tolist() if c in holders]
+
+
+class Reads(Catalog):
+    """A catalog that keeps what it was asked."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.asked: list[str] = []
+
+    def table(self, sql: str, *given: Any, **named: Any) -> dict[str, npt.NDArray[Any]]:
+        """As `Catalog.table`."""
+        self.asked.append(sql)
+        return super().table(sql, *given, **named)
+
+
+@pytest.mark.parametrize("only", FILTERS[1:])
+def test_a_place_under_a_filter_reads_the_rows_of_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only: RecordFilter
+) -> None:
+    """Would break: the first tile under a filter counts the whole world, half a minute."""
+    monkeypatch.setattr(records_read, "_LONG_RUN", 60)
+    catalog = Reads.open(write_catalog(tmp_path / "c.duckdb", IMAGES, TREE))
+    assert isinstance(catalog, Reads)
+    occupancy = Occupancy(catalog, finest=FINEST, run_rows=5)
+    (cell,) = place([46.2], [179.9], [np.nan], 4).tolist()
+    catalog.asked.clear()
+    occupancy.cells(0, 4, ranges=[(cell, cell)], filter=only)
+    occupancy.coarse(0, 4, ranges=[(cell, cell)], filter=only)
+    assert len(catalog.asked) == 2
+    assert all("image_by_cell" in sql and "cell BETWEEN" in sql for sql in catalog.asked)
+    catalog.close()
 
 
 @pytest.mark.parametrize("only", FILTERS)
