@@ -226,9 +226,9 @@ class UrlSource:
         codes, known = licence_codes(licence, self._settings.media_licence)
         unknown = has_photo.to_numpy(zero_copy_only=False) & ~known
         flags = records["flags"].to_numpy() | np.where(unknown, int(Flag.MEDIA_LICENCE_UNKNOWN), 0)
-        occurrences = records["occurrence_id"].to_pylist()
+        occurrences = records["occurrence_id"].combine_chunks()
         changed = {
-            "image_id": image_ids_of(self._settings.key, occurrences, address.to_pylist()),
+            "image_id": image_ids_of(self._settings.key, occurrences, address),
             "media_licence": pc.if_else(has_photo, codes, pa.scalar(None, pa.string())),
             "flags": pa.array(flags.astype(np.int32)),
         }
