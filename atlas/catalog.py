@@ -93,6 +93,20 @@ class QualityFlag(msgspec.Struct, frozen=True, kw_only=True):
     meaning: str
 
 
+class DuplicateRule(msgspec.Struct, frozen=True, kw_only=True):
+    """By what rule photos of a burst count as near-identical, and how many groups were found.
+
+    `space` is the one whose cosines were taken, "" where only identical files were looked for.
+    `groups` hold `rows` photos, the first of each among them.
+    """
+
+    space: str
+    least_cosine: float
+    near_rows: int
+    groups: int
+    rows: int
+
+
 class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the atlas with its taxon, source and licences.
 
@@ -164,6 +178,7 @@ class Catalog:
             row["licence_id"]: msgspec.convert(row, Licence)
             for row in self._records(f"SELECT {_columns(Licence)} FROM licence ORDER BY licence_id")
         }
+        self.duplicate_rule = self._read_duplicate_rule()
 
     @classmethod
     def open(cls, path: Path, *, threads: int = 1, memory_mb: int = 768) -> Catalog:
@@ -255,6 +270,52 @@ class Catalog:
             media_licence=self._licence(record.pop("media_licence_id")),
             **record,
         )
+
+    def _read_duplicate_rule(self) -> DuplicateRule | None:
+        """None for a bundle that was built before duplicates were grouped."""
+        known = "SELECT 1 FROM information_schema.tables WHERE table_name = 'duplicate_rule'"
+        if not self._records(known):
+            return None
+        (found,) = self._records(f"SELECT {_columns(DuplicateRule)} FROM duplicate_rule")
+        return DuplicateRule(**found)
+
+    def duplicate_of(self, row_id: int) -> uuid.UUID | None:
+        """The image that a row repeats; None where it repeats none or nothing is known."""
+        if self.duplicate_rule is None:
+            return None
+        found = self._records("SELECT first_row FROM duplicate WHERE row_id = ?", [row_id])
+        return self.image_id_of(found[0]["first_row"]) if found else None
+
+    def duplicates_of(self, row_id: int) -> int:
+        """How many images repeat a row."""
+        if self.duplicate_rule is None:
+            return 0
+        counted = "SELECT count(*) AS n FROM duplicate_by_first WHERE first_row = ?"
+        return int(self._records(counted, [row_id])[0]["n"])
+
+    def duplicate_groups(self, row_ids: RowIds) -> dict[int, RowIds]:
+        """All rows of each row's group, sorted, by row; a row without a group is not in it.
+
+        There is a `duplicate_rule`.
+        """
+        found = self.table(
+            "SELECT row_id, first_row FROM duplicate WHERE row_id IN (SELECT unnest(?::BIGINT[]))",
+            [row_ids],
+        )
+        first_of = dict(zip(row_ids.tolist(), row_ids.tolist(), strict=True))
+        first_of |= zip(found["row_id"].tolist(), found["first_row"].tolist(), strict=True)
+        listed = self.table(
+            "SELECT first_row, row_id FROM duplicate_by_first "
+            "WHERE first_row IN (SELECT unnest(?::BIGINT[])) ORDER BY first_row, row_id",
+            [np.unique(np.array(list(first_of.values()), np.int64))],
+        )
+        firsts, begins = np.unique(np.asarray(listed["first_row"], np.int64), return_index=True)
+        members = np.split(np.asarray(listed["row_id"], np.int64), begins[1:])
+        groups = {
+            first: np.sort(np.append(rows, first))
+            for first, rows in zip(firsts.tolist(), members, strict=False)
+        }
+        return {row: groups[first] for row, first in first_of.items() if first in groups}
 
     def _licence(self, licence_id: int | None) -> Licence | None:
         return None if licence_id is None else self._licences[licence_id]

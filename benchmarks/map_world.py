@@ -76,7 +76,7 @@ def build_catalog(folder: Path, made: Made) -> list[Record]:
     started = begun = time.perf_counter()
     busy_s = 0.0
     try:
-        for case in ("sources", "images", "orders", "taxa", "occupancy", "total"):
+        for case in ("sources", "images", "orders", "duplicates", "taxa", "occupancy", "total"):
             said = receiver.recv()
             if said != "step":
                 raise click.ClickException(said)
@@ -173,4 +173,4 @@ def _column_bytes(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str
     return {name: int(held) for name, held in found}
 
 
-assert STEPS == 5  # noqa: S101 - `build_catalog` names them
+assert STEPS == 6  # noqa: S101 - `build_catalog` names them

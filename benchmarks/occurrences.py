@@ -243,6 +243,7 @@ def _table(
             "reference_url": nothing,
             "media_url": nothing,
             "media_type": nothing,
+            "media_sha256": nothing,
             "flags": absent,
             "source_key": _named(list(SOURCES), source),
         }

@@ -40,7 +40,15 @@ from indexer.plan import Plan
 from indexer.progress import Watcher
 from indexer.quality.sensitive_taxa import SensitiveTaxa
 from indexer.sources import Source
-from indexer.stages.catalog import STEPS, CatalogInput, MapStorage, SourceRow, write_catalog
+from indexer.stages.catalog import (
+    STEPS,
+    BurstRule,
+    CatalogInput,
+    MapStorage,
+    SegmentVectors,
+    SourceRow,
+    write_catalog,
+)
 from indexer.stages.encode import encode_rows
 from indexer.stages.measure import (
     MeasuredSegment,
@@ -50,7 +58,7 @@ from indexer.stages.measure import (
     settings_of,
 )
 from indexer.stages.publish import Finished, publish_bundle
-from indexer.stages.sort import SegmentSlice, cut_segments, order_rows, write_segment
+from indexer.stages.sort import SORT_STEPS, SegmentSlice, cut_segments, order_rows, write_segment
 from indexer.stages.train import train_space
 from indexer.state import State
 from indexer.work import PartFiles, WorkFolder
@@ -163,7 +171,7 @@ class Assembly:
 
     def _sort(self) -> None:
         if not self._work.order.exists():
-            with self._watcher.stage("sort", 1, "order") as advance:
+            with self._watcher.stage("sort", SORT_STEPS, "steps") as advance:
                 order_rows(
                     self._files,
                     self._plan.taxa.ranks,
@@ -172,8 +180,8 @@ class Assembly:
                     taxa=self._work.taxa,
                     names=self._work.taxon_names,
                     duplicates=self._work.duplicates,
+                    progress=advance,
                 )
-                advance(1)
         if not self._rejects.exists():
             read = (rejects_path(self._work.read, name) for name in self._parts.read)
             embedded = (files.rejects for files in self._files)
@@ -222,8 +230,15 @@ class Assembly:
             advance(1)
         with self._watcher.stage("encode", self._rows, "rows") as advance:
             for cut in self._cuts:
-                encode_rows(self._folder(cut), space, cut.rows, dim, trained, device=device)
-                advance(cut.rows)
+                encode_rows(
+                    self._folder(cut),
+                    space,
+                    cut.rows,
+                    dim,
+                    trained,
+                    device=device,
+                    progress=advance,
+                )
         return factory
 
     def _describe_spaces(self, factories: dict[str, str | None]) -> None:
@@ -257,6 +272,8 @@ class Assembly:
             )
             for source in self._sources
         )
+        # The first space stands for all: what repeats a photo does not depend on who asks.
+        space = next((entry.name for entry in self._plan.spaces if entry.name in self._dims), "")
         given = CatalogInput(
             rows=tuple(self._folder(cut) / ROWS for cut in self._cuts),
             taxa=self._work.taxa,
@@ -265,6 +282,21 @@ class Assembly:
             hosted_licences=self._plan.media.host,
             finest=self._plan.cells.resolution,
             storage=MapStorage(species_resolutions=self._plan.cells.species_resolutions),
+            bursts=BurstRule(
+                space=space,
+                least_cosine=self._plan.duplicates.burst_cosine,
+                near_rows=self._plan.duplicates.burst_rows,
+            ),
+            vectors=tuple(
+                SegmentVectors(
+                    path=self._folder(cut) / vectors_name(space),
+                    first_row=cut.first_row,
+                    rows=cut.rows,
+                    dim=self._dims[space],
+                )
+                for cut in self._cuts
+                if space
+            ),
         )
         with self._watcher.stage("catalog", STEPS, "steps") as advance:
             write_catalog(given, self._catalog, self._work.scratch, advance)

@@ -20,6 +20,7 @@ from indexer.plan_lines import line_of
 from indexer.plan_sections import (
     AtlasSection,
     CellsSection,
+    DuplicatesSection,
     EmbeddingsSection,
     ExcludeSection,
     FolderSection,
@@ -73,6 +74,8 @@ class Plan(Section, frozen=True, kw_only=True):
     """Taxa whose places are made coarse."""
     exclude: ExcludeSection = ExcludeSection()
     """Rows that are to be left out."""
+    duplicates: DuplicatesSection = DuplicatesSection()
+    """Which photos repeat another."""
     rejects: RejectsSection = RejectsSection()
     """How much refused input a build accepts."""
     parts: PartsSection = PartsSection()

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from atlas.bundle.manifest import PromptTemplates
+from atlas.search.alike import LEAST_COSINE, NEAR_ROWS
 from indexer.curation_sections import ExcludeSection, QualitySection, SensitiveSection
 from indexer.section import Count, Section, Share, Text, check_key
 from indexer.source_sections import (
@@ -170,6 +171,15 @@ class MediaSection(Section, frozen=True, kw_only=True):
     """Photos with more pixels are refused before they are decoded."""
     max_file_bytes: Annotated[int, msgspec.Meta(ge=1)] = 256_000_000
     """Larger image files are refused before they are read."""
+
+
+class DuplicatesSection(Section, frozen=True, kw_only=True):
+    """`[duplicates]`: which photos of a burst repeat another; they are marked and kept."""
+
+    burst_cosine: Annotated[float, msgspec.Meta(ge=0, le=1)] = LEAST_COSINE
+    """Least cosine, in the first space, of two photos of a burst that show the same view."""
+    burst_rows: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = NEAR_ROWS
+    """How many rows apart, in the order of the bundle, they may lie."""
 
 
 class RejectsSection(Section, frozen=True, kw_only=True):

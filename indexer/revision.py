@@ -41,7 +41,15 @@ from indexer.layers.built import LayerFiles
 from indexer.living import StoredRows, list_living
 from indexer.plan_sections import MeasureSection
 from indexer.progress import Watcher
-from indexer.stages.catalog import STEPS, CatalogInput, MapStorage, SourceRow, write_catalog
+from indexer.stages.catalog import (
+    STEPS,
+    BurstRule,
+    CatalogInput,
+    MapStorage,
+    SegmentVectors,
+    SourceRow,
+    write_catalog,
+)
 from indexer.stages.encode import encode_rows
 from indexer.stages.measure import (
     MeasuredSegment,
@@ -52,6 +60,7 @@ from indexer.stages.measure import (
 )
 from indexer.stages.publish import Finished, publish_bundle
 from indexer.state import State, begin_in, live_manifest
+from indexer.tables.duplicates import rule_of
 from indexer.work import WorkFolder
 
 
@@ -167,6 +176,7 @@ class Revision:
     ) -> None:
         """Write the catalog of these segments; `hosted` are further licences of kept pictures."""
         path = self.root / self.state.catalog_name
+        bursts = _bursts(self.root / self.base.catalog, self.base.spaces)
         with self._watcher.stage("catalog", STEPS, "steps") as advance:
             given = CatalogInput(
                 rows=tuple(self.folder(segment.name) / ROWS for segment in segments),
@@ -180,6 +190,17 @@ class Revision:
                 finest=self.base.cell_resolution,
                 living=living,
                 storage=_storage(self.root / self.base.catalog),
+                bursts=bursts,
+                vectors=tuple(
+                    SegmentVectors(
+                        path=self.folder(segment.name) / vectors_name(bursts.space),
+                        first_row=segment.first_row,
+                        rows=segment.rows,
+                        dim=self.spaces[bursts.space].dim,
+                    )
+                    for segment in segments
+                    if bursts.space
+                ),
             )
             catalog = path if path.exists() else self.work.catalog
             write_catalog(given, catalog, self.work.scratch, advance)
@@ -195,8 +216,15 @@ class Revision:
             with self._watcher.stage("encode", rows, "rows") as advance:
                 for segment in segments:
                     folder, trained = self.folder(segment.name), self.coarse(space.name)
-                    encode_rows(folder, space.name, segment.rows, space.dim, trained, device=device)
-                    advance(segment.rows)
+                    encode_rows(
+                        folder,
+                        space.name,
+                        segment.rows,
+                        space.dim,
+                        trained,
+                        device=device,
+                        progress=advance,
+                    )
 
     def measure(
         self,
@@ -337,6 +365,14 @@ def _storage(catalog: Path) -> MapStorage:
     if not records:
         return MapStorage()
     return MapStorage(species_resolutions=tuple(sorted(resolution for (resolution,) in found)))
+
+
+def _bursts(catalog: Path, spaces: Sequence[SpaceEntry]) -> BurstRule:
+    """Near-duplicates are found as they were; as is usual in a bundle that is older than that."""
+    with duckdb.connect(str(catalog), read_only=True) as connection:
+        rule = rule_of(connection)
+    space = rule.space or next((entry.name for entry in spaces), "")
+    return msgspec.structs.replace(rule, space=space)
 
 
 def _kept(base: Manifest, manifest: Manifest) -> tuple[FileEntry, ...]:

@@ -34,7 +34,7 @@ from indexer.plan import Plan
 from indexer.work import WorkFolder
 
 # Raised by hand when a change of the code makes another bundle from the same parts.
-_ASSEMBLY_VERSION = 2
+_ASSEMBLY_VERSION = 3
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ For tests of searching; pictures and sources are left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,13 +47,14 @@ def write_bundle(
     factories: Sequence[str | None] | None = None,
     further: Sequence[npt.NDArray[np.float16]] | None = None,
     taxa: Sequence[TaxonCase] = TAXA,
+    duplicates: Mapping[int, int] | None = None,
     number: int = 1,
 ) -> Bundle:
     """Write and open a bundle with one segment for each array of `vectors`.
 
     `images` has one record a row of all segments together; `removed` are row ids with a tombstone;
     `factories` gives each segment an index of that kind, None leaves it without. `further` are the
-    vectors of a second space, `FURTHER`.
+    vectors of a second space, `FURTHER`. `duplicates` are rows by the row that they repeat.
     """
     total = sum(len(part) for part in vectors)
     spaces = {SPACE: vectors} | ({} if further is None else {FURTHER: further})
@@ -79,7 +80,10 @@ def write_bundle(
         file.write_bytes(encode_json(SpaceDescription(name=space, encoder="", dim=dim)))
         files.append(file)
     catalog = write_catalog(
-        root / "catalog.duckdb", [ImageCase()] * total if images is None else images, taxa
+        root / "catalog.duckdb",
+        [ImageCase()] * total if images is None else images,
+        taxa,
+        duplicates,
     )
     files.append(catalog)
     publish(

@@ -15,6 +15,7 @@ import msgspec
 
 from atlas.bundle.flags import FLAGS, held_back_mask
 from atlas.bundle.image_ids import id_number, key_order
+from atlas.search.alike import LEAST_COSINE, NEAR_ROWS
 
 FINEST = 7
 
@@ -150,9 +151,16 @@ def image_id_of(row_id: int) -> uuid.UUID:
 
 
 def write_catalog(
-    path: Path, images: Sequence[ImageCase], taxa: Sequence[TaxonCase] = TAXA
+    path: Path,
+    images: Sequence[ImageCase],
+    taxa: Sequence[TaxonCase] = TAXA,
+    duplicates: Mapping[int, int] | None = None,
 ) -> Path:
-    """Write a catalog of these images; returns its path."""
+    """Write a catalog of these images; returns its path.
+
+    `duplicates` are rows by the row that they repeat, found by the usual rule; None makes a catalog
+    as it was before there were any.
+    """
     with duckdb.connect(str(path)) as connection:
         connection.execute(_TABLES)
         _fill(connection, "taxon", [_taxon_row(taxon, images) for taxon in taxa])
@@ -204,7 +212,19 @@ def write_catalog(
             "flag",
             [(int(f.flag), f.name, f.meaning, f.held_back) for f in FLAGS],
         )
+        if duplicates is not None:
+            _add_duplicates(connection, duplicates)
     return path
+
+
+def _add_duplicates(connection: duckdb.DuckDBPyConnection, behind: Mapping[int, int]) -> None:
+    connection.execute(_DUPLICATE_TABLES)
+    pairs = sorted(behind.items())
+    _fill(connection, "duplicate", [(row, first, "burst") for row, first in pairs])
+    _fill(connection, "duplicate_by_first", sorted((first, row) for row, first in pairs))
+    firsts = len(set(behind.values()))
+    rule = ("small", LEAST_COSINE, NEAR_ROWS, firsts, firsts + len(behind))
+    _fill(connection, "duplicate_rule", [rule])
 
 
 def _fill(
@@ -291,4 +311,10 @@ CREATE TABLE source (source_id SMALLINT, key VARCHAR, title VARCHAR, citation VA
 CREATE TABLE licence (licence_id SMALLINT, code VARCHAR, title VARCHAR, url VARCHAR,
     hosting BOOLEAN);
 CREATE TABLE flag (bit INTEGER, name VARCHAR, meaning VARCHAR, held_back BOOLEAN);
+"""
+_DUPLICATE_TABLES = """
+CREATE TABLE duplicate (row_id BIGINT, first_row BIGINT, kind VARCHAR);
+CREATE TABLE duplicate_by_first (first_row BIGINT, row_id BIGINT);
+CREATE TABLE duplicate_rule (space VARCHAR, least_cosine DOUBLE, near_rows INTEGER, groups BIGINT,
+    rows BIGINT);
 """

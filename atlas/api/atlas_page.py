@@ -51,13 +51,19 @@ def describe_atlas(
     for source in manifest.sources:
         rejects.update(source.rejects)
     counts = table_rows(catalog.table(_COUNTS))[0]
+    rule = catalog.duplicate_rule
     return AtlasDescription(
         title=manifest.title,
         description=manifest.description,
         demonstration=manifest.demonstration,
         bundle=manifest.number,
         built_at=manifest.built_at,
-        counts=AtlasCounts(**counts, rejects=sum(rejects.values())),
+        counts=AtlasCounts(
+            **counts,
+            duplicate_groups=None if rule is None else rule.groups,
+            duplicates=None if rule is None else rule.rows - rule.groups,
+            rejects=sum(rejects.values()),
+        ),
         ranks=list(manifest.ranks),
         cell_resolution=manifest.cell_resolution,
         default_space=default_space,

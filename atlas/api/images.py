@@ -14,7 +14,7 @@ from litestar.params import FromPath
 from atlas.api.media import cache_headers, entity_tag, is_current, not_modified
 from atlas.api.problems import refusals
 from atlas.api.records import Records
-from atlas.api.schemas import Record
+from atlas.api.schemas import StoredRecord
 from atlas.api.serving import Serving
 from atlas.catalog import ImageRow
 from atlas.errors import NotFound
@@ -37,7 +37,7 @@ class ImagesController(Controller):
         responses=refusals(404),
         sync_to_thread=True,
     )
-    def image(self, records: NamedDependency[Records], image_id: FromPath[UUID]) -> Record:
+    def image(self, records: NamedDependency[Records], image_id: FromPath[UUID]) -> StoredRecord:
         """The record of one photo, with licence, rights holder and source."""
         return records.read(image_id)
 

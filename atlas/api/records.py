@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from atlas.api.schemas import Hit, Record, SpaceScore, TaxonName
+from atlas.api.schemas import Hit, Record, SpaceScore, StoredRecord, TaxonName
 from atlas.bundle import Bundle
 from atlas.bundle.flags import HIDDEN_PLACE, Flag, flag_names, flags_in
 from atlas.catalog import Catalog, ImageRow
@@ -31,9 +31,14 @@ class Records:
         """The catalog's row of a photo; NotFound when there is none."""
         return self._catalog.images([self._catalog.row_of(image_id)])[0]
 
-    def read(self, image_id: UUID) -> Record:
-        """One photo with its record; NotFound when there is none."""
-        return as_record(self.row(image_id))
+    def read(self, image_id: UUID) -> StoredRecord:
+        """One photo with its record and what repeats it; NotFound when there is none."""
+        row = self.row(image_id)
+        return StoredRecord(
+            duplicate_of=self._catalog.duplicate_of(row.row_id),
+            duplicates=self._catalog.duplicates_of(row.row_id),
+            **_fields(row),
+        )
 
     def picture(self, row: ImageRow) -> tuple[bytes, str] | None:
         """The hosted picture's bytes and media type; None where the bundle does not host it."""

@@ -68,6 +68,19 @@ class Record(Schema, frozen=True, kw_only=True):
     flags: list[str]
 
 
+class StoredRecord(Record, frozen=True, kw_only=True):
+    """A record as it is stored, and which photos repeat it."""
+
+    duplicate_of: Annotated[
+        UUID | None,
+        Meta(
+            description="the photo that this one repeats: the same file, or near-identical in a "
+            "burst; null where it repeats none, or the bundle does not say"
+        ),
+    ]
+    duplicates: Annotated[int, Meta(description="how many photos repeat this one")]
+
+
 class SpaceScore(Schema, frozen=True, kw_only=True):
     """A hit as one space sees it: its rank there, and its exact cosine with the question.
 
@@ -339,6 +352,16 @@ class AtlasCounts(Schema, frozen=True, kw_only=True):
     species: int
     cells: int
     held_back: Annotated[int, Meta(description="images that the default quality filter hides")]
+    duplicate_groups: Annotated[
+        int | None,
+        Meta(
+            description="groups of identical files and near-identical photos of bursts; null "
+            "where the bundle does not say"
+        ),
+    ]
+    duplicates: Annotated[
+        int | None, Meta(description="images in such groups that repeat the first of their group")
+    ]
     rejects: int
 
 

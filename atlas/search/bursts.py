@@ -9,24 +9,23 @@ Threads: `Bursts` is safe from any, a `CollapsedListing` belongs to one call.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
+from atlas.search.alike import BURST_KEY, IN_A_BURST
 from atlas.search.listing import Listing, RowIds, Scores
 from atlas.search.planner import SegmentPlan
 from atlas.search.selection import Selection
 from atlas.search.vectors import QueryVector, unit_vectors
 
-# Rows are sorted by taxon, cell and day within a segment: a burst lies side by side. Observer 0 is
-# nobody named.
-_BURSTS = """
-SELECT row_id, dense_rank() OVER (ORDER BY taxon_id, cell, observed_from, observer_id) AS burst
+_BURSTS = f"""
+SELECT row_id, dense_rank() OVER (ORDER BY {BURST_KEY}) AS burst
 FROM image
-WHERE row_id IN (SELECT unnest(?::BIGINT[]))
-    AND cell IS NOT NULL AND observed_from = observed_to AND observer_id <> 0
+WHERE row_id IN (SELECT unnest(?::BIGINT[])) AND {IN_A_BURST}
 ORDER BY row_id
 """
 
@@ -34,8 +33,20 @@ ORDER BY row_id
 _STEP = 32
 
 
+class NearDuplicates(Protocol):
+    """Whoever knows which photos show the same as a given one."""
+
+    def alike(
+        self, row_ids: RowIds, selections: Sequence[Selection], space: str
+    ) -> dict[int, RowIds]:
+        """For each row the other passing rows that show the same, sorted row ids.
+
+        Only rows with any are in the answer. `selections` are the passing rows, one a segment.
+        """
+
+
 class Bursts:
-    """Finds the photos of a burst that look like a given one."""
+    """Finds the photos of a burst that look like a given one, by their vectors."""
 
     def __init__(
         self,
@@ -111,7 +122,7 @@ class CollapsedListing:
     def __init__(
         self,
         listing: Listing,
-        bursts: Bursts,
+        bursts: NearDuplicates,
         selections: Sequence[Selection],
         space: str,
     ) -> None:

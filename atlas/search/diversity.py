@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
+from atlas.search.alike import LEAST_COSINE, NEAR_ROWS
 from atlas.search.groups import Groups, Keys
 from atlas.search.listing import RowIds, summed
 from atlas.search.planner import SegmentPlan
@@ -41,10 +42,10 @@ class DiversitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     ] = 5
     collapse_cosine: Annotated[
         float, Meta(ge=0, le=1, description="least cosine of two photos of a burst that are alike")
-    ] = 0.95
+    ] = LEAST_COSINE
     burst_rows: Annotated[
         int, Meta(ge=1, le=10_000, description="rows on either side that may be of a photo's burst")
-    ] = 32
+    ] = NEAR_ROWS
 
 
 class DiverseRanking:

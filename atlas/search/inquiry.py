@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from atlas.bundle.segment import Segment
-from atlas.search.bursts import Bursts, CollapsedListing
+from atlas.search.bursts import CollapsedListing, NearDuplicates
 from atlas.search.fusion import FusedRanking, FusionSettings
 from atlas.search.groups import Groups
 from atlas.search.listing import Listing, RowIds, Scores
@@ -69,7 +69,7 @@ class Inquiry:
         *,
         fusion: FusionSettings,
         groups: Groups | None,
-        bursts: Bursts | None,
+        bursts: NearDuplicates | None,
         preferred: Sequence[Preferred] = (),
     ) -> None:
         """`listings` are those of the spaces of `queries`, in their order.

@@ -20,7 +20,7 @@ from atlas.bundle.manifest import LayerEntry, read_struct
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
 from atlas.geo.layers import Layers
-from atlas.search.bursts import Bursts
+from atlas.search.bursts import Bursts, NearDuplicates
 from atlas.search.calibration import set_costs
 from atlas.search.compiler import CompiledFilter, FilterCompiler, HeldBackFor
 from atlas.search.cursor import digest_of, read_cursor, write_cursor
@@ -34,7 +34,9 @@ from atlas.search.inquiry import Hit, Inquiry, Preferred
 from atlas.search.listing import Listing
 from atlas.search.planner import Path, SearchSettings, SegmentPlan, space_indexes
 from atlas.search.ranking import Ranking
+from atlas.search.seasons import SeasonCounts, Seasons
 from atlas.search.selection import Selection
+from atlas.search.stored_groups import StoredGroups
 from atlas.search.vectors import QueryVector, unit_vectors
 
 MAX_LIMIT = 200
@@ -152,12 +154,7 @@ class Retrieval:
                 finest=finest,
             ),
         }
-        self._bursts = Bursts(
-            catalog,
-            bundle.segments,
-            near_rows=self._diversity.burst_rows,
-            least_cosine=self._diversity.collapse_cosine,
-        )
+        self._bursts = self._near_duplicates()
         self._compiler = FilterCompiler(
             catalog,
             bundle.segments,
@@ -165,6 +162,7 @@ class Retrieval:
             cache_bytes=settings.filter_cache_bytes,
             layers=Layers.of(bundle),
         )
+        self._seasons = SeasonCounts(catalog, bundle.segments)
         self._spaces = space_indexes(
             bundle.segments,
             {space: self._curve_of(space) for space in bundle.spaces},
@@ -172,6 +170,16 @@ class Retrieval:
         )
         set_costs(bundle, self._spaces, calibrate_missing=settings.calibrate)
         self._held = HeldLists(_HELD_BYTES)
+
+    def _near_duplicates(self) -> NearDuplicates:
+        """The bundle's own groups; measured anew where it has none, or others than asked for."""
+        rule = self._catalog.duplicate_rule
+        near_rows, least_cosine = self._diversity.burst_rows, self._diversity.collapse_cosine
+        if rule is not None and (rule.near_rows, rule.least_cosine) == (near_rows, least_cosine):
+            return StoredGroups(self._catalog, self._bundle.segments)
+        return Bursts(
+            self._catalog, self._bundle.segments, near_rows=near_rows, least_cosine=least_cosine
+        )
 
     def _curve_of(self, space: str) -> Curve | None:
         path = self._bundle.curve_path(space)
@@ -257,6 +265,10 @@ class Retrieval:
     def compile(self, asked: Filter) -> CompiledFilter:
         """The rows that pass a filter; InvalidQuery names the field at fault."""
         return self._compiler.compile(asked)
+
+    def seasons(self, asked: Filter) -> Seasons:
+        """When the photos that pass a filter were taken; InvalidQuery as `compile`."""
+        return self._seasons.count(self.compile(asked))
 
     def vector(self, image_id: uuid.UUID, space: str) -> Vector:
         """The stored unit vector of an image, (dim,), float32; NotFound when there is none."""

@@ -47,6 +47,8 @@ def build(plan: Path, *, quiet: bool) -> None:
 
 
 def _print_account(bundle: Path, built: Built) -> None:
+    from indexer.tables.duplicates import groups_in
+
     console = Console()
     table = Table("source", "rows in", "rows out", "rejected", "why", box=None, pad_edge=False)
     for source in built.manifest.sources:
@@ -54,6 +56,11 @@ def _print_account(bundle: Path, built: Built) -> None:
         refused = sum(source.rejects.values())
         table.add_row(source.key, str(source.rows_in), str(source.rows_out), str(refused), why)
     console.print(table)
+    groups, repeating = groups_in(bundle / built.manifest.catalog)
+    console.print(
+        f"{repeating:,} images in {groups:,} groups of identical files or near-identical photos",
+        highlight=False,
+    )
     rows = sum(source.rows_out - source.removed for source in built.manifest.sources)
     done = "nothing to do: live already" if built.was_live else "live"
     console.print(

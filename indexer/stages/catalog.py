@@ -15,6 +15,7 @@ import duckdb
 import msgspec
 
 from atlas.bundle.files import atomic_path
+from indexer.tables.duplicates import BurstRule, SegmentVectors, write_duplicates
 from indexer.tables.identities import write_identities
 from indexer.tables.images import CHUNK_ROWS, view_stored, write_by_cell, write_images
 from indexer.tables.occupancy import MapStorage, write_occupancy
@@ -22,9 +23,17 @@ from indexer.tables.sources import SourceRow, write_flags, write_licences, write
 from indexer.tables.taxa import write_taxa
 from indexer.work import open_database
 
-__all__ = ["STEPS", "CatalogInput", "MapStorage", "SourceRow", "write_catalog"]
+__all__ = [
+    "STEPS",
+    "BurstRule",
+    "CatalogInput",
+    "MapStorage",
+    "SegmentVectors",
+    "SourceRow",
+    "write_catalog",
+]
 
-STEPS = 5
+STEPS = 6
 
 
 class CatalogInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +42,8 @@ class CatalogInput(msgspec.Struct, frozen=True, kw_only=True):
     `rows` are the segments' row files in order, `finest` is the storage resolution of cells,
     `hosted_licences` are the codes of the photo licences whose pictures the bundle may hold.
     `living` lists the rows that count, with the taxon ids and flags that hold now; without it
-    every row counts as it was written. `storage` says which counts of maps are stored.
+    every row counts as it was written. `storage` says which counts of maps are stored. `bursts`
+    says which photos of a burst are near-identical, by the `vectors` of its space.
     """
 
     rows: tuple[Path, ...]
@@ -44,6 +54,8 @@ class CatalogInput(msgspec.Struct, frozen=True, kw_only=True):
     finest: int
     living: Path | None = None
     storage: MapStorage = MapStorage()
+    bursts: BurstRule = BurstRule()
+    vectors: tuple[SegmentVectors, ...] = ()
 
 
 def write_catalog(
@@ -82,6 +94,8 @@ def _fill(
     progress(1)
     write_identities(connection, CHUNK_ROWS)
     write_by_cell(connection)
+    progress(1)
+    write_duplicates(connection, given.bursts, given.vectors)
     progress(1)
     write_taxa(connection, given.taxa, given.names)
     progress(1)

@@ -28,6 +28,8 @@ def test_record_is_the_hit_without_score(client: Client, hits: list[Hit]) -> Non
     hit = hits[0]
     record = client.get(f"/v1/images/{hit['image_id']}").json()
     of_search = {"score", "spaces", "collapsed", "collapsed_images", "places_met"}
+    assert record.pop("duplicate_of") is None
+    assert record.pop("duplicates") == 0
     assert record == {key: value for key, value in hit.items() if key not in of_search}
 
 

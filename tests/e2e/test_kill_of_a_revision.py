@@ -37,6 +37,9 @@ TABLES = (
     "occupancy_run",
     "species_cell",
     "held_back",
+    "duplicate",
+    "duplicate_by_first",
+    "duplicate_rule",
 )
 
 
