@@ -2,8 +2,8 @@
 
 Numbers the taxa in preorder, refuses an image that came twice, marks a picture whose bytes came
 twice and a record that repeats another, and gathers vectors and pictures from the parts into their
-segment. Works out of core: DuckDB orders what rows are compared by, and `indexer.tables` gathers rows
-and vectors piece by piece.
+segment. Works out of core: DuckDB orders what rows are compared by, and `indexer.tables` gathers
+rows and vectors piece by piece.
 """
 
 from __future__ import annotations
