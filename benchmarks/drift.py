@@ -23,7 +23,7 @@ from rich.table import Table
 from atlas.search.centroids import Nearest, find_centroids
 from atlas.search.index import lists_for
 from benchmarks.worlds import World
-from indexer.stages.sample import taxon_sample
+from indexer.sampling import taxon_sample
 
 Matrix = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

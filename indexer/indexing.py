@@ -18,8 +18,8 @@ from atlas.search.torch_codes import choose_device
 from indexer.fit import TRAINING_FILE, SegmentFolder, measure_fit
 from indexer.plan_sections import IndexSection
 from indexer.progress import Watcher
+from indexer.sampling import Positions, taxon_runs, taxon_sample
 from indexer.stages.encode import encode_rows
-from indexer.stages.sample import Positions, taxon_runs, taxon_sample
 from indexer.stages.train import train_space
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from atlas.bundle.files import atomic_path
 from atlas.search.index import train, write_index
-from indexer.stages.sample import Positions
+from indexer.sampling import Positions
 
 
 def train_space(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.stages.sample import allocation, taxon_runs, taxon_sample
+from indexer.sampling import allocation, taxon_runs, taxon_sample
 
 SIZES = st.lists(st.integers(1, 400), min_size=1, max_size=40).map(np.array)
 

@@ -12,8 +12,8 @@ import pytest
 
 from atlas.bundle.segment import index_name, list_numbers_name, vectors_name
 from atlas.search.index import read_index
+from indexer.sampling import taxon_sample
 from indexer.stages.encode import encode_rows
-from indexer.stages.sample import taxon_sample
 from indexer.stages.train import train_space
 from tests.bundle_factory import random_vectors
 
