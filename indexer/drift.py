@@ -66,7 +66,7 @@ def drift_of(root: Path, *, seed: int) -> tuple[Drift, ...]:
                     for name, folder in folders.items()
                 ),
                 lists_wanted=wanted,
-                reasons=reasons_to_train(trained, now, wanted),
+                reasons=reasons_to_train(trained, now),
             )
         )
     if not found:
@@ -74,16 +74,18 @@ def drift_of(root: Path, *, seed: int) -> tuple[Drift, ...]:
     return tuple(found)
 
 
-def reasons_to_train(trained: Fit | None, now: Fit, lists_wanted: int) -> tuple[str, ...]:
+def reasons_to_train(trained: Fit | None, now: Fit) -> tuple[str, ...]:
     """Why to train again pays, in words; none where it does not.
 
     Where nothing tells how rows fitted when the index was trained, only the number of lists counts.
     """
     reasons = []
-    if lists_wanted >= LISTS_GROWTH * now.lists:
+    # A plan may ask for fewer lists than usual, and means it.
+    enough_then = now.lists if trained is None else lists_for(trained.rows)
+    if lists_for(now.rows) >= LISTS_GROWTH * enough_then:
         reasons.append(
-            f"{now.rows:,} rows want {lists_wanted:,} lists, the index has {now.lists:,}: each "
-            f"list that is looked into holds {now.rows // now.lists:,} rows"
+            f"{now.rows:,} rows want {lists_for(now.rows):,} lists, the index has {now.lists:,}: "
+            f"each list that is looked into holds {now.rows // now.lists:,} rows"
         )
     if trained is not None and now.residual >= RESIDUAL_GROWTH * trained.residual:
         reasons.append(

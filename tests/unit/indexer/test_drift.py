@@ -78,23 +78,23 @@ def test_rows_of_another_kind_drift(trained: Path, tmp_path: Path) -> None:
     one_side /= np.linalg.norm(one_side, axis=1, keepdims=True)
     other = measure_fit("small", [encoded(tmp_path / "other", one_side, trained)], seed=0)
     assert other.imbalance > 1.3 * same.imbalance
-    assert reasons_to_train(same, other, 8)
-    assert not reasons_to_train(same, same, 8)
+    assert reasons_to_train(same, other)
+    assert not reasons_to_train(same, same)
 
 
 @pytest.mark.parametrize(
-    ("changes", "lists_wanted", "said"),
+    ("changes", "said"),
     [
-        ({"residual": 0.205, "imbalance": 1.3}, 16, None),
-        ({"rows": 70_000}, 64, "want 64 lists, the index has 16"),
-        ({"residual": 0.23}, 16, "lie farther from the middle of their list"),
-        ({"imbalance": 1.6}, 16, "lists are more uneven"),
+        ({"residual": 0.205, "imbalance": 1.3}, None),
+        ({"rows": 70_000}, "70,000 rows want 1,024 lists, the index has 16"),
+        ({"residual": 0.23}, "lie farther from the middle of their list"),
+        ({"imbalance": 1.6}, "lists are more uneven"),
     ],
 )
-def test_each_reason_is_said(changes: dict[str, Any], lists_wanted: int, said: str | None) -> None:
+def test_each_reason_is_said(changes: dict[str, Any], said: str | None) -> None:
     """Would break: the operator is told to train for days, and not why."""
     now = msgspec.structs.replace(AT_TRAINING, **changes)
-    reasons = reasons_to_train(AT_TRAINING, now, lists_wanted)
+    reasons = reasons_to_train(AT_TRAINING, now)
     assert len(reasons) == (said is not None)
     if said is not None:
         assert said in reasons[0]
@@ -136,12 +136,12 @@ def test_a_fresh_bundle_fits(built: Path) -> None:
 
 def test_the_command_says_that_training_pays(lived: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Would break: a script that watches bundles cannot tell which are outgrown."""
-    monkeypatch.setattr("indexer.drift.lists_for", lambda _rows: 8)
+    monkeypatch.setattr("indexer.drift.RESIDUAL_GROWTH", 1.0)
     told = invoke("drift", lived)
     assert told.exit_code == 3
     assert "training again pays" in told.output
     (listed,) = json.loads(invoke("drift", lived, "--json").stdout)
-    assert listed["lists_wanted"] == 8
+    assert listed["lists_wanted"] == 4
     assert listed["reasons"]
 
 
