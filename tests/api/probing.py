@@ -17,7 +17,7 @@ import msgspec
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from atlas.api.questions import Search
+from atlas.api.questions import Search, SeasonsAsked
 from atlas.search.filters import Filter
 
 Client = TestClient[Litestar]
@@ -143,6 +143,11 @@ def values_of(parameter: Document, look: Look) -> list[str]:
         "cursor": [],
         "children": ["1", "50"],
         "near": ["river:500", "coast:200000"],
+        "around": [
+            f"{lat}:{lon}:{within_m}"
+            for lat, lon in (look.here, look.there)
+            for within_m in (500, 16_000, 30_000)
+        ],
         "country": ["CR", "BR"],
         "region": ["CR-A"],
         "habitat": ["forest"],
@@ -155,6 +160,7 @@ def values_of(parameter: Document, look: Look) -> list[str]:
         "width": ["200"],
         "group": [str(taxon) for taxon in look.taxa],
         "rank": ["species"],
+        "language": ["en", "es"],
     }
     return known[name]
 
@@ -216,6 +222,11 @@ def filters(look: Look) -> list[dict[str, Any]]:
         "max_uncertainty_m": [1.0, 200.0, 15_690.0, 15_717.0, 20_000.0, 30_000.0],
         "flags": ["all"],
         "near": [[{"feature": "river", "within_m": 500.0}]],
+        "around": [
+            [{"latitude": lat, "longitude": lon, "within_m": within_m}]
+            for lat, lon in (look.here, look.there)
+            for within_m in (500.0, 16_000.0, 30_000.0)
+        ],
         "country": [["CR"], ["BR"]],
         "region": [["CR-A"]],
         "habitat": [["forest"]],
@@ -224,7 +235,7 @@ def filters(look: Look) -> list[dict[str, Any]]:
     }
     names = [field.encode_name for field in msgspec.structs.fields(Filter)]
     every = [{name: value} for name in names for value in single[name]]
-    places = [{n: v} for n in ("bbox", "cells", "polygon") for v in single[n]]
+    places = [{n: v} for n in ("bbox", "cells", "polygon", "around") for v in single[n]]
     with_taxon = [{"taxon": taxon, "flags": "all"} | one for taxon in look.taxa for one in places]
     narrow = [
         {"bbox": look.boxes()[4], "max_uncertainty_m": m} for m in single["max_uncertainty_m"]
@@ -242,8 +253,11 @@ def _posts(path: str, look: Look, photo: bytes) -> Iterator[Request]:
     if path == "/v1/interpret":
         yield from (Request("post", path, body=json.dumps({"text": text})) for text in TEXTS)
         return
-    if path != "/v1/search":
-        raise KeyError(path)
+    fields = {
+        "/v1/search": msgspec.structs.fields(Search),
+        "/v1/search/seasons": msgspec.structs.fields(SeasonsAsked),
+    }[path]
+    searches = path == "/v1/search"
     bodies: dict[str, list[Any]] = {
         "text": TEXTS,
         "interpret": [False],
@@ -260,10 +274,11 @@ def _posts(path: str, look: Look, photo: bytes) -> Iterator[Request]:
         "diversify": ["species", "place"],
         "collapse": [True],
     }
-    for field in msgspec.structs.fields(Search):
+    whole: dict[str, Any] = {"limit": 200} if searches else {}
+    for field in fields:
         for value in bodies[field.encode_name]:
-            asked: dict[str, Any] = {"limit": 200, field.encode_name: value}
-            if not {"text", "image_id", "vector"} & set(asked):
+            asked = whole | {field.encode_name: value}
+            if searches and not {"text", "image_id", "vector"} & set(asked):
                 asked |= {"text": TEXTS[0], "interpret": False}
             yield Request("post", path, body=json.dumps(asked))
 

@@ -63,7 +63,9 @@ WITHOUT_PLACES = {
     "/v1/taxa",
     "/v1/taxa/{taxon_id}",
     "/v1/images/{image_id}/media",
+    "/v1/basemap",
     "/v1/basemap/{detail}",
+    "/v1/basemap/{detail}/labels",
 }
 
 

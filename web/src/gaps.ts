@@ -83,10 +83,11 @@ export function gapsView(root: HTMLElement): ViewOnPage {
     list.replaceChildren();
     fill(visit);
     fill(about);
+    const named = name(now.q ? null : now.taxon, mine.signal);
     if (!now.bbox || (!now.q && now.taxon === null)) {
       await (await opening)?.outlines(null);
       fill(after, nothing(say("gaps.choose")));
-      if (now.taxon !== null && !now.q) await name(now.taxon, mine.signal);
+      fill(about, await named);
       return;
     }
     fill(after, loading());
@@ -101,9 +102,11 @@ export function gapsView(root: HTMLElement): ViewOnPage {
     }
   }
 
-  async function name(taxon: number, signal: AbortSignal): Promise<void> {
-    const named = await get<Taxon>(`/v1/taxa/${taxon}`, signal).catch(() => null);
-    if (named) fill(about, named.scientific_name);
+  /** The name of the group that is ranked; it stands in its field until another one is typed. */
+  async function name(taxon: number | null, signal: AbortSignal): Promise<string> {
+    const named = taxon === null ? null : await get<Taxon>(`/v1/taxa/${taxon}`, signal).catch(() => null);
+    if (!signal.aborted) names.input.placeholder = named?.scientific_name ?? "";
+    return named?.scientific_name ?? "";
   }
 
   function show(): void {

@@ -20,9 +20,13 @@ export function styleOf(chosen: Basemap, dark: boolean): StyleSpecification | st
   return chosen.tiles ? tiled(chosen) : groundStyle(dark);
 }
 
+/** Colours change at once: between two themes neither the map nor its names can be read. */
+const AT_ONCE = { duration: 0, delay: 0 };
+
 function tiled(chosen: Basemap): StyleSpecification {
   return {
     version: 8,
+    transition: AT_ONCE,
     sources: { tiles: { type: "raster", tiles: [new URL(chosen.tiles, location.origin).href.replaceAll("%7B", "{").replaceAll("%7D", "}")],
       tileSize: 256, maxzoom: chosen.max_zoom, attribution: asText(chosen.attribution) } },
     layers: [{ id: "tiles", type: "raster", source: "tiles" }],
@@ -39,6 +43,7 @@ function groundStyle(dark: boolean): StyleSpecification {
   const language = `?language=${spoken()}`;
   return {
     version: 8,
+    transition: AT_ONCE,
     sources: { ground: { type: "geojson", data: "/v1/basemap/coarse", tolerance: 0.3,
       attribution: "GSHHG, WDB-II" },
       names: { type: "geojson", data: `/v1/basemap/coarse/labels${language}`, attribution: "GeoNames" } },
