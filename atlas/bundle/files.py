@@ -44,6 +44,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         sync_file(temporary)
         temporary.replace(path)
+    except OSError as error:
+        # Arrow and NumPy say that a disk is full, but not of which file.
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
@@ -62,6 +67,11 @@ def sha256_of(path: Path) -> str:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files that a killed writer left below `folder`."""
-    for leftover in folder.rglob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+    """Remove temporary files that a killed writer left below `folder`, and DuckDB's logs of them.
+
+    Such a log would be read into the next file of its name, and in a container every build may have
+    the same process id.
+    """
+    for pattern in (".*.tmp", ".*.tmp.wal"):
+        for leftover in folder.rglob(pattern):
+            leftover.unlink(missing_ok=True)

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from atlas.errors import BuildError, PlanError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 
 def stamp_of(path: Path) -> str:
@@ -53,7 +59,48 @@ def open_bytes(path: Path) -> BinaryIO:
     except (KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
         # RuntimeError: encrypted; NotImplementedError: packed in a way that is not known.
         raise PlanError(archive, f"{name} cannot be read from it: {error}") from error
-    return cast("BinaryIO", io.BufferedReader(member, 1 << 20))
+    checked = _Member(archive, name, cast("BinaryIO", member))
+    return cast("BinaryIO", io.BufferedReader(checked, 1 << 20))
+
+
+class _Member(io.RawIOBase):
+    """A file inside a zip, whose checksum is compared at its end; PlanError where it differs."""
+
+    def __init__(self, archive: Path, name: str, member: BinaryIO) -> None:
+        self._archive = archive
+        self._name = name
+        self._member = member
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with self._damage():
+            return self._member.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._member.tell()
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)
+        with self._damage():
+            data = self._member.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._member.close()
+        super().close()
+
+    @contextmanager
+    def _damage(self) -> Iterator[None]:
+        try:
+            yield
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise PlanError(self._archive, f"{self._name} in it is damaged: {error}") from error
 
 
 def names_in(archive: Path) -> list[str]:

@@ -15,6 +15,7 @@ import duckdb
 import msgspec
 
 from atlas.bundle.files import atomic_path
+from atlas.errors import BuildError
 from indexer.tables.duplicates import BurstRule, SegmentVectors, write_duplicates
 from indexer.tables.identities import write_identities
 from indexer.tables.images import CHUNK_ROWS, view_stored, write_by_cell, write_images
@@ -70,12 +71,18 @@ def write_catalog(
         return
     scratch.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
+        log = Path(f"{temporary}.wal")
         connection = open_database(scratch, temporary)
         try:
             _fill(connection, given, scratch, progress)
+            # Closing does the same, but says nothing where the disk is full.
+            connection.execute("CHECKPOINT")
+            unwritten = log.exists() and log.stat().st_size > 0
         finally:
             connection.close()
-            Path(f"{temporary}.wal").unlink(missing_ok=True)
+            log.unlink(missing_ok=True)
+        if unwritten:
+            raise BuildError("catalog", f"{path} could not be written whole; is the disk full?")
     shutil.rmtree(scratch, ignore_errors=True)
 
 

@@ -94,6 +94,7 @@ def test_leftovers_are_removed_and_nothing_else(tmp_path: Path) -> None:
     """Would break: killed builds fill the disk, or a finished part is taken for their waste."""
     kept = [tmp_path / "part.parquet", tmp_path / "below" / "notes.tmp", tmp_path / ".hidden"]
     gone = [tmp_path / ".part.parquet.17.tmp", tmp_path / "below" / ".x.f16.4.tmp"]
+    gone.append(tmp_path / ".catalog.duckdb.4.tmp.wal")
     (tmp_path / "below").mkdir()
     for path in kept + gone:
         path.touch()
