@@ -40,7 +40,8 @@ def another(undisturbed: Path, folder: Path) -> Path:
     text = undisturbed.read_text(encoding="utf-8")
     mine = f'bundle = "{undisturbed.parent / "bundle"}"'
     assert mine in text
-    plan = folder / "plan.toml"
+    # Beside the other: a plan is the same where its paths are, seen from its folder.
+    plan = undisturbed.with_name(f"{folder.name}.toml")
     plan.write_text(text.replace(mine, f'bundle = "{folder / "bundle"}"'), encoding="utf-8")
     return plan
 
