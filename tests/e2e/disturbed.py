@@ -20,6 +20,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from atlas.errors import AtlasError
 from indexer.build import build
 from indexer.plan import read_plan
@@ -104,6 +106,8 @@ def _run(
     pipe: Connection,
 ) -> None:
     os.environ["SOURCE_DATE_EPOCH"] = "1767225600"
+    # Threads that wait for one another would take a minute for a second's work on a busy machine.
+    torch.set_num_threads(1)
     watching = _Disturbed(stages, moment, pipe)
     if file_bytes is not None:
         # Without this signal a write beyond the limit is an error, as on a full disk.
