@@ -22,7 +22,9 @@ from litestar.config.compression import CompressionConfig
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler, Scope
 
+from atlas.api.applied_places import usual_filters
 from atlas.api.atlas_page import describe_atlas
+from atlas.api.basemaps import BasemapController, OperatorBasemap, content_policy
 from atlas.api.encoders import EncoderLoader, open_spaces
 from atlas.api.following import SERVED, Following, HoldingRequests
 from atlas.api.gap_questions import GapQuestions
@@ -32,7 +34,7 @@ from atlas.api.images import ImagesController
 from atlas.api.maps import MapsController
 from atlas.api.openapi import openapi_config, static_pages
 from atlas.api.operations import AtlasController, HealthController, metrics
-from atlas.api.page import basemap_of, home, page_assets
+from atlas.api.page import home, page_assets
 from atlas.api.problems import problem_response
 from atlas.api.questions import Measured, Questions
 from atlas.api.reading import ReadingController
@@ -77,6 +79,7 @@ class Atlas(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     records: Records
     description: AtlasDescription
     serving: Serving
+    basemap_choice: OperatorBasemap
     metrics: Metrics
     queues: Mapping[str, Callable[[], float]]
 
@@ -145,21 +148,25 @@ def open_atlas(
         "photos": lambda: photos.depth,
     }
     queues |= {f"texts {reader.space.name}": partial(_waiting, reader) for reader in spaces}
+    layers = Layers.of(bundle)
     gazetteer, understanding = open_reading(
         catalog,
-        Layers.of(bundle),
+        layers,
         grammars=settings.reading.grammars,
         places=settings.reading.places,
         gazetteer=previous.gazetteer if previous else None,
     )
+    retrieval = Retrieval(
+        bundle,
+        catalog,
+        settings.search,
+        fusion=settings.fusion,
+        diversity=settings.diversity,
+    )
+    for usual in usual_filters(layers):
+        retrieval.compile(usual)  # 10 ms for ten million rows: nobody should be the first to wait
     questions = Questions(
-        Retrieval(
-            bundle,
-            catalog,
-            settings.search,
-            fusion=settings.fusion,
-            diversity=settings.diversity,
-        ),
+        retrieval,
         catalog,
         spaces,
         understanding,
@@ -192,6 +199,7 @@ def open_atlas(
             bundle, catalog, default_space=spaces.default, with_encoder=spaces.with_encoder
         ),
         serving=_serving(settings, bundle),
+        basemap_choice=_basemap_choice(settings),
         metrics=collected,
         queues=queues,
     )
@@ -223,6 +231,16 @@ def _serving(settings: Settings, bundle: Bundle) -> Serving:
         cell_resolution=bundle.manifest.cell_resolution,
         tile_cache_s=settings.maps.tile_cache_s,
         picture_cache_s=settings.pictures.cache_s,
+        content_policy=content_policy(_basemap_choice(settings), settings.page.hosts),
+    )
+
+
+def _basemap_choice(settings: Settings) -> OperatorBasemap:
+    return OperatorBasemap(
+        tiles=settings.page.tiles,
+        style=settings.page.style,
+        attribution=settings.page.attribution,
+        max_zoom=settings.page.max_zoom,
     )
 
 
@@ -288,7 +306,7 @@ def _route_handlers() -> list[ControllerRouterHandler]:
         AtlasController,
         HealthController,
         metrics,
-        basemap_of,
+        BasemapController,
         home,
         static_pages(),
         *page_assets(),
@@ -306,6 +324,7 @@ _COLLABORATORS = (
     "records",
     "description",
     "serving",
+    "basemap_choice",
 )
 
 

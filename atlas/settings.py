@@ -147,6 +147,34 @@ class PicturesSettings(_Section, frozen=True, kw_only=True):
     ] = 86_400
 
 
+class PageSettings(_Section, frozen=True, kw_only=True):
+    """The basemap of the page's map, where the atlas's own is not to be shown."""
+
+    tiles: Annotated[
+        str, Meta(description="address of picture tiles with {z}, {x} and {y}; empty: none")
+    ] = ""
+    style: Annotated[str, Meta(description="address of a MapLibre style; empty: none")] = ""
+    attribution: Annotated[str, Meta(description="whom the map credits for its basemap")] = ""
+    max_zoom: Annotated[int, Meta(ge=0, le=24, description="greatest zoom that has tiles")] = 19
+    hosts: Annotated[
+        tuple[str, ...], Meta(description="further origins that the style fetches from")
+    ] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be shown, or would be shown without credit."""
+        if self.tiles and self.style:
+            raise ValueError("page.tiles and page.style exclude each other")
+        if self.tiles and not all(part in self.tiles for part in ("{z}", "{x}", "{y}")):
+            raise ValueError("page.tiles needs {z}, {x} and {y}")
+        if self.tiles and not self.attribution:
+            raise ValueError("page.tiles needs page.attribution: maps credit their sources")
+        for address in filter(None, (self.tiles, self.style, *self.hosts)):
+            if not address.startswith(("https://", "http://", "/")) or set(address) & set(" ;,'\""):
+                raise ValueError(
+                    f"{address!r} is no address that begins with https://, http:// or /"
+                )
+
+
 class Settings(_Section, frozen=True, kw_only=True):
     """All settings; each section is a table of the TOML file."""
 
@@ -160,6 +188,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     diversity: DiversitySettings = DiversitySettings()
     reading: ReadingSettings = ReadingSettings()
     pictures: PicturesSettings = PicturesSettings()
+    page: PageSettings = PageSettings()
     maps: MapSettings = MapSettings()
     gaps: GapSettings = GapSettings()
 

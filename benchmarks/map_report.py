@@ -176,13 +176,16 @@ def _against(records: Sequence[Record]) -> Iterator[str]:
 
 
 def _sizes(records: Sequence[Record]) -> Iterator[str]:
-    yield "Bytes a row of the catalog (identifiers are occurrence ids, image ids and their key):"
+    sizes = _of(records, "size: ")
+    yield "Bytes a row of the catalog; identifiers are occurrence ids, image ids and their key."
+    if sizes and not _of(sizes, "size: image_stored_id"):
+        yield "Bundle format 2, which stored every image id: this size was not built since."
     yield ""
     yield from _table(
         ("table", "its rows", "bytes a row of `image`"),
         [
             (record["case"].removeprefix("size: "), record.get("table_rows"), value)
-            for record in _of(records, "size: ")
+            for record in sizes
             if (value := record["bytes_per_row"]) >= 0.1
         ],
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,12 +17,14 @@ import mapbox_vector_tile
 from rich.console import Console
 from rich.table import Table
 
+from illustrated.place_questions import QUESTIONS, PlaceQuestion, Record
 from illustrated.species import read_species
 
 HEADLINE = "red-eyed frogs near rivers"
 STAR = "Agalychnis callidryas"
 CENTRAL_AMERICA = (-92.5, 7.0, -77.0, 18.5)
 _OK, _NO_CONTENT = 200, 204
+_PLACE_KINDS = frozenset({"near", "within", "elevation"})
 Row = dict[str, str]
 
 
@@ -116,6 +119,23 @@ class Judge:
             f"{len(outside)} outside" if outside else _unless(full and answer["matching"] > 0),
         )
 
+    def place_in_words(self, question: PlaceQuestion) -> Finding:
+        """Every hit lies where the question says, by its coordinates in the table."""
+        answer = self._get("/v1/search", text=question.text, limit=200)
+        by_id = {row["occurrenceID"]: row for row in self._rows}
+        wrong = [
+            hit["occurrence_id"]
+            for hit in answer["hits"]
+            if not question.holds(_located(by_id[hit["occurrence_id"]]))
+        ]
+        read = answer["interpretation"]
+        limits = read["notice"] is None and all(
+            span["applied"] for span in read["spans"] if span["kind"] in _PLACE_KINDS
+        )
+        said = f"{len(wrong)} elsewhere: {wrong[:3]}" if wrong else ""
+        found = f"{answer['matching']} pictures match; {_named(answer)}" if answer["hits"] else ""
+        return Finding(f"place: {question.text}", found, said or _unless(bool(found) and limits))
+
     def name(self) -> Finding:
         """A name with a typing error completes to its species."""
         taxa = self._get("/v1/taxa", q="Agalychnis calidryas")["taxa"]
@@ -178,6 +198,15 @@ def _unless(right: bool) -> str:
     return "" if right else "not as expected"
 
 
+def _located(row: Row) -> Record:
+    return Record(
+        latitude=float(row["decimalLatitude"]),
+        longitude=float(row["decimalLongitude"]),
+        uncertainty_m=float(row["coordinateUncertaintyInMeters"]),
+        month=int(row["eventDate"][5:7]),
+    )
+
+
 def _is_placed(row: Row) -> bool:
     try:
         latitude, longitude = float(row["decimalLatitude"]), float(row["decimalLongitude"])
@@ -195,6 +224,7 @@ def check_answers(address: str, photos: Path, console: Console) -> int:
             judge.picture,
             judge.stored_picture,
             judge.place,
+            *(partial(judge.place_in_words, question) for question in QUESTIONS),
             judge.name,
             judge.species_map,
             judge.tile,

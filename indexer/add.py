@@ -32,7 +32,7 @@ from indexer.progress import Watcher
 from indexer.quality.sensitive_taxa import SensitiveTaxa
 from indexer.revision import Revision, identity_after, require_live
 from indexer.stages.admit import admit_rows
-from indexer.stages.sort import cut_segments, order_rows, write_segment
+from indexer.stages.sort import SORT_STEPS, cut_segments, order_rows, write_segment
 from indexer.state import identity_of
 from indexer.stops import clear_stops
 from indexer.work import PartFiles, WorkFolder
@@ -150,7 +150,7 @@ class Addition:
         work = self._work
         admitted = work.assembly / "admitted.parquet"
         if not work.order.exists():
-            with self._watcher.stage("sort", 1, "order") as advance:
+            with self._watcher.stage("sort", SORT_STEPS, "steps") as advance:
                 # Numbers among the new taxa alone give the same order as among all: both follow
                 # from the names. The catalog is given those of the whole tree.
                 order_rows(
@@ -161,8 +161,8 @@ class Addition:
                     taxa=work.assembly / "taxa-added.parquet",
                     names=work.assembly / "names-added.parquet",
                     duplicates=work.duplicates,
+                    progress=advance,
                 )
-                advance(1)
         if not admitted.exists():
             admit_rows(
                 self._files,

@@ -58,7 +58,7 @@ from indexer.stages.measure import (
     settings_of,
 )
 from indexer.stages.publish import Finished, publish_bundle
-from indexer.stages.sort import SegmentSlice, cut_segments, order_rows, write_segment
+from indexer.stages.sort import SORT_STEPS, SegmentSlice, cut_segments, order_rows, write_segment
 from indexer.stages.train import train_space
 from indexer.state import State
 from indexer.work import PartFiles, WorkFolder
@@ -171,7 +171,7 @@ class Assembly:
 
     def _sort(self) -> None:
         if not self._work.order.exists():
-            with self._watcher.stage("sort", 1, "order") as advance:
+            with self._watcher.stage("sort", SORT_STEPS, "steps") as advance:
                 order_rows(
                     self._files,
                     self._plan.taxa.ranks,
@@ -180,8 +180,8 @@ class Assembly:
                     taxa=self._work.taxa,
                     names=self._work.taxon_names,
                     duplicates=self._work.duplicates,
+                    progress=advance,
                 )
-                advance(1)
         if not self._rejects.exists():
             read = (rejects_path(self._work.read, name) for name in self._parts.read)
             embedded = (files.rejects for files in self._files)
@@ -230,8 +230,15 @@ class Assembly:
             advance(1)
         with self._watcher.stage("encode", self._rows, "rows") as advance:
             for cut in self._cuts:
-                encode_rows(self._folder(cut), space, cut.rows, dim, trained, device=device)
-                advance(cut.rows)
+                encode_rows(
+                    self._folder(cut),
+                    space,
+                    cut.rows,
+                    dim,
+                    trained,
+                    device=device,
+                    progress=advance,
+                )
         return factory
 
     def _describe_spaces(self, factories: dict[str, str | None]) -> None:

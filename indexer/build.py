@@ -2,13 +2,14 @@
 
 The one place that wires sources, encoders, engine and stages. A build may be killed at any moment
 and started again; it goes on where it was and ends with the same bundle. Workers import this module
-for their jobs, so it imports torch only where a model is loaded.
+for their jobs, so it imports torch, and what comes after the parts, only where they are used.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,8 +35,6 @@ from indexer.sources import Source, SourcePart, open_sources
 from indexer.sources.url_list import UrlSource
 from indexer.stages.embed import PictureWork, ReadyJob, embed_pictures, take_ready
 from indexer.stages.read import read_part
-from indexer.state import begin, identity_of, live_manifest
-from indexer.stops import clear_stops
 from indexer.work import WorkFolder
 
 if TYPE_CHECKING:
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
 
 # Rows for which one more worker process is worth its start, a second or two of processor time.
 _ROWS_PER_READER = 200_000
+_TAKERS = 8
 
 
 class Built(NamedTuple):
@@ -82,6 +82,10 @@ def build(plan: Plan, watcher: Watcher) -> Built:
     Raises PlanError for input that cannot be used and BuildError, naming the stage, where a build
     must stop: rows that do not add up, too many rejects, too little recall.
     """
+    from indexer.assemble import Assembly  # noqa: PLC0415 - slow, see above
+    from indexer.state import begin, identity_of, live_manifest  # noqa: PLC0415 - slow, see above
+    from indexer.stops import clear_stops  # noqa: PLC0415 - slow, see above
+
     work = WorkFolder(plan.output.work_folder())
     begun_ns = time.time_ns()
     with clear_stops(), alone_in(work.root), alone_with(plan.output.bundle):
@@ -91,8 +95,6 @@ def build(plan: Plan, watcher: Watcher) -> Built:
         if live is not None and live.identity == identity:
             return Built(manifest=live, was_live=True)
         check_vectors([work.read, work.embed], parts.embedded.values(), begun_ns)
-        from indexer.assemble import Assembly  # noqa: PLC0415 - slow, see above
-
         state = begin(plan, work, identity)
         assembly = Assembly(plan, state, sources, encoders, parts, watcher)
         return Built(manifest=assembly.run(), was_live=False)
@@ -237,7 +239,8 @@ def _embed(
     fingerprints = {name: encoder.fingerprint for name, encoder in encoders.items()}
     rows = sum(report.rows_out for report in read.values())
     reports: dict[str, PartReport] = {}
-    pictures = []
+    pictures: list[Piece] = []
+    ready: list[ReadyJob] = []
     with watcher.stage("embed", rows, "images") as advance:
         for piece in pieces:
             name, spaces = piece.part.name, _ready_spaces(plan, piece.source)
@@ -245,8 +248,12 @@ def _embed(
                 pictures.append(piece)
                 continue
             file = PartFile(work.embed, name, ready_identity(plan, read[name]))
-            reports[name] = take_ready(ReadyJob(file, work.read, spaces))
-            advance(reports[name].rows_in)
+            ready.append(ReadyJob(file, work.read, spaces))
+        # A few links a part, each synced: the disk takes several at a time.
+        with ThreadPoolExecutor(_TAKERS, "ready") as pool:
+            for report in pool.map(take_ready, ready):
+                reports[report.part] = report
+                advance(report.rows_in)
         if pictures:
             jobs = (_picture_job(plan, work, piece, fingerprints) for piece in pictures)
             sources = {piece.source.settings.key: piece.source for piece in pictures}

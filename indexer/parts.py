@@ -156,11 +156,13 @@ def sizes_of(*paths: Path) -> dict[str, int]:
 def parquet_options(schema: pa.Schema) -> dict[str, Any]:
     """How all parts are written: equal tables give equal bytes.
 
-    Values that never repeat get no dictionary; statistics of pictures would copy them.
+    Values that never repeat get no dictionary; statistics of pictures would copy them. A part is
+    written once and read twice: LZ4 takes two thirds of the time of Zstandard, and 1.7 times the
+    space.
     """
-    unique = {"image_id", "media", "media_sha256"}
+    unique = {"image_id", "occurrence_id", "reference_url", "media_url", "media", "media_sha256"}
     return {
-        "compression": "zstd",
+        "compression": "lz4",
         "use_dictionary": [name for name in schema.names if name not in unique],
         "write_statistics": [name for name in schema.names if name != "media"],
     }

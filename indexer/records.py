@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from atlas.bundle.image_ids import NAMESPACE, SEPARATOR
 from atlas.errors import BuildError
@@ -123,20 +125,38 @@ def rejects_table(rejects: list[Reject]) -> pa.Table:
 
 
 def image_ids_of(
-    source_key: str, occurrence_ids: Iterable[str], media_refs: Iterable[str]
+    source_key: str,
+    occurrence_ids: pa.Array | Sequence[str],
+    media_refs: pa.Array | Sequence[str] | None = None,
 ) -> pa.Array:
-    """`atlas.bundle.image_ids.image_id_of` for many images, made four times as fast."""
-    begin = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
-    begin.update(f"image{SEPARATOR}{source_key}{SEPARATOR}".encode())
-    digests = []
-    for occurrence_id, media_ref in zip(occurrence_ids, media_refs, strict=False):
-        digest = begin.copy()
-        digest.update(f"{occurrence_id}{SEPARATOR}{media_ref}".encode())
-        digests.append(digest.digest())
+    """`atlas.bundle.image_ids.image_id_of` for columns of text, made four times as fast.
+
+    Without `media_refs` they are "".
+    """
+    begin = NAMESPACE.bytes + f"image{SEPARATOR}{source_key}{SEPARATOR}".encode()
+    named = pc.binary_join_element_wise(
+        _as_bytes(occurrence_ids),
+        pa.scalar(b"") if media_refs is None else _as_bytes(media_refs),
+        SEPARATOR.encode(),
+    )
+    digests = [
+        hashlib.sha1(begin + name, usedforsecurity=False).digest() for name in named.to_pylist()
+    ]
     whole = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 20)[:, :16].copy()
     whole[:, 6] = whole[:, 6] & 0x0F | 0x50  # version 5
     whole[:, 8] = whole[:, 8] & 0x3F | 0x80  # the variant of RFC 9562
-    digits = np.frombuffer(whole.tobytes().hex().encode(), np.uint8).reshape(-1, 32)
+    return uuid_texts(whole)
+
+
+def _as_bytes(texts: pa.Array | Sequence[str]) -> pa.Array:
+    """Texts in UTF-8."""
+    column = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
+    return column.cast(pa.binary())
+
+
+def uuid_texts(numbers: npt.NDArray[np.uint8]) -> pa.Array:
+    """The usual text of UUIDs that are given as bytes, (n, 16)."""
+    digits = np.frombuffer(numbers.tobytes().hex().encode(), np.uint8).reshape(-1, 32)
     text = np.full((len(digits), 36), ord("-"), np.uint8)
     for first, start, stop in ((0, 0, 8), (9, 8, 12), (14, 12, 16), (19, 16, 20), (24, 20, 32)):
         text[:, first : first + stop - start] = digits[:, start:stop]

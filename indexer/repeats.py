@@ -11,8 +11,12 @@ from atlas.bundle.flags import HIDDEN_PLACE, Flag
 _BLURRED = int(HIDDEN_PLACE | Flag.LOCATION_OBSCURED)
 # Hashes of 64 bits stand for what is compared: among 100 million records two that differ are taken
 # for one with a chance of one in four thousand, and the window holds no text.
-_SEEN = "hash(taxon_id, latitude, longitude, observed_from, observed_to, observer)"
-_RECORD = "hash(source_key, occurrence_id)"
+SEEN = "latitude, longitude, observed_from, observed_to, observer"
+"""Columns in which a record and its repeat agree, beside the taxon."""
+RECORD = "hash(source_key, occurrence_id)"
+"""SQL for what is the same in all photos of one record."""
+IS_PLACED = f"latitude IS NOT NULL AND observed_from IS NOT NULL AND flags & {_BLURRED} = 0"
+"""SQL for whether a record says enough to be told from another."""
 
 
 def repeat_of_earlier(order: str) -> str:
@@ -21,7 +25,6 @@ def repeat_of_earlier(order: str) -> str:
     Several photos of one record are no repeats. `order` says which record is the earlier one.
     """
     return (
-        f"(latitude IS NOT NULL AND observed_from IS NOT NULL AND flags & {_BLURRED} = 0 AND "
-        f"{_RECORD} <> first_value({_RECORD}) OVER (PARTITION BY {_SEEN}, flags & {_BLURRED} = 0 "
-        f"ORDER BY {order}))"
+        f"({IS_PLACED} AND {RECORD} <> first_value({RECORD}) OVER "
+        f"(PARTITION BY hash(taxon_id, {SEEN}), {IS_PLACED} ORDER BY {order}))"
     )

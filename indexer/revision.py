@@ -216,8 +216,15 @@ class Revision:
             with self._watcher.stage("encode", rows, "rows") as advance:
                 for segment in segments:
                     folder, trained = self.folder(segment.name), self.coarse(space.name)
-                    encode_rows(folder, space.name, segment.rows, space.dim, trained, device=device)
-                    advance(segment.rows)
+                    encode_rows(
+                        folder,
+                        space.name,
+                        segment.rows,
+                        space.dim,
+                        trained,
+                        device=device,
+                        progress=advance,
+                    )
 
     def measure(
         self,

@@ -5,7 +5,7 @@ Names only: a stage is told paths and does not know of other stages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from atlas.bundle.files import atomic_path
 ROW_GROUP_ROWS = 65_536
 # What DuckDB may hold; the rest it spills. Beside it a build needs about as much for vectors.
 _DATABASE_MEMORY = "2GB"
+# While dumps are joined and rows are ordered: more than a million rows need, and about what two
+# workers that read hold, so that the memory of ingest does not follow the rows.
+INGEST_MEMORY = "600MB"
 
 
 class PartFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,11 +120,13 @@ def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
         yield writer
 
 
-def open_database(scratch: Path, path: Path | None = None) -> duckdb.DuckDBPyConnection:
+def open_database(
+    scratch: Path, path: Path | None = None, *, memory: str = _DATABASE_MEMORY
+) -> duckdb.DuckDBPyConnection:
     """Open DuckDB with a bound on its memory, in memory or on a file; it may spill to `scratch`."""
     connection = duckdb.connect(
         str(path or ":memory:"),
-        config={"temp_directory": str(scratch), "memory_limit": _DATABASE_MEMORY},
+        config={"temp_directory": str(scratch), "memory_limit": memory},
     )
     # It would be printed into the middle of a program's output.
     connection.execute("SET enable_progress_bar = false")
@@ -138,8 +143,16 @@ def batches_of(
     return reader
 
 
-def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
-    """Write batches in row groups of a fixed size, however they come; returns the rows written."""
+def write_batches(
+    path: Path,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    progress: Callable[[int], None] = lambda _rows: None,
+) -> int:
+    """Write batches in row groups of a fixed size, however they come; returns the rows written.
+
+    `progress` is told rows as they come.
+    """
     rows = 0
     waiting: list[pa.RecordBatch] = []
     waiting_rows = 0
@@ -147,6 +160,7 @@ def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
         for batch in batches:
             waiting.append(batch)
             waiting_rows += batch.num_rows
+            progress(batch.num_rows)
             while waiting_rows >= ROW_GROUP_ROWS:
                 table = pa.Table.from_batches(waiting, schema)
                 writer.write_table(table.slice(0, ROW_GROUP_ROWS).combine_chunks())

@@ -9,6 +9,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1500,
     modulePreload: { polyfill: false },
+    // How long plugins took is news on a busy machine only, and none of them is ours.
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
   server: { proxy: { "/v1": "http://127.0.0.1:8000", "/schema": "http://127.0.0.1:8000" } },
 });

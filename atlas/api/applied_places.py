@@ -10,6 +10,7 @@ import msgspec
 from atlas.api.named_places import in_places, names_of, near_place, with_near
 from atlas.api.not_applied import NotApplied
 from atlas.geo.layers import Layer, Layers
+from atlas.reading.place_words import DEFAULT_WITHIN_M
 from atlas.reading.places import Gazetteer
 from atlas.reading.spans import Elevation, Near, Within
 from atlas.search import place_filters
@@ -34,6 +35,15 @@ def with_place(
     _layer(layers, place_filters.ELEVATION, "value", "elevation")
     range_ = place_filters.ElevationRange(min_m=meant.min_m, max_m=meant.max_m)
     return msgspec.structs.replace(limits, elevation=range_)
+
+
+def usual_filters(layers: Layers) -> list[Filter]:
+    """What words ask for where they say no distance ("near rivers"), of the layers there are."""
+    return [
+        Filter(near=(place_filters.Near(feature=feature, within_m=float(metres)),))
+        for feature, metres in DEFAULT_WITHIN_M.items()
+        if [layer.entry.kind for layer in layers.called(feature)] == ["distance"]
+    ]
 
 
 def _layer(layers: Layers, feature: str, kind: str, told: str) -> Layer:
@@ -67,7 +77,7 @@ def _near(
             raise NotApplied(f"the layer of {told} does not know this name")
     stated = place_filters.Near(
         feature=meant.feature,
-        within_m=meant.within_m,
+        within_m=float(meant.within_m),
         min_order=None if meant.min_order is None else float(meant.min_order),
         name=name,
     )

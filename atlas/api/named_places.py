@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from atlas.api.not_applied import NotApplied
 from atlas.geo.layers import Layer, Layers
-from atlas.reading.places import Gazetteer, Place
+from atlas.reading.places import Gazetteer, Place, PlaceKind
 from atlas.reading.spans import Near
 from atlas.search import place_filters
 from atlas.search.filters import Filter
 
+_IN_GAZETTEER = frozenset({"country", "region"})
+_KINDS: Mapping[str, PlaceKind] = {"river": "river", "lake": "lake"}
+_WORD = re.compile(r"[^\W\d_]{3}")
 MOST_NEAR = place_filters.MAX_CONDITIONS
 
 
@@ -22,6 +26,21 @@ def names_of(place: Place | None) -> list[str]:
     if place is None:
         return []
     return [place.name, *(name for listed in place.names.values() for name in listed)]
+
+
+def places_of(layers: Layers, gazetteer: Gazetteer) -> Iterator[Place]:
+    """The names that layers carry and the gazetteer has not, except those of countries and regions.
+
+    They are rivers, lakes, or areas; names without three letters in a row are codes.
+    """
+    for layer in layers.all():
+        if layer.entry.feature in _IN_GAZETTEER:
+            continue
+        kind = _KINDS.get(layer.entry.feature, "area")
+        for name in layer.names:
+            known = gazetteer.named(name.name)
+            if _WORD.search(name.name) and all(place.kind == "city" for place in known):
+                yield Place(id=f"{kind}/{layer.entry.name}:{name.id}", kind=kind, name=name.name)
 
 
 def near_place(limits: Filter, meant: Near, layers: Layers, gazetteer: Gazetteer) -> Filter:

@@ -37,6 +37,7 @@ from atlas.search import retrieval
 from atlas.search.diversity import Diversify
 from atlas.search.filters import Filter
 from atlas.search.retrieval import MAX_LIMIT, BegunSearch, Page, Question, Retrieval
+from atlas.search.seasons import Seasons
 
 MAX_TEXT = 1_000
 MAX_VECTOR = 16_384
@@ -91,6 +92,18 @@ class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     collapse: Annotated[
         bool, Meta(description="let one photo stand for the photos of its burst that look alike")
     ] = False
+
+
+class SeasonsAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose seasons: the photos that pass the filter, and what the words of `text` limit it to."""
+
+    text: Annotated[str, Meta(max_length=MAX_TEXT, description="a question in words, or none")] = ""
+    interpret: Annotated[bool, Meta(description="read `text` as a search does")] = True
+    place: PlaceMode = "hard"
+    without: Annotated[
+        tuple[WithoutSpan, ...], Meta(max_length=100, description="spans that are not to be read")
+    ] = ()
+    filter: Filter = Filter()
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +173,16 @@ class Questions:
         )
         asked = _encoded("photo", encoded, hashlib.sha256(content).digest(), search.filter)
         return await self._answer(search, asked, started, time.perf_counter() - started)
+
+    async def seasons(self, asked: SeasonsAsked) -> Seasons:
+        """When the photos that pass were taken; InvalidQuery names the field at fault."""
+        return await self._searches.run(self._seasons, asked)
+
+    def _seasons(self, asked: SeasonsAsked) -> Seasons:
+        if not asked.text.strip():
+            return self._retrieval.seasons(asked.filter)
+        reading = Reading(interpret=asked.interpret, place=asked.place, without=asked.without)
+        return self._retrieval.seasons(self._understood(asked.text, asked.filter, reading)[1])
 
     async def _vectors(self, search: Search) -> _Asked:
         given = [

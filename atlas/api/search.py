@@ -11,11 +11,12 @@ from litestar.params import FromQuery, JSONBody, MultipartBody, QueryParameter
 from atlas.api.applied_places import PlaceMode
 from atlas.api.params import BoxText, as_parameter, search_of_form, search_of_query
 from atlas.api.problems import refusals
-from atlas.api.questions import Questions, Search
+from atlas.api.questions import Questions, Search, SeasonsAsked
 from atlas.api.schemas import SearchAnswer
 from atlas.api.uploads import SearchForm, take_whole
 from atlas.errors import InvalidQuery
 from atlas.search.diversity import Diversify
+from atlas.search.seasons import Seasons
 
 Words = Annotated[
     list[str] | None, QueryParameter(description="several by repetition or with commas")
@@ -143,3 +144,19 @@ class SearchController(Controller):
         finally:
             await data.file.close()
         return await questions.ask_photo(content, search_of_form(data))
+
+    @post(
+        "/seasons",
+        operation_id="countSeasons",
+        summary="When the photos of a question were taken",
+        status_code=200,
+        responses=refusals(503),
+    )
+    async def seasons(
+        self, data: JSONBody[SeasonsAsked], questions: NamedDependency[Questions]
+    ) -> Seasons:
+        """Photos that pass the filter by month and by year; words limit it as in a search.
+
+        A search orders all the photos that pass, so this is when those were taken that it lists.
+        """
+        return await questions.seasons(data)

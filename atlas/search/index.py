@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -200,26 +200,33 @@ def _prepare(index: faiss.Index, seed: int) -> None:
 
 
 def encode_segment(
-    trained: faiss.Index, vectors: Vectors, *, device: str = "cpu"
+    trained: faiss.Index,
+    vectors: Vectors,
+    *,
+    device: str = "cpu",
+    progress: Callable[[int], None] = lambda _rows: None,
 ) -> tuple[faiss.Index, npt.NDArray[np.int32]]:
     """Fill a copy of `trained` with a segment's vectors, (rows, dim) float16.
 
     Returns the index, whose ids are positions in the segment, and for each position the number
     of its inverted list, (rows,) int32. A GPU as `device` is used where it knows the kind of index.
+    `progress` is told rows as they are encoded.
     """
     if device != "cpu":
         # Torch takes seconds to load, which neither maps nor a search on the processor need.
         from atlas.search import torch_codes  # noqa: PLC0415 - slow
 
         if torch_codes.fits(trained):
-            return encode_through_torch(trained, vectors, device)
+            return encode_through_torch(trained, vectors, device, progress)
     index = faiss.clone_index(trained)
     ivf = faiss.downcast_index(faiss.extract_index_ivf(index))
     nearest = Nearest(centroids_of(ivf), 0) if _has_plain_lists(ivf) else None
     for start in range(0, len(vectors), _ENCODE_ROWS):
         block = np.ascontiguousarray(vectors[start : start + _ENCODE_ROWS], np.float32)
+        rows = len(block)
         if nearest is None:
             index.add(block)
+            progress(rows)
             continue
         for transform in _transforms(index):
             block = transform.apply(block)
@@ -227,6 +234,7 @@ def encode_segment(
         ids = np.arange(start, start + len(block))
         pointers = (faiss.swig_ptr(array) for array in (block, ids, numbers))
         ivf.add_core(len(block), *pointers)
+        progress(rows)
     index.ntotal = ivf.ntotal
     lists = ivf.invlists
     list_numbers = np.full(len(vectors), -1, np.int32)
@@ -239,7 +247,10 @@ def encode_segment(
 
 
 def encode_through_torch(
-    trained: faiss.Index, vectors: Vectors, device: str
+    trained: faiss.Index,
+    vectors: Vectors,
+    device: str,
+    progress: Callable[[int], None] = lambda _rows: None,
 ) -> tuple[faiss.Index, npt.NDArray[np.int32]]:
     """The same as `encode_segment`, computed by torch on `device`."""
     from atlas.search import torch_codes  # noqa: PLC0415 - slow
@@ -253,6 +264,7 @@ def encode_through_torch(
     for start in range(0, len(vectors), step):
         stop = min(start + step, len(vectors))
         numbers[start:stop], codes[start:stop] = rows.encode(vectors[start:stop])
+        progress(stop - start)
     torch_codes.fill(index, numbers, codes)
     return index, numbers.astype(np.int32)
 

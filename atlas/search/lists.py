@@ -155,13 +155,12 @@ class Lists:
         list_numbers = np.asarray(list_numbers)  # slices of a mapped array's own class are slow
         step = selection.count // (_COUNTED_A_LIST * self.centroids.count)
         if step > 1:
-            rows = np.arange(step // 2, selection.rows, step)
-            sampled = list_numbers[rows[selection.contains(rows)]]
+            tried = np.arange(step // 2, selection.rows, step)
+            sampled = list_numbers[tried[selection.contains(tried)]]
             counts = step * np.bincount(sampled, minlength=self.centroids.count)
             return held_rows(counts, self.sizes)
-        counts = np.zeros(self.centroids.count, np.int64)
-        for block in selection.blocks():
-            counts += np.bincount(list_numbers[block], minlength=len(counts))
+        rows = selection.positions() if selection.run is None else selection.run
+        counts = np.bincount(list_numbers[rows], minlength=self.centroids.count)
         return held_rows(counts, self.sizes)
 
     def candidates(

@@ -309,13 +309,16 @@ def judge_all(statements: Sequence[Statement], segment: int, rows: Rows) -> Judg
 
     A row without a value in a layer, because it came after the layer was made, cannot be judged.
     """
-    count = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
-    passes, possible = np.ones(count, bool), np.ones(count, bool)
-    for statement in statements:
-        if not statement.covers(segment):
-            passes[:] = False
-            continue
-        one = statement.judge(segment, rows)
+    first, *others = (_judged(statement, segment, rows) for statement in statements)
+    passes, possible = first
+    for one in others:
         passes &= one.passes
         possible &= one.possible
     return Judged(passes, possible)
+
+
+def _judged(statement: Statement, segment: int, rows: Rows) -> Judged:
+    if statement.covers(segment):
+        return statement.judge(segment, rows)
+    count = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+    return Judged(np.zeros(count, bool), np.ones(count, bool))

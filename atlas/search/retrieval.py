@@ -34,6 +34,7 @@ from atlas.search.inquiry import Hit, Inquiry, Preferred
 from atlas.search.listing import Listing
 from atlas.search.planner import Path, SearchSettings, SegmentPlan, space_indexes
 from atlas.search.ranking import Ranking
+from atlas.search.seasons import SeasonCounts, Seasons
 from atlas.search.selection import Selection
 from atlas.search.stored_groups import StoredGroups
 from atlas.search.vectors import QueryVector, unit_vectors
@@ -161,6 +162,7 @@ class Retrieval:
             cache_bytes=settings.filter_cache_bytes,
             layers=Layers.of(bundle),
         )
+        self._seasons = SeasonCounts(catalog, bundle.segments)
         self._spaces = space_indexes(
             bundle.segments,
             {space: self._curve_of(space) for space in bundle.spaces},
@@ -263,6 +265,10 @@ class Retrieval:
     def compile(self, asked: Filter) -> CompiledFilter:
         """The rows that pass a filter; InvalidQuery names the field at fault."""
         return self._compiler.compile(asked)
+
+    def seasons(self, asked: Filter) -> Seasons:
+        """When the photos that pass a filter were taken; InvalidQuery as `compile`."""
+        return self._seasons.count(self.compile(asked))
 
     def vector(self, image_id: uuid.UUID, space: str) -> Vector:
         """The stored unit vector of an image, (dim,), float32; NotFound when there is none."""

@@ -150,7 +150,7 @@ class Selection:
             passes, may = judge(self._positions)
             kept = Selection.of_positions(self._positions[passes], self.rows)
             return kept, int(np.count_nonzero(may))
-        if self.run is None and self.count * _JUDGE_ALL_FROM_ONE_IN >= self.rows:
+        if self.count * _JUDGE_ALL_FROM_ONE_IN >= self.rows:
             return self._narrowed_in_place(judge)
         mask = np.zeros(self.rows, bool)
         possible = 0
@@ -165,11 +165,12 @@ class Selection:
     def _narrowed_in_place(
         self, judge: Callable[[slice | Positions], tuple[Passing, Passing]]
     ) -> tuple[Selection, int]:
-        """The same for many rows, kept as bits: every row is judged."""
+        """The same for many rows, kept as bits: every row from the first to the last is judged."""
         before, possible = self.bits(), 0
-        kept = np.empty_like(before)
-        for start in range(0, self.rows, _JUDGED_ROWS):
-            stop = min(start + _JUDGED_ROWS, self.rows)
+        kept = np.zeros_like(before)
+        begin, end = (0, self.rows) if self.run is None else (self.run.start & ~7, self.run.stop)
+        for start in range(begin, end, _JUDGED_ROWS):
+            stop = min(start + _JUDGED_ROWS, end)
             stretch = slice(start // 8, (stop + 7) // 8)
             passes, may = (
                 np.packbits(answer, bitorder="little") for answer in judge(slice(start, stop))
@@ -269,7 +270,7 @@ class Selection:
         """Whether each position from `start`, a multiple of 8, to `stop - 1` passes."""
         if self._bits is not None:
             packed = self._bits[start // 8 : (stop + 7) // 8]
-            return np.unpackbits(packed, count=stop - start, bitorder="little").astype(bool)
+            return np.unpackbits(packed, count=stop - start, bitorder="little").view(bool)
         mask = np.zeros(stop - start, bool)
         if self.run is not None:
             mask[max(self.run.start - start, 0) : max(self.run.stop - start, 0)] = True
@@ -312,8 +313,9 @@ def _counts_by_block(bits: npt.NDArray[np.uint8]) -> Positions:
 def _positions(bits: npt.NDArray[np.uint8]) -> Positions:
     """Positions of the bits that are set, few of them: only bytes that hold any are unpacked."""
     held = np.flatnonzero(bits != 0)
-    which, bit = np.nonzero(np.unpackbits(bits[held, np.newaxis], axis=1, bitorder="little"))
-    return held[which] * 8 + bit
+    found = np.flatnonzero(np.unpackbits(bits[held], bitorder="little").view(bool))
+    positions: Positions = held[found >> 3] * 8 + (found & 7)
+    return positions
 
 
 def _first_bit(bits: npt.NDArray[np.uint8]) -> int:

@@ -5,7 +5,7 @@ Reads coordinates and uncertainties from the catalog; knows no layer. Threads: s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import msgspec
@@ -70,25 +70,34 @@ class Surroundings:
         row_ids = np.asarray(found["row_id"], np.int64)
         numbers = [np.asarray(found[name], np.float64) for name in _MEASURED]
         passes, may = _judged(around, *numbers)
-        possible = np.union1d(row_ids[may], self._unknown)
-        return NearPoint(
-            passes=self._by_segment(row_ids[passes]), possible=self._by_segment(possible)
+        certain = tuple(
+            Selection.of_positions(positions, segment.rows)
+            for segment, positions in self._by_segment(row_ids[passes])
         )
+        possible = []
+        for bits, (segment, positions) in zip(
+            self._unknown, self._by_segment(row_ids[may]), strict=True
+        ):
+            mask = np.unpackbits(bits, count=segment.rows, bitorder="little").view(bool)
+            mask[positions] = True
+            possible.append(Selection.of_mask(mask))
+        return NearPoint(passes=certain, possible=tuple(possible))
 
     @cached_property
-    def _unknown(self) -> RowIds:
-        """Rows of which nobody can tell how near they are to anything."""
-        return self._catalog.rows(_UNKNOWN)
+    def _unknown(self) -> tuple[npt.NDArray[np.uint8], ...]:
+        """Rows of which nobody can tell how near they are to anything, a bit each, by segment."""
+        return tuple(
+            Selection.of_positions(positions, segment.rows).bits()
+            for segment, positions in self._by_segment(self._catalog.rows(_UNKNOWN))
+        )
 
-    def _by_segment(self, row_ids: RowIds) -> tuple[Selection, ...]:
-        pieces = []
+    def _by_segment(self, row_ids: RowIds) -> Iterator[tuple[Segment, RowIds]]:
+        """Sorted row ids as positions of each segment."""
         for segment in self._segments:
             first, last = np.searchsorted(
                 row_ids, [segment.first_row, segment.first_row + segment.rows]
             )
-            positions = row_ids[first:last] - segment.first_row
-            pieces.append(Selection.of_positions(positions, segment.rows))
-        return tuple(pieces)
+            yield segment, row_ids[first:last] - segment.first_row
 
 
 def _judged(

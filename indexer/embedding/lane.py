@@ -115,7 +115,7 @@ class _Model:
             rows = min(len(kept) - at, self._batch_size - self._filled)
             with self._times.taking("fill"):
                 buffer = self._feed.buffer()
-                buffer[self._filled : self._filled + rows] = pixels[list(kept[at : at + rows])]
+                buffer[self._filled : self._filled + rows] = _chosen(pixels, kept[at : at + rows])
             self._filled += rows
             at += rows
             if self._filled == self._batch_size:
@@ -147,6 +147,12 @@ class _Model:
         """Wait for all batches."""
         while self._launched:
             self.collect()
+
+
+def _chosen(pixels: Pixels, rows: Sequence[int]) -> Pixels:
+    """These rows; a view where none between them is left out, so that they are copied once."""
+    first, last = rows[0], rows[-1]
+    return pixels[first : last + 1] if last - first + 1 == len(rows) else pixels[list(rows)]
 
 
 def slots_for(encoders: Mapping[str, PictureEncoder], chunks_at_work: int) -> int:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from atlas.bundle.flags import HIDDEN_PLACE, Flag
-from atlas.errors import PictureError
+from atlas.errors import BuildError, PictureError
 from atlas.search.frame import Pixels
 from atlas.search.pictures import hosted_copy, read_picture
 from indexer.embedding.patience import Patience
@@ -147,6 +147,8 @@ class Preparer:
                 reason=str(error.reason),
                 detail=f"row {row.row}: its taxon is sensitive" if hidden else error.problem,
             )
+        except BuildError as error:
+            return Fault(error.problem)
         except Exception as error:  # noqa: BLE001 - handed over as data: not all errors can be pickled
             return Fault(f"{row.media_ref} (row {row.row}): {type(error).__name__}: {error}")
 

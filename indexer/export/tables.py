@@ -15,6 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from indexer.export.rows import NUMBERS, Batch
+from indexer.work import ROW_GROUP_ROWS
 
 # Names in the Parquet files that BioCLIP 2's vectors were published in, where they differ from
 # Darwin Core's: a plan reads them without being told.
@@ -77,7 +78,7 @@ def write_parquet(
 ) -> int:
     """Write rows as Parquet: `uuid`, `emb` (list of `dim` float32), ranks, `url`, further terms.
 
-    Without a `space` there is no `emb`. Row groups hold 64 MiB of vectors. Returns the rows.
+    Without a `space` there is no `emb`. Row groups hold 64 MiB of vectors at most. Returns rows.
     """
     terms = (
         "uuid",
@@ -93,7 +94,9 @@ def write_parquet(
     ]
     vectors = [] if space is None else [pa.field("emb", pa.list_(pa.float32()))]
     schema = pa.schema([fields[0], *vectors, *fields[1:]])
-    group_rows = max(1, _GROUP_BYTES // (4 * dim)) if space is not None else 65_536
+    group_rows = ROW_GROUP_ROWS
+    if space is not None:
+        group_rows = max(1, min(group_rows, _GROUP_BYTES // (4 * dim)))
     unique = {"uuid", "emb", "url", "source_id"}  # a dictionary of them would save nothing
     repeated = [name for name in schema.names if name not in unique]
     waiting: list[pa.RecordBatch] = []

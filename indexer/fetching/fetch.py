@@ -69,17 +69,24 @@ class Fetch:
                 for thread in working:
                     thread.result()
             finally:
-                with self._changed:
-                    self._stopped = True
-                    self._changed.notify_all()
+                self._stop()
 
     def _work(self) -> None:
-        while (step := self._next()) is not None:
-            host, wanted = step
-            if host.knows_robots_of(wanted.at.origin):
-                self._photo(host, wanted)
-            else:
-                self._robots(host, wanted)
+        try:
+            while (step := self._next()) is not None:
+                host, wanted = step
+                if host.knows_robots_of(wanted.at.origin):
+                    self._photo(host, wanted)
+                else:
+                    self._robots(host, wanted)
+        except BaseException:
+            self._stop()  # the others would go on for as long as the list is
+            raise
+
+    def _stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
 
     def _next(self) -> tuple[Host, Wanted] | None:
         """The next that may be asked for, waited for where none may yet; None at the end."""

@@ -42,6 +42,8 @@ def svg_of(figure: Figure, name: str, title: str) -> str:
     text = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", text)
     for colour, in_page in _IN_PAGE.items():
         text = text.replace(colour, in_page)
+    # A tenth of a point is less than can be seen; more digits are most of the file.
+    text = re.sub(r"(\d\.\d)\d+(?=[ \n\"])", r"\1", text)
     # The page says how wide it is.
     head, _, rest = text.partition(">")
     head = re.sub(r' (width|height)="[^"]*"', "", head)
@@ -88,9 +90,7 @@ def stacked_bars(
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlabel(unit)
     if len(parts) > 1:
-        legend = figure.legend(loc="outside upper left", ncols=4, frameon=False)
-        for text in legend.get_texts():
-            text.set_color(INK)
+        _legend(figure, columns=4)
     return figure
 
 
@@ -165,8 +165,15 @@ def recall(curve: Curve) -> Figure:
     return figure
 
 
-def _legend(figure: Figure) -> None:
-    legend = figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8)
+def _legend(figure: Figure, columns: int = 3) -> None:
+    legend = figure.legend(
+        loc="outside upper left",
+        ncols=columns,
+        frameon=False,
+        fontsize=8,
+        handlelength=1.5,
+        columnspacing=1.2,
+    )
     for text in legend.get_texts():
         text.set_color(INK)
 

@@ -327,7 +327,7 @@ class DwcaSource:
         own = filled(ids, records["occurrence_id"].combine_chunks(), records.num_rows)
         address = media["address"]
         changed = {
-            "image_id": image_ids_of(self._settings.key, own.to_pylist(), address.to_pylist()),
+            "image_id": image_ids_of(self._settings.key, own, address),
             "media_licence": pc.if_else(pa.array(has_medium), codes, pa.scalar(None, pa.string())),
             "flags": pa.array((records["flags"].to_numpy() | unknown).astype(np.int32)),
         }

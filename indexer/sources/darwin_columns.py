@@ -6,8 +6,7 @@ holds the two together. Pure, safe from any thread.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ import pyarrow.compute as pc
 from atlas.bundle.flags import Flag
 from atlas.species.sensitive import snap_obscured
 from indexer.darwin_core import (
+    EARLIEST_YEAR,
     OBSCURED_UNCERTAINTY_M,
     Defaults,
     clean,
@@ -32,7 +32,7 @@ from indexer.darwin_core import (
 )
 from indexer.licences import normalise_licence
 from indexer.records import RECORD_SCHEMA, image_ids_of, made_occurrence_id
-from indexer.sources.text_columns import Passing, distinct, is_empty, or_null, tidied
+from indexer.sources.text_columns import Passing, distinct, is_empty, or_null, plain, tidied
 
 Flags = npt.NDArray[np.int32]
 Numbers = npt.NDArray[np.float64]
@@ -72,14 +72,22 @@ class Days(NamedTuple):
 
 
 class Columns:
-    """Columns of a part by Darwin Core term or rank: text, "" for null, or numbers as they are.
+    """Columns of a part by Darwin Core term or rank: text, "" for null, or numbers and days.
 
-    A term without a column is empty in every row.
+    Text may be dictionaries. A term without a column is empty in every row. `tidy` are columns that
+    `clean` is known to leave as they are.
     """
 
-    def __init__(self, given: Mapping[str, pa.Array], rows: int) -> None:
+    def __init__(
+        self, given: Mapping[str, pa.Array], rows: int, tidy: Collection[str] = frozenset()
+    ) -> None:
         self._given = given
+        self._tidy = tidy
         self.rows = rows
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a column of that name."""
+        return name in self._given
 
     def raw(self, name: str) -> pa.Array:
         """The column as it came."""
@@ -89,7 +97,7 @@ class Columns:
 
     def text(self, name: str, *, is_name: bool = False) -> pa.Array:
         """The column as cleaned text; `is_name` for names of taxa."""
-        if name not in self._given:
+        if name not in self._given or (name in self._tidy and not is_name):
             return self.raw(name)
         return tidied(_as_text(self.raw(name)), clean_name if is_name else clean)
 
@@ -123,24 +131,20 @@ def records_of(
             columns.raw("decimalLongitude"),
             columns.raw("coordinateUncertaintyInMeters"),
         ),
-        pc.binary_join_element_wise(*remark, _SEPARATOR),
+        pc.binary_join_element_wise(*map(plain, remark), _SEPARATOR),
     )
     days = days_of_columns(columns, defaults.as_of)
     occurrence_id, made = _occurrence_ids(columns, defaults.source_key)
     status = columns.text("occurrenceStatus")
     flags = place.flags | days.flags
     for wrong, flag in (
-        (is_empty(pc.binary_join_element_wise(name, *lineage, "")), Flag.NAME_MISSING),
+        (np.logical_and.reduce([is_empty(part) for part in (name, *lineage)]), Flag.NAME_MISSING),
         (made, Flag.OCCURRENCE_ID_MADE),
         (~is_empty(tidied(status, _absent)), Flag.RECORDED_ABSENT),
     ):
         flags = flags | np.where(wrong, np.int32(flag), np.int32(0))
     found = {
-        "image_id": image_ids_of(
-            defaults.source_key,
-            occurrence_id.to_pylist(),
-            itertools.repeat("") if media_refs is None else media_refs.to_pylist(),
-        ),
+        "image_id": image_ids_of(defaults.source_key, occurrence_id, media_refs),
         "occurrence_id": occurrence_id,
         "scientific_name": name,
         "lineage": lineages(lineage, columns.rows),
@@ -181,15 +185,29 @@ def places_of(latitude: pa.Array, longitude: pa.Array, uncertainty: pa.Array) ->
     flags = np.where((lat_given | lon_given) & ~sound, int(Flag.COORDINATES_INVALID), 0)
     flags |= np.where(zero, int(Flag.COORDINATES_ZERO), 0)
     known = sound & ~zero
-    found = distinct(tidied(_as_text(uncertainty), clean))
-    read = [uncertainty_of(text) for text in found.values]
-    metres = found.spread([metres for metres, _ in read], pa.float64()).to_numpy()
-    flags |= found.spread([int(flag) for _, flag in read], pa.int32()).to_numpy()
+    metres, wrong = _metres(uncertainty)
+    flags |= wrong
     return Places(
         np.where(known, lat, np.nan),
         np.where(known, lon, np.nan),
         np.where(known, metres, np.nan),
         flags.astype(np.int32),
+    )
+
+
+def _metres(uncertainty: pa.Array) -> tuple[Numbers, Flags]:
+    """The uncertainty of each row, NaN where unknown, and what is wrong with it."""
+    if uncertainty.type == pa.float64():
+        metres, given = _numbers(uncertainty)
+        with np.errstate(invalid="ignore"):  # unknown is not wrong
+            sound = metres > 0
+        wrong = np.where(given & ~sound, np.int32(Flag.UNCERTAINTY_INVALID), np.int32(0))
+        return np.where(sound, metres, np.nan), wrong
+    found = distinct(tidied(_as_text(uncertainty), clean))
+    read = [uncertainty_of(text) for text in found.values]
+    return (
+        found.spread([metres for metres, _ in read], pa.float64()).to_numpy(),
+        found.spread([int(flag) for _, flag in read], pa.int32()).to_numpy(),
     )
 
 
@@ -200,7 +218,10 @@ def days_of_column(event_date: pa.Array, as_of: date) -> Days:
 
 def days_of_columns(columns: Columns, as_of: date) -> Days:
     """Read the date terms; `as_of` is the day on which the source was written."""
-    texts = [_as_text(columns.raw(term)) for term in _DATE_TERMS]
+    given = [term for term in _DATE_TERMS if term in columns]
+    if given == ["eventDate"] and columns.raw("eventDate").type == pa.date32():
+        return _days_of_dates(columns.raw("eventDate"), as_of)
+    texts = [plain(_as_text(columns.raw(term))) for term in _DATE_TERMS]
     texts[0] = pc.replace_substring_regex(texts[0], pattern=_TIMED_DAY, replacement=r"\1")
     # Cleaned texts hold no separator, which counts as a blank.
     found = distinct(pc.binary_join_element_wise(*(tidied(t, clean) for t in texts), _SEPARATOR))
@@ -210,6 +231,15 @@ def days_of_columns(columns: Columns, as_of: date) -> Days:
         found.spread([days[1] for days, _ in read], pa.date32()),
         found.spread([int(flag) for _, flag in read], pa.int32()).to_numpy(),
     )
+
+
+def _days_of_dates(dates: pa.Array, as_of: date) -> Days:
+    """Days that came as days; null where none is given."""
+    earliest, latest = ((day - date(1970, 1, 1)).days for day in (date(EARLIEST_YEAR, 1, 1), as_of))
+    day = dates.cast(pa.int32()).fill_null(earliest).to_numpy()
+    implausible = (day < earliest) | (day > latest)
+    flags = np.where(implausible, np.int32(Flag.DATE_IMPLAUSIBLE), np.int32(0))
+    return Days(dates, dates, flags)
 
 
 def _days_of_parts(joined: str, as_of: date) -> tuple[tuple[date | None, date | None], Flag]:
@@ -228,6 +258,11 @@ def licence_codes(text: pa.Array, default: str) -> tuple[pa.Array, Passing]:
 
 def lineages(ranks: Sequence[pa.Array], rows: int) -> pa.Array:
     """One list of names a row, from the root down."""
+    if ranks and all(pa.types.is_dictionary(rank.type) for rank in ranks):
+        at = ranks[0].indices
+        if all(rank.indices.equals(at) for rank in ranks[1:]):
+            return lineages([rank.dictionary for rank in ranks], len(ranks[0].dictionary)).take(at)
+    ranks = [plain(rank) for rank in ranks]
     by_rank = np.arange(len(ranks) * rows).reshape(len(ranks), rows)
     names = pa.concat_arrays(ranks).take(pa.array(by_rank.T.ravel()))
     offsets = np.arange(rows + 1, dtype=np.int32) * len(ranks)
@@ -270,8 +305,8 @@ def _occurrence_ids(columns: Columns, source_key: str) -> tuple[pa.Array, Passin
     stated = columns.text("occurrenceID")
     made = is_empty(stated)
     if not made.any():
-        return stated, made
-    ids = stated.to_pylist()
+        return plain(stated), made
+    ids = plain(stated).to_pylist()
     for at in np.flatnonzero(made).tolist():
         ids[at] = made_occurrence_id(source_key, identifying(columns.row(at)))
     return pa.array(ids, pa.string()), made
@@ -284,11 +319,11 @@ def _numbers(column: pa.Array) -> tuple[Numbers, Passing]:
         values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         given = ~np.isnan(values)
         return np.where(np.isfinite(values), values, np.nan), given
-    text = _as_text(column)
-    plain = pc.match_substring_regex(text, _PLAIN_NUMBER)
-    numbers = pc.if_else(plain, text, pa.scalar(None, pa.string())).cast(pa.float64())
+    text = plain(_as_text(column))
+    sound = pc.match_substring_regex(text, _PLAIN_NUMBER)
+    numbers = pc.if_else(sound, text, pa.scalar(None, pa.string())).cast(pa.float64())
     values = numbers.to_numpy(zero_copy_only=False).copy()
-    given = plain.to_numpy(zero_copy_only=False).copy()
+    given = sound.to_numpy(zero_copy_only=False).copy()
     others = np.flatnonzero(~given)
     if len(others):
         found = distinct(tidied(text.take(pa.array(others)), clean))
@@ -304,4 +339,6 @@ def _numbers(column: pa.Array) -> tuple[Numbers, Passing]:
 
 def _as_text(column: pa.Array) -> pa.Array:
     """A column of `Columns` as text; numbers as the shortest text that gives them back."""
-    return column if pa.types.is_string(column.type) else column.cast(pa.string()).fill_null("")
+    if pa.types.is_string(column.type) or pa.types.is_dictionary(column.type):
+        return column
+    return column.cast(pa.string()).fill_null("")

@@ -18,18 +18,19 @@ import pyarrow.parquet as pq
 
 from atlas.bundle.flags import Flag
 from atlas.errors import BuildError
-from indexer.darwin_core import Defaults, with_cells
+from indexer.darwin_core import Defaults, clean, with_cells
 from indexer.plan_sections import InatOpenDataSection
-from indexer.records import RejectReason
+from indexer.records import RECORD_SCHEMA, RejectReason
 from indexer.sources.darwin_columns import Columns, licence_codes, records_of
-from indexer.sources.inat_dumps import Dumps, Joined, dumps_in, join
+from indexer.sources.inat_dumps import Dumps, Joined, dumps_in, join, texts_of, values_of
+from indexer.sources.inat_names import Named
 from indexer.sources.input_file import written_on
 from indexer.sources.media_files import MediaFiles
 from indexer.sources.parquet_table import read_rows, row_group_sizes, runs_of_row_groups
 from indexer.sources.record_tables import refused_rows
 from indexer.sources.source import ReadPart, SourcePart, part_name
 from indexer.sources.table_runs import RefusedRow
-from indexer.sources.text_columns import distinct, or_null, text_of
+from indexer.sources.text_columns import constant, distinct, tidied, whole
 
 PUBLIC_PHOTOS = "https://inaturalist-open-data.s3.amazonaws.com/photos/"
 _OBSERVATIONS = "https://www.inaturalist.org/observations/"
@@ -120,13 +121,11 @@ class InatOpenDataSource:
         )
         refused: list[RefusedRow] = []
         if part.file.name == self._joined.refused.name:
-            records = self._records({}, 0)
+            records = RECORD_SCHEMA.empty_table()
             rejects = _unreadable(part, table)
         else:
-            columns = {name: text_of(table[name]) for name in table.column_names}
-            passing, refused = self._checked(columns)
-            kept = {name: text.filter(pa.array(passing)) for name, text in columns.items()}
-            records = self._records(kept, int(passing.sum()))
+            passing, refused = self._checked(table)
+            records = self._records(table.filter(pa.array(passing)) if refused else table)
             rejects = refused_rows(part, "photo", refused)
         return ReadPart(records, rejects, table.num_rows)
 
@@ -146,27 +145,39 @@ class InatOpenDataSource:
     def _joined(self) -> Joined:
         return join(self._dumps, self._ranks, self._scratch)
 
-    def _checked(self, columns: dict[str, pa.Array]) -> tuple[Passing, list[RefusedRow]]:
+    @cached_property
+    def _taxa(self) -> Named:
+        return Named(self._joined.taxa)
+
+    @cached_property
+    def _observers(self) -> Named:
+        return Named(self._joined.observers)
+
+    def _checked(self, photos: pa.Table) -> tuple[Passing, list[RefusedRow]]:
         """Which rows can be records, and why the others cannot."""
-        photo_id = columns["photo_id"]
-        no_photo = _mask(pc.equal(photo_id, ""))
-        sound = _mask(
-            pc.and_(
-                pc.match_substring_regex(photo_id, _PHOTO_ID),
-                pc.match_substring_regex(columns["extension"], _EXTENSION),
-            )
-        )
-        stray = ~_mask(pc.equal(columns["observed"], "true"))
+        number, written = whole(photos["photo_id"]), whole(photos["photo_id_text"])
+        no_photo = _mask(pc.and_(number.is_null(), pc.equal(written.fill_null(""), "")))
+        extension = whole(photos["extension"]).fill_null("").dictionary_encode()
+        known = _mask(pc.match_substring_regex(extension.dictionary, _EXTENSION))
+        sound = _mask(number.is_valid()) & known[extension.indices.to_numpy()]
+        stray = ~_mask(whole(photos["observed"]))
         refused_bare = no_photo & self._with_pictures
         wrong = (~no_photo & ~sound) | stray | refused_bare
+        at = np.flatnonzero(wrong)
+        some = photos.take(pa.array(at))
+        texts = zip(
+            at.tolist(),
+            texts_of(some, "photo_id").to_pylist(),
+            texts_of(some, "observation_uuid").to_pylist(),
+            strict=True,
+        )
         refused = []
-        for at in np.flatnonzero(wrong).tolist():
-            given, of = photo_id[at].as_py(), columns["observation_uuid"][at].as_py()
-            row = int(given) if sound[at] else 0
-            if stray[at]:
+        for place, given, of in texts:
+            row = int(given) if sound[place] else 0
+            if stray[place]:
                 reason = RejectReason.NO_SUCH_RECORD
                 detail = f"photo {given!r} is of {of!r}, which is no observation here"
-            elif no_photo[at]:
+            elif no_photo[place]:
                 reason, detail = RejectReason.NO_FILE_NAMED, f"observation {of} has no photo"
             else:
                 reason = RejectReason.ID_INVALID
@@ -174,37 +185,45 @@ class InatOpenDataSource:
             refused.append(RefusedRow(row, reason, detail))
         return ~wrong, refused
 
-    def _records(self, columns: dict[str, pa.Array], rows: int) -> pa.Table:
-        given = Columns(columns, rows)
-        photo_id = given.raw("photo_id")
-        has_photo = pc.not_equal(photo_id, "")
+    def _records(self, photos: pa.Table) -> pa.Table:
+        rows = photos.num_rows
+        number = whole(photos["photo_id"])
+        has_photo = number.is_valid()
+        photo_id = number.cast(pa.string()).fill_null("")
         name = pc.binary_join_element_wise(
-            photo_id, "/", self._settings.size, ".", given.raw("extension"), ""
+            photo_id, "/", self._settings.size, ".", whole(photos["extension"]).fill_null(""), ""
         )
-        reference = pc.if_else(has_photo, pc.binary_join_element_wise("photos/", name, ""), "")
         address = pc.if_else(has_photo, pc.binary_join_element_wise(PUBLIC_PHOTOS, name, ""), "")
-        uuid = given.raw("observation_uuid")
-        codes, recognised = licence_codes(given.text("license"), self._settings.media_licence)
+        uuid = texts_of(photos, "observation_uuid")
+        licence = whole(photos["license"]).fill_null("").dictionary_encode()
+        licence = tidied(licence, clean)
+        codes, recognised = licence_codes(licence, self._settings.media_licence)
+        author = tidied(self._observers.of(whole(photos["author_id"]))["name"], clean)
+        taxon = self._taxa.of(whole(photos["taxon_id"]))
         terms = {
             "occurrenceID": uuid,
-            "scientificName": given.raw("taxon_name"),
-            "decimalLatitude": given.raw("latitude"),
-            "decimalLongitude": given.raw("longitude"),
-            "coordinateUncertaintyInMeters": given.raw("positional_accuracy"),
-            "informationWithheld": self._withheld(given),
-            "eventDate": given.raw("observed_on"),
-            "recordedBy": given.raw("observer"),
-            "basisOfRecord": pa.repeat(pa.scalar("HumanObservation", pa.string()), rows),
+            "scientificName": taxon["name"],
+            "decimalLatitude": values_of(photos, "latitude"),
+            "decimalLongitude": values_of(photos, "longitude"),
+            "coordinateUncertaintyInMeters": values_of(photos, "positional_accuracy"),
+            "informationWithheld": _withheld(photos),
+            "eventDate": values_of(photos, "observed_on"),
+            "recordedBy": self._observers.of(whole(photos["observer_id"]))["name"],
+            "basisOfRecord": constant("HumanObservation", rows),
             "references": pc.binary_join_element_wise(_OBSERVATIONS, uuid, ""),
             "mediaURL": address,
-            "rightsHolder": pc.if_else(
-                has_photo, attributions(given.text("author"), given.text("license")), ""
-            ),
-            **{rank: given.raw(f"rank {rank}") for rank in self._ranks},
+            "rightsHolder": pc.if_else(has_photo, attributions(author, licence), ""),
+            **{rank: taxon[f"rank {rank}"] for rank in self._ranks},
         }
-        row = pc.if_else(has_photo, photo_id, "0").cast(pa.int64())
+        tidy = {"mediaURL", "basisOfRecord"}
+        if photos["observation_uuid_text"].null_count == rows:
+            tidy |= {"occurrenceID", "references"}
         records = records_of(
-            Columns(terms, rows), row, self._ranks, self._defaults, media_refs=photo_id
+            Columns(terms, rows, tidy),
+            number.fill_null(0),
+            self._ranks,
+            self._defaults,
+            media_refs=photo_id,
         )
         licensed = np.where(_mask(has_photo) & ~recognised, np.int32(Flag.MEDIA_LICENCE_UNKNOWN), 0)
         changed = {
@@ -212,20 +231,12 @@ class InatOpenDataSource:
             "flags": pa.array((records["flags"].to_numpy() | licensed).astype(np.int32)),
         }
         if self._with_pictures:
-            changed["media_ref"] = or_null(reference)
+            reference = pc.binary_join_element_wise("photos/", name, "")
+            changed["media_ref"] = pc.if_else(has_photo, reference, pa.scalar(None, pa.string()))
         for field, values in changed.items():
             at = records.schema.get_field_index(field)
             records = records.set_column(at, records.schema.field(at), values)
         return with_cells(records, self._resolution)
-
-    def _withheld(self, given: Columns) -> pa.Array:
-        """What iNaturalist says of points that it moved, where the accuracy shows that it did."""
-        accuracy = given.raw("positional_accuracy")
-        moved = is_obscured(_numbers(given.raw("latitude")), _numbers(accuracy))
-        told = pc.binary_join_element_wise(
-            "Coordinate uncertainty increased to ", accuracy, "m", ""
-        )
-        return pc.if_else(pa.array(moved), told, "")
 
     @property
     def _defaults(self) -> Defaults:
@@ -256,9 +267,14 @@ def is_obscured(latitude: npt.NDArray[np.float64], accuracy_m: npt.NDArray[np.fl
 
 def attributions(author: pa.Array, licence: pa.Array) -> pa.Array:
     """The credit that iNaturalist asks for: `(c) NAME, some rights reserved (CC BY-NC)`."""
-    found = distinct(pc.binary_join_element_wise(author, licence, "\x1f"))
-    read = [_attribution(*joined.split("\x1f", 1)) for joined in found.values]
-    return found.spread(read, pa.string())
+    authors, licences = distinct(author), distinct(licence)
+    pair = authors.at.to_numpy().astype(np.int64) * len(licences.values) + licences.at.to_numpy()
+    pairs, at = np.unique(pair, return_inverse=True)
+    read = [
+        _attribution(authors.values[by], licences.values[under])
+        for by, under in zip(*np.divmod(pairs, max(len(licences.values), 1)), strict=True)
+    ]
+    return pa.array(read, pa.string()).take(pa.array(at))
 
 
 def _attribution(author: str, licence: str) -> str:
@@ -274,10 +290,18 @@ def _attribution(author: str, licence: str) -> str:
     return f"(c) {author}, some rights reserved ({plain})"
 
 
-def _numbers(text: pa.Array) -> npt.NDArray[np.float64]:
-    plain = pc.match_substring_regex(text, r"^-?\d{1,15}(\.\d{1,15})?$")
-    numbers = pc.if_else(plain, text, pa.scalar(None, pa.string())).cast(pa.float64())
-    return np.asarray(numbers.fill_null(np.nan).to_numpy(zero_copy_only=False), np.float64)
+def _withheld(photos: pa.Table) -> pa.DictionaryArray:
+    """What iNaturalist says of points that it moved, where the accuracy shows that it did."""
+    latitude, accuracy = (
+        whole(photos[name]).to_numpy(zero_copy_only=False)
+        for name in ("latitude", "positional_accuracy")
+    )
+    moved = np.flatnonzero(is_obscured(latitude, accuracy))
+    metres, at = np.unique(accuracy[moved], return_inverse=True)
+    told = [f"Coordinate uncertainty increased to {number:f}m" for number in metres]
+    which = np.zeros(photos.num_rows, np.int32)
+    which[moved] = at + 1
+    return pa.DictionaryArray.from_arrays(pa.array(which), pa.array(["", *told], pa.string()))
 
 
 def _mask(passing: pa.Array) -> Passing:

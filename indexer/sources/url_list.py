@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from atlas.bundle.flags import Flag
-from atlas.errors import PlanError
+from atlas.errors import BuildError, PlanError
 from indexer.darwin_core import TERMS, Defaults, with_cells
 from indexer.fetching.addresses import problem_of
 from indexer.fetching.photo_cache import PhotoCache
@@ -112,6 +112,7 @@ class UrlSource:
 
         One process at a time, or hosts are asked more often than they allow. `advance` is called
         with the number of addresses that are settled. Faults are remembered, and told by `picture`.
+        Raises BuildError where photos cannot be written.
         """
         # An HTTP client is slow to import, and processes that read parts never fetch.
         from indexer.fetching.client import Client  # noqa: PLC0415
@@ -140,6 +141,9 @@ class UrlSource:
         )
         try:
             Fetch(addresses, self._cache, client, manners, advance).run()
+        except OSError as error:
+            # Faults of hosts never come here: the disk is full, or not to be written to.
+            raise BuildError("fetch", f"photos cannot be kept: {error.strerror}") from error
         finally:
             client.close()
 
@@ -222,9 +226,9 @@ class UrlSource:
         codes, known = licence_codes(licence, self._settings.media_licence)
         unknown = has_photo.to_numpy(zero_copy_only=False) & ~known
         flags = records["flags"].to_numpy() | np.where(unknown, int(Flag.MEDIA_LICENCE_UNKNOWN), 0)
-        occurrences = records["occurrence_id"].to_pylist()
+        occurrences = records["occurrence_id"].combine_chunks()
         changed = {
-            "image_id": image_ids_of(self._settings.key, occurrences, address.to_pylist()),
+            "image_id": image_ids_of(self._settings.key, occurrences, address),
             "media_licence": pc.if_else(has_photo, codes, pa.scalar(None, pa.string())),
             "flags": pa.array(flags.astype(np.int32)),
         }

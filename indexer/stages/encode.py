@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import faiss
@@ -14,20 +15,31 @@ from atlas.search.index import encode_segment, write_index
 
 
 def encode_rows(
-    folder: Path, space: str, rows: int, dim: int, trained: Path, *, device: str
+    folder: Path,
+    space: str,
+    rows: int,
+    dim: int,
+    trained: Path,
+    *,
+    device: str,
+    progress: Callable[[int], None] = lambda _rows: None,
 ) -> None:
     """Write `SPACE.ivf` and `SPACE.list_no` of the segment in `folder`.
 
-    `device` is where the codes are computed. Does nothing where both exist.
+    `device` is where the codes are computed; `progress` is told rows as they are encoded. Does
+    nothing where both exist.
     """
     index_path, numbers_path = folder / index_name(space), folder / list_numbers_name(space)
     if index_path.exists() and numbers_path.exists():
+        progress(rows)
         return
     vectors: npt.NDArray[np.float16] = np.memmap(
         folder / vectors_name(space), np.float16, mode="r", shape=(rows, dim)
     )
     # Into memory: FAISS cannot copy inverted lists that are mapped from a file.
-    index, list_numbers = encode_segment(faiss.read_index(str(trained)), vectors, device=device)
+    index, list_numbers = encode_segment(
+        faiss.read_index(str(trained)), vectors, device=device, progress=progress
+    )
     with atomic_path(index_path) as temporary:
         write_index(index, temporary)
     atomic_write(numbers_path, list_numbers.tobytes())

@@ -9,7 +9,7 @@ memory.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -21,12 +21,13 @@ import pyarrow.parquet as pq
 from pyroaring import BitMap
 
 from atlas.bundle.files import atomic_path, atomic_write
-from atlas.bundle.flags import HIDDEN_PLACE, Flag
+from atlas.bundle.flags import HIDDEN_PLACE
 from atlas.bundle.segment import PICTURE_OFFSETS, PICTURES, ROWS, TOMBSTONES, vectors_name
 from atlas.species.taxa import CommonName, TaxonName, TaxonTree, build_tree, fold
 from indexer.records import REJECT_SCHEMA, RejectReason
-from indexer.repeats import repeat_of_earlier
-from indexer.work import PartFiles, batches_of, open_database, write_batches
+from indexer.tables.segment_rows import OrderedRows, write_rows
+from indexer.tables.sort_keys import NAMES, read_keys
+from indexer.work import INGEST_MEMORY, PartFiles, batches_of, open_database, write_batches
 
 TAXA_SCHEMA = pa.schema(
     [
@@ -50,12 +51,49 @@ NAMES_SCHEMA = pa.schema(
         ("language", pa.string()),
     ]
 )
+ORDER_SCHEMA = pa.schema(
+    [
+        ("row_id", pa.int64()),
+        ("part", pa.int32()),
+        ("position", pa.int64()),
+        ("taxon_id", pa.int32()),
+        ("name_id", pa.int32()),
+        ("copy_of_earlier", pa.bool_()),
+        ("repeat_of_earlier", pa.bool_()),
+    ]
+)
+NAMES_OF_ROWS_SCHEMA = pa.schema(
+    [
+        ("lineage", pa.list_(pa.string())),
+        ("scientific_name", pa.string()),
+        ("common_name", pa.string()),
+    ]
+)
+SORT_STEPS = 4
 # Vectors of a segment that are put together in memory before they are written.
 _BLOCK_BYTES = 1 << 29
 _COPIED = (
-    "image_id, occurrence_id, scientific_name, lineage, common_name, cell, latitude, longitude, "
-    "uncertainty_m, observed_from, observed_to, observer, basis_of_record, licence, media_licence, "
-    "rights_holder, reference_url, media_url, media_type, media_sha256, source_key"
+    "image_id",
+    "occurrence_id",
+    "scientific_name",
+    "lineage",
+    "common_name",
+    "cell",
+    "latitude",
+    "longitude",
+    "uncertainty_m",
+    "observed_from",
+    "observed_to",
+    "observer",
+    "basis_of_record",
+    "licence",
+    "media_licence",
+    "rights_holder",
+    "reference_url",
+    "media_url",
+    "media_type",
+    "media_sha256",
+    "source_key",
 )
 
 
@@ -80,7 +118,7 @@ def open_parts(parts: Sequence[PartFiles], scratch: Path) -> duckdb.DuckDBPyConn
     `scratch` is where DuckDB may spill. The view's order is that of the parts.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    connection = open_database(scratch)
+    connection = open_database(scratch, memory=INGEST_MEMORY)
     names = [str(part.records) for part in parts]
     numbers = pa.array(range(len(names)), pa.int32())
     connection.register("part", pa.table({"part": numbers, "filename": names}))
@@ -104,23 +142,33 @@ def order_rows(
     taxa: Path,
     names: Path,
     duplicates: Path,
+    progress: Callable[[int], None] = lambda _steps: None,
 ) -> Sorted:
-    """Number the taxa, order the rows, and write order, taxa, names and duplicates."""
+    """Number the taxa, order the rows, and write order, taxa, names and duplicates.
+
+    Beside the order lie the names that its rows have, by `name_id`: see `names_of_rows`.
+    `progress` is called with 1 after each of `SORT_STEPS` steps.
+    """
     with open_parts(parts, scratch) as connection:
-        tree = number_taxa(connection, ranks)
-        write_taxa(tree, taxa, names)
-        connection.execute(
-            "CREATE TABLE ranked AS SELECT incoming.part, incoming.position, taxon_id, cell, "
-            "observed_from, image_id::UUID AS image_id, row_number() OVER (PARTITION BY image_id "
-            "ORDER BY incoming.part, incoming.position) AS turn, media_sha256, "
-            "incoming.occurrence_id, source_key, incoming.row, latitude, longitude, observed_to, "
-            "observer, flags, CASE WHEN "
-            f"flags & {int(HIDDEN_PLACE)} <> 0 THEN NULL ELSE incoming.media_ref END AS media_ref "
-            "FROM incoming JOIN assigned USING (lineage, scientific_name)"
-        )
+        read_keys(connection, parts)
+        progress(1)
+        write_taxa(_assign_taxa(connection, ranks), taxa, names)
+        progress(1)
+        _find_repeats(connection)
         refused = _write_duplicates(connection, duplicates)
+        progress(1)
+        names_by_id = batches_of(
+            connection, f"SELECT {', '.join(NAMES)} FROM name ORDER BY name_id"
+        )
+        write_batches(names_of_rows(order), NAMES_OF_ROWS_SCHEMA, names_by_id)
         kept = _write_order(connection, order)
+        progress(1)
     return Sorted(rows=kept, duplicates=refused)
+
+
+def names_of_rows(order: Path) -> Path:
+    """The distinct names of the rows of an order, in the order of `name_id`."""
+    return order.with_name("names-of-rows.parquet")
 
 
 def number_taxa(connection: duckdb.DuckDBPyConnection, ranks: Sequence[str]) -> TaxonTree:
@@ -128,9 +176,16 @@ def number_taxa(connection: duckdb.DuckDBPyConnection, ranks: Sequence[str]) -> 
 
     Reads lineage, scientific_name and common_name of the connection's view `incoming`.
     """
+    return _number_names(connection, ranks, "SELECT *, 1 AS uses FROM incoming")
+
+
+def _number_names(
+    connection: duckdb.DuckDBPyConnection, ranks: Sequence[str], names: str
+) -> TaxonTree:
+    """`number_taxa` of the names that a query finds, each with its number of uses."""
     found = connection.execute(
         "SELECT lineage, scientific_name, list(common_name ORDER BY uses DESC, common_name) FROM ("
-        "  SELECT lineage, scientific_name, common_name, count(*) AS uses FROM incoming"
+        f"  SELECT lineage, scientific_name, common_name, sum(uses) AS uses FROM ({names})"
         "  GROUP BY ALL) GROUP BY lineage, scientific_name ORDER BY lineage, scientific_name"
     ).fetchall()
     inputs = [
@@ -152,6 +207,55 @@ def number_taxa(connection: duckdb.DuckDBPyConnection, ranks: Sequence[str]) -> 
     connection.register("assigned_arrow", table)
     connection.execute("CREATE TABLE assigned AS SELECT * FROM assigned_arrow")
     return tree
+
+
+def _assign_taxa(connection: duckdb.DuckDBPyConnection, ranks: Sequence[str]) -> TaxonTree:
+    """Build the tree, and the view `row` of all rows with their taxa."""
+    tree = _number_names(connection, ranks, "SELECT * FROM named")
+    connection.execute(
+        "CREATE TABLE name AS SELECT (row_number() OVER (ORDER BY taxon_id, lineage, "
+        "scientific_name, common_name) - 1)::INTEGER AS name_id, * FROM (SELECT DISTINCT lineage, "
+        "scientific_name, common_name, taxon_id FROM named "
+        "JOIN assigned USING (lineage, scientific_name))"
+    )
+    connection.execute(
+        "CREATE TABLE taxon_of AS SELECT named, name_id, taxon_id FROM named "
+        "JOIN name USING (lineage, scientific_name, common_name)"
+    )
+    connection.execute(
+        "CREATE VIEW arrived AS SELECT keyed.*, name_id, taxon_id FROM keyed "
+        "JOIN taxon_of USING (named)"
+    )
+    return tree
+
+
+def _find_repeats(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables `refused`, `copied` and `repeated` of part and position, and the view `kept`.
+
+    Nearly all rows stand alone, which grouping finds out at a small part of the cost of putting
+    them in order; only the others are.
+    """
+    connection.execute(
+        "CREATE TABLE refused AS SELECT part, position FROM (SELECT part, position, row_number() "
+        "OVER (PARTITION BY image_id ORDER BY part, position) AS turn FROM arrived SEMI JOIN "
+        "(SELECT image_id FROM keyed GROUP BY image_id HAVING count(*) > 1) USING (image_id)) "
+        "WHERE turn > 1"
+    )
+    connection.execute(
+        "CREATE VIEW kept AS SELECT * FROM arrived ANTI JOIN refused USING (part, position)"
+    )
+    connection.execute(
+        "CREATE TABLE copied AS SELECT part, position FROM (SELECT part, position, row_number() "
+        "OVER (PARTITION BY media_sha256 ORDER BY part, position) AS turn FROM kept SEMI JOIN "
+        "(SELECT media_sha256 FROM keyed WHERE media_sha256 IS NOT NULL GROUP BY media_sha256 "
+        "HAVING count(*) > 1) USING (media_sha256)) WHERE turn > 1"
+    )
+    connection.execute(
+        "CREATE TABLE repeated AS SELECT part, position FROM (SELECT part, position, record <> "
+        "first_value(record) OVER (PARTITION BY taxon_id, seen ORDER BY part, position) AS repeats "
+        "FROM kept SEMI JOIN (SELECT seen FROM keyed WHERE seen IS NOT NULL GROUP BY seen "
+        "HAVING min(record) <> max(record)) USING (seen)) WHERE repeats"
+    )
 
 
 def write_taxa(tree: TaxonTree, taxa: Path, names: Path) -> None:
@@ -194,11 +298,12 @@ def write_taxa(tree: TaxonTree, taxa: Path, names: Path) -> None:
 def _write_duplicates(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     reader = batches_of(
         connection,
-        "SELECT source_key, part_names.name AS part, row, occurrence_id, media_ref, "
+        "SELECT source_key, part_names.name AS part, row, occurrence_id, CASE WHEN "
+        f"flags & {int(HIDDEN_PLACE)} <> 0 THEN NULL ELSE media_ref END AS media_ref, "
         f"'sort' AS stage, '{RejectReason.DUPLICATE_IMAGE_ID}' AS reason, "
         "'image ' || image_id || ' came in an earlier row' AS detail "
-        "FROM ranked JOIN part_names ON part_names.number = ranked.part "
-        "WHERE turn > 1 ORDER BY ranked.part, position",
+        "FROM incoming SEMI JOIN refused USING (part, position) "
+        "JOIN part_names ON part_names.number = incoming.part ORDER BY incoming.part, position",
     )
     return write_batches(path, REJECT_SCHEMA, (batch.cast(REJECT_SCHEMA) for batch in reader))
 
@@ -206,25 +311,22 @@ def _write_duplicates(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
 def _write_order(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     reader = batches_of(
         connection,
-        "WITH kept AS (SELECT *, media_sha256 IS NOT NULL AND row_number() OVER "
-        "  (PARTITION BY media_sha256 ORDER BY part, position) > 1 AS copy_of_earlier, "
-        f"  {repeat_of_earlier('part, position')} AS repeat_of_earlier "
-        "  FROM ranked WHERE turn = 1) "
-        "SELECT (row_number() OVER (ORDER BY taxon_id, cell NULLS LAST, observed_from NULLS LAST, "
-        "image_id)) - 1 AS row_id, part, position, taxon_id, copy_of_earlier, repeat_of_earlier "
-        "FROM kept ORDER BY row_id",
+        "SELECT kept.part, kept.position, taxon_id, name_id, "
+        "copied.part IS NOT NULL AS copy_of_earlier, "
+        "repeated.part IS NOT NULL AS repeat_of_earlier FROM kept "
+        "LEFT JOIN copied USING (part, position) LEFT JOIN repeated USING (part, position) "
+        "ORDER BY taxon_id, cell NULLS LAST, observed_from NULLS LAST, image_id",
     )
-    schema = pa.schema(
-        [
-            ("row_id", pa.int64()),
-            ("part", pa.int32()),
-            ("position", pa.int64()),
-            ("taxon_id", pa.int32()),
-            ("copy_of_earlier", pa.bool_()),
-            ("repeat_of_earlier", pa.bool_()),
-        ]
-    )
-    return write_batches(path, schema, (batch.cast(schema) for batch in reader))
+    return write_batches(path, ORDER_SCHEMA, _numbered(reader))
+
+
+def _numbered(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """The batches with the number of each row in front."""
+    first = 0
+    for batch in reader:
+        numbers = pa.array(np.arange(first, first + batch.num_rows))
+        yield pa.record_batch([numbers, *batch.columns], schema=ORDER_SCHEMA)
+        first += batch.num_rows
 
 
 def cut_segments(rows: int, segment_rows: int, first_number: int) -> list[SegmentSlice]:
@@ -250,10 +352,45 @@ def write_segment(
 ) -> None:
     """Write one segment's rows, vectors, pictures and (empty) tombstones into `folder`.
 
-    `progress` is called with the rows scattered from each part.
+    `progress` is told rows as they are finished: with the vectors of the last space, or, where
+    there is none, with their metadata.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _write_rows(parts, cut, order=order, scratch=scratch, path=folder / ROWS)
+    if not (folder / ROWS).exists():
+        write_rows(
+            parts,
+            OrderedRows(order, names_of_rows(order), cut.first_row, cut.rows),
+            _COPIED,
+            scratch=scratch,
+            path=folder / ROWS,
+            progress=_unseen if dims else progress,
+        )
+    elif not dims:
+        progress(cut.rows)
+    if dims or hosts_pictures:
+        _scatter_media(
+            parts, dims, cut, order, folder, hosts_pictures=hosts_pictures, progress=progress
+        )
+    atomic_write(folder / TOMBSTONES, BitMap().serialize())
+
+
+def _unseen(rows: int) -> None:
+    """Rows of which more is to be written."""
+    del rows
+
+
+def _scatter_media(
+    parts: Sequence[PartFiles],
+    dims: dict[str, int],
+    cut: SegmentSlice,
+    order: Path,
+    folder: Path,
+    *,
+    hosts_pictures: bool,
+    progress: Callable[[int], None],
+) -> None:
+    """Write one segment's vectors and pictures."""
+    last = list(dims)[-1] if dims else None
     wanted = pq.read_table(
         order,
         columns=["row_id", "part", "position"],
@@ -270,35 +407,23 @@ def write_segment(
         if len(chosen := by_part[bounds[number] : bounds[number + 1]])
     ]
     for space, dim in dims.items():
-        _scatter_vectors(moves, space, dim, cut.rows, folder / vectors_name(space))
+        told = progress if space == last else _unseen
+        _scatter_vectors(moves, space, dim, cut.rows, folder / vectors_name(space), told)
     if hosts_pictures:
         _scatter_pictures(moves, cut.rows, folder)
-    progress(cut.rows)
-    atomic_write(folder / TOMBSTONES, BitMap().serialize())
-
-
-def _write_rows(
-    parts: Sequence[PartFiles], cut: SegmentSlice, *, order: Path, scratch: Path, path: Path
-) -> None:
-    if path.exists():
-        return
-    with open_parts(parts, scratch) as connection:
-        reader = batches_of(
-            connection,
-            f"SELECT ordered.row_id, ordered.taxon_id, {_COPIED}, (flags | CASE WHEN "
-            f"copy_of_earlier THEN {int(Flag.DUPLICATE_PICTURE)} ELSE 0 END | CASE WHEN "
-            f"repeat_of_earlier THEN {int(Flag.DUPLICATE_RECORD)} ELSE 0 END)::INTEGER AS flags "
-            "FROM (SELECT * FROM read_parquet(?) WHERE row_id >= ? AND row_id < ?) AS ordered "
-            "JOIN incoming USING (part, position) ORDER BY ordered.row_id",
-            [str(order), cut.first_row, cut.first_row + cut.rows],
-        )
-        write_batches(path, reader.schema, reader)
 
 
 Move = tuple[PartFiles, npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
-def _scatter_vectors(moves: list[Move], space: str, dim: int, rows: int, path: Path) -> None:
+def _scatter_vectors(
+    moves: list[Move],
+    space: str,
+    dim: int,
+    rows: int,
+    path: Path,
+    progress: Callable[[int], None],
+) -> None:
     """Write a segment's vectors block by block, from front to back.
 
     Each block is put together in memory from all parts, whose files are read forwards. A segment
@@ -306,6 +431,7 @@ def _scatter_vectors(moves: list[Move], space: str, dim: int, rows: int, path: P
     would dirty pages all over the file and crawl as soon as it is larger than the memory.
     """
     if path.exists():
+        progress(rows)
         return
     block_rows = max(1, _BLOCK_BYTES // (2 * dim))
     sorted_moves = []
@@ -324,6 +450,7 @@ def _scatter_vectors(moves: list[Move], space: str, dim: int, rows: int, path: P
                 source = np.memmap(part.vectors[space], np.float16, mode="r").reshape(-1, dim)
                 block[destination[begin:end][forwards] - first] = source[chosen[forwards]]
             block.tofile(file)
+            progress(len(block))
 
 
 def _scatter_pictures(moves: list[Move], rows: int, folder: Path) -> None:

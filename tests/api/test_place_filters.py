@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from atlas.app import create_app, open_atlas
+from atlas.settings import Settings, override
+from indexer.commands import indexer
+
 Client = TestClient[Litestar]
+PARKS = """{"type": "FeatureCollection", "features": [
+{"type": "Feature", "properties": {"name": "La Amistad Reserve", "iucn": "II"}, "geometry":
+ {"type": "Polygon", "coordinates": [[[-84.5, 9.5], [-83.9, 9.5], [-83.9, 10.6], [-84.5, 10.6],
+  [-84.5, 9.5]]]}},
+{"type": "Feature", "properties": {"name": "Elsewhere Park", "iucn": "IV"}, "geometry":
+ {"type": "Polygon", "coordinates": [[[20, 0], [21, 0], [21, 1], [20, 1], [20, 0]]]}}]}"""
 
 
 def search(client: Client, **filter_: Any) -> dict[str, Any]:
@@ -101,3 +115,63 @@ def test_the_atlas_lists_its_layers(placed_client: Client) -> None:
     assert layer["orders"] == [1.0, 2.0]
     assert layer["accuracy_m"] == 0
     assert "geodesic" in layer["rule"]
+
+
+@pytest.fixture(scope="module")
+def parks_client(
+    tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient[Litestar]]:
+    """A client of an atlas to which an operator gave a file of protected areas."""
+    folder = tmp_path_factory.mktemp("parks")
+    bundle = Path(shutil.copytree(tiny_bundle, folder / "bundle"))
+    file = folder / "parks.geojson"
+    file.write_text(PARKS, encoding="utf-8")
+    options = {
+        "to": bundle, "kind": "category", "feature": "protected_area", "name-column": "name",
+        "code-column": "iucn", "licence": "CC-BY-4.0", "citation": "An operator (2026)",
+    }  # fmt: skip
+    given = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    made = CliRunner().invoke(indexer, ["layer", "add", "parks", str(file), *given, "--quiet"])
+    assert made.exit_code == 0, made.output
+    opened = open_atlas(override(Settings(), "bundle", path=str(bundle)))
+    with TestClient(create_app(opened), raise_server_exceptions=False) as running:
+        yield running
+
+
+def test_protected_areas_of_an_operators_file(parks_client: Client) -> None:
+    """Whoever protects land asks for what is in it, and owes its source a citation."""
+    inside = search(parks_client, layers={"parks": {"values": ["la amistad reserve"]}})
+    assert 0 < inside["matching"] < search(parks_client)["matching"]
+    for hit in inside["hits"]:
+        # Degrees of a hundred kilometres and more: the edges are no nearer than the uncertainty.
+        degrees = hit["uncertainty_m"] / 110_000
+        assert -84.5 + degrees < hit["lon"] < -83.9 - degrees
+        assert 9.5 + degrees < hit["lat"] < 10.6 - degrees
+    (layer,) = inside["layers"]
+    assert (layer["feature"], layer["citation"]) == ("protected_area", "An operator (2026)")
+    by_feature = search(parks_client, layers={"protected_area": {"values": ["II"]}})
+    assert by_feature["matching"] == inside["matching"]
+
+
+def test_a_protected_area_by_its_name_in_words(parks_client: Client) -> None:
+    """A name that only the operator's file knows is read, limits, and can be completed."""
+    text = "organisms in La Amistad Reserve"
+    words = parks_client.get("/v1/search", params={"text": text, "limit": 200}).json()
+    (span,) = words["interpretation"]["spans"]
+    assert (span["kind"], span["words"], span["applied"]) == ("within", text[10:], True)
+    stated = parks_client.post(
+        "/v1/search",
+        json={
+            "text": "organisms",
+            "limit": 200,
+            "filter": {"layers": {"parks": {"values": ["La Amistad Reserve"]}}},
+        },
+    ).json()
+    assert words["hits"] == stated["hits"]
+    assert [layer["name"] for layer in words["layers"]] == ["parks"]
+    found = parks_client.get("/v1/places", params={"q": "la amist"}).json()["places"]
+    assert [place["name"] for place in found] == ["La Amistad Reserve"]
+    nothing = parks_client.get("/v1/search", params={"text": "organisms in Elsewhere Park"}).json()
+    assert "no photo passes" in nothing["interpretation"]["notice"]
+    unknown = parks_client.get("/v1/search", params={"text": "organisms in Yellowstone"}).json()
+    assert "no layer of areas" in unknown["interpretation"]["spans"][0]["reason"]

@@ -315,6 +315,29 @@ def test_a_compiled_tower_sees_one_shape(vit_folder: Path, monkeypatch: pytest.M
     )
 
 
+def test_an_encoder_on_its_own_device_is_itself(encoder: OpenClipEncoder) -> None:
+    """A build on one device would hold its model twice."""
+    assert encoder.on("cpu") is encoder
+    with pytest.raises(EncoderError, match="sees no device"):
+        encoder.on("cuda:99")
+
+
+@pytest.mark.gpu
+def test_a_compiled_tower_on_a_gpu_gives_the_vectors_of_the_cpu(vit_folder: Path) -> None:
+    """A build on a GPU, which compiles by itself, would make vectors of another space."""
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA GPU here")
+    plain = load(vit_folder)
+    spec = f"local-dir:{vit_folder}"
+    fast = load_encoder(EncoderChoice(spec=spec, device="cuda", batch_size=4, compile="auto"))
+    pictures = drawn_pictures() * 3
+    cosines = np.sum(fast.encode_pictures(pictures) * plain.encode_pictures(pictures), axis=1)
+    assert cosines.min() > 0.99
+    assert plain.on("cuda").fingerprint == plain.fingerprint
+    moved = plain.on("cuda").encode_pictures(pictures)
+    assert np.sum(moved * plain.encode_pictures(pictures), axis=1).min() > 0.999
+
+
 @pytest.mark.gpu
 def test_a_gpu_gives_the_vectors_of_the_cpu(
     encoder: OpenClipEncoder, choices: dict[str, EncoderChoice], way: str

@@ -10,9 +10,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from benchmarks.chromium import BROWSER_ARGUMENTS, chromium
 from illustrated.demo import free_port, running_server
-from tests.e2e.chromium import BROWSER_ARGUMENTS, chromium
+from tests.conftest import REPOSITORY
 
+PICTURES = Path(os.environ.get("ATLAS_PICTURES") or REPOSITORY / "data" / "pictures")
 # The first map of a server reads the shores of the earth, on machines that others share.
 expect.set_options(timeout=30_000)
 
@@ -66,12 +68,16 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where screenshots are kept as output of the run: ATLAS_PICTURES, else a temporary folder."""
-    stated = os.environ.get("ATLAS_PICTURES")
-    folder = Path(stated) if stated else tmp_path_factory.mktemp("pictures")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def pictures() -> Path:
+    """Where screenshots are kept as output of the run, which git ignores."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    return PICTURES
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say where the screenshots are."""
+    if PICTURES.is_dir():
+        terminalreporter.write_line(f"screenshots of the page: {PICTURES}")
 
 
 @pytest.fixture(scope="session")

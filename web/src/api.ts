@@ -59,6 +59,8 @@ export interface AtlasPage {
   cell_resolution: number; counts: { images: number; species: number };
 }
 
+export interface Basemap { tiles: string; style: string; attribution: string; max_zoom: number }
+
 /** A refusal: what the problem document says, in `message`. */
 export class Refused extends Error {
   constructor(message: string, readonly status: number, readonly field: string | null = null) {
@@ -90,6 +92,14 @@ export async function post<T>(path: string, body: unknown, signal?: AbortSignal)
     headers: { "Content-Type": "application/json" },
   });
   return await answer.json() as T;
+}
+
+let chosen: Promise<Basemap> | null = null;
+/** What maps are drawn on; asked once. */
+export function basemapChoice(): Promise<Basemap> {
+  chosen ??= get<Basemap>("/v1/basemap");
+  chosen.catch(() => { chosen = null; });
+  return chosen;
 }
 
 let description: Promise<AtlasPage> | null = null;

@@ -2,7 +2,8 @@
 import type { Interpretation, Span } from "./api";
 import { el } from "./dom";
 import { go, type State } from "./state";
-import { months, say } from "./words";
+import { told } from "./told";
+import { months, number, say } from "./words";
 
 export function chips(state: State, read: Interpretation | null, taxonName: string): HTMLElement | null {
   const shown = [...spans(state, read), ...limits(state, taxonName)];
@@ -19,7 +20,7 @@ function spans(state: State, read: Interpretation | null): HTMLElement[] {
     const off = state.without.includes(key);
     return el("li", { class: "chip off" }, [
       el("span", {}, span.words), " ",
-      el("span", { class: "faint" }, say("chips.off", { why: span.reason ?? "" })),
+      el("span", { class: "faint" }, say("chips.off", { why: told(span.reason ?? "") })),
       off ? el("button", { type: "button", "aria-label": span.words }, "↺", {
         click: () => go({ without: state.without.filter((part) => part !== key), marks: "" }),
       }) : null,
@@ -27,12 +28,28 @@ function spans(state: State, read: Interpretation | null): HTMLElement[] {
   });
 }
 
+/** What was understood, in words; docs/api.md has the fields of each kind. */
 function meaning(span: Span): string {
-  const value = span.value;
-  if (typeof value.scientific_name === "string") return value.scientific_name;
-  return Object.entries(value).filter(([, part]) => part !== null && part !== undefined)
-    .map(([name, part]) => `${name.replaceAll("_", " ")} ${Array.isArray(part) ? part.join(", ") : String(part)}`)
-    .join(", ");
+  const { kind, value } = span;
+  if (kind === "taxon") return String(value.scientific_name);
+  if (kind === "time") return timeMeant(value);
+  if (kind === "near") return say("meant.near", { feature: say(`meant.${value.feature as Feature}`), km: number(Number(value.within_m) / 1000, 1) });
+  if (kind === "elevation") return elevationMeant(value);
+  return Object.values(value).flat().map(String).join(", ");
+}
+
+type Feature = "river" | "lake" | "coast" | "place";
+
+function timeMeant(value: Span["value"]): string {
+  const names = months();
+  const listed = Array.isArray(value.months) ? value.months.map((month) => names[Number(month) - 1] ?? "").join(", ") : "";
+  return [listed, value.from && say("chips.from", { day: String(value.from) }), value.to && say("chips.to", { day: String(value.to) })]
+    .filter(Boolean).join(", ");
+}
+
+function elevationMeant({ min_m: least, max_m: most }: Span["value"]): string {
+  return [typeof least === "number" && say("meant.above", { m: least }), typeof most === "number" && say("meant.below", { m: most })]
+    .filter(Boolean).join(", ");
 }
 
 function limits(state: State, taxonName: string): HTMLElement[] {

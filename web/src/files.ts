@@ -1,5 +1,6 @@
 // Files that the page makes itself: CSV as RFC 4180 has it, and GPX 1.1 for navigation devices. Pure.
 import type { Gap } from "./api";
+import { told } from "./told";
 
 type Value = string | number | null;
 
@@ -19,7 +20,7 @@ function field(value: Value): string {
 export function gpx(gaps: Gap[], title: string): string {
   const points = gaps.map((gap, number) => `  <wpt lat="${gap.latitude}" lon="${gap.longitude}">
     <name>${escaped(`${number + 1} ${gap.cell}`)}</name>
-    <desc>${escaped(gap.reason)}</desc>
+    <desc>${escaped(told(gap.reason))}</desc>
     <type>${escaped(gap.state)}</type>
   </wpt>`);
   return `<?xml version="1.0" encoding="UTF-8"?>

@@ -5,9 +5,11 @@ import { button, download, el, fill } from "./dom";
 import { csv, gpx } from "./files";
 import { gapDetail } from "./gap_detail";
 import type { AtlasMap } from "./map";
+import { openMap } from "./map_opening";
 import { failure, isGivenUp, loading, nothing } from "./notices";
 import { go, state, type State } from "./state";
 import { taxonBox } from "./taxon_box";
+import { told } from "./told";
 import type { ViewOnPage } from "./view";
 import { say } from "./words";
 
@@ -53,9 +55,8 @@ export function gapsView(root: HTMLElement): ViewOnPage {
   let explaining: AbortController | null = null;
   let found: Outlines | null = null;
   let gone = false;
-  const opening = import("./map").then(({ AtlasMap: Opened }) => {
-    if (gone) return null;
-    const opened = new Opened(ground, state().bbox, say("map.label"));
+  const opening = openMap(ground, state().bbox, say("map.label")).then((opened) => {
+    if (gone) { opened.remove(); return null; }
     opened.onFeature("outlines", (id) => go({ cell: id }));
     return map = opened;
   });
@@ -93,7 +94,7 @@ export function gapsView(root: HTMLElement): ViewOnPage {
       const answer = await ask(`/v1/gaps?${query(now)}`, { signal: mine.signal, headers: { Accept: "application/geo+json" } });
       found = await answer.json() as Outlines;
       fill(after, found.features.length ? null : nothing(say("gaps.none")));
-      fill(about, found.ranking.question.words, " ", say("gaps.matching", { n: found.ranking.matching, shown: found.features.length }));
+      fill(about, told(found.ranking.question.words), " ", say("gaps.matching", { n: found.ranking.matching, shown: found.features.length }));
       show();
     } catch (error) {
       if (!isGivenUp(error)) fill(after, failure(error, () => { void load(); }));
@@ -113,7 +114,7 @@ export function gapsView(root: HTMLElement): ViewOnPage {
         el("button", { type: "button", class: "link", "aria-expanded": String(now.cell === gap.cell) }, say("gaps.cell", { cell: gap.cell }), { click: () => go({ cell: gap.cell }) }),
         el("span", { class: `state ${gap.state}` }, say(`gaps.state.${gap.state as (typeof STATES)[number]}`)),
       ]),
-      el("p", {}, gap.reason),
+      el("p", {}, told(gap.reason)),
       el("label", { class: "check" }, [
         el("input", { type: "checkbox", checked: now.picked.includes(gap.cell) }, [], { change: () => pick(gap.cell) }),
         ` ${say("gaps.add")}`,
@@ -123,7 +124,7 @@ export function gapsView(root: HTMLElement): ViewOnPage {
     const chosen = picked.length ? picked : gaps;
     fill(visit, ...(chosen.length ? [
       el("span", {}, picked.length ? say("gaps.visit", { n: picked.length }) : say("gaps.visitAll", { n: gaps.length })),
-      button("GPX", () => download("visit.gpx", "application/gpx+xml", gpx(chosen, found?.ranking.question.words ?? ""))),
+      button("GPX", () => download("visit.gpx", "application/gpx+xml", gpx(chosen, told(found?.ranking.question.words ?? "")))),
       button("GeoJSON", () => download("visit.geojson", "application/geo+json", JSON.stringify({
         type: "FeatureCollection", features: found?.features.filter((feature) => chosen.includes(feature.properties)) }))),
       button("CSV", () => download("visit.csv", "text/csv;charset=utf-8", visitTable(chosen))),
@@ -149,6 +150,8 @@ export function gapsView(root: HTMLElement): ViewOnPage {
       const taxon = now.taxon ?? found?.ranking.taxa[0]?.taxon_id ?? 0;
       const cell = await get<GapCell>(`/v1/gaps/${now.cell}?taxon=${taxon}`, mine.signal);
       fill(detail, gapDetail(cell, () => go({ cell: "" })));
+      // On a phone the explanation is above the list.
+      detail.scrollIntoView({ block: "nearest" });
     } catch (error) {
       if (!isGivenUp(error)) fill(detail, failure(error, () => { void explain(); }));
     }
@@ -172,6 +175,6 @@ function visitTable(gaps: Gap[]): string {
   return csv(
     ["rank", "cell", "latitude", "longitude", "area_km2", "state", "score", "expected_new_species", "records", "visits", "reason"],
     gaps.map((gap, index) => [index + 1, gap.cell, gap.latitude, gap.longitude, gap.area_km2, gap.state, gap.score.score,
-      gap.score.expected_new_species, gap.sampling.records, gap.sampling.visits, gap.reason]));
+      gap.score.expected_new_species, gap.sampling.records, gap.sampling.visits, told(gap.reason)]));
 }
 

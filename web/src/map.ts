@@ -3,12 +3,12 @@
 import "maplibre-gl/dist/maplibre-gl.css";
 import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url";
 import {
-  type ExpressionSpecification, type GeoJSONSource, LngLatBounds, Map as Ground, type MapMouseEvent,
+  type AddLayerObject, AttributionControl, type ExpressionSpecification, type GeoJSONSource, LngLatBounds, Map as Ground, type MapMouseEvent,
   NavigationControl, ScaleControl, setWorkerUrl,
 } from "maplibre-gl";
-import { get, type Legend } from "./api";
+import { type Basemap, get, type Legend } from "./api";
 import type { Box } from "./state";
-import { groundStyle, repaint } from "./ground";
+import { NAMES, refine, repaint, styleOf } from "./ground";
 import { ringOf } from "./map_shapes";
 
 setWorkerUrl(workerUrl);
@@ -25,22 +25,30 @@ export class AtlasMap {
   readonly ground: Ground;
   readonly ready: Promise<void>;
   private readonly forgetTheme: () => void;
+  private pickedCells: string[] = [];
+  /** While a shape is drawn a click is a corner, and nothing else. */
+  private drawing = false;
 
-  constructor(container: HTMLElement, box: Box | null, label: string) {
+  constructor(container: HTMLElement, chosen: Basemap, box: Box | null, label: string) {
     this.ground = new Ground({
       container,
-      style: groundStyle(DARK.matches),
+      style: styleOf(chosen, DARK.matches),
       bounds: box ? new LngLatBounds(box) : [-170, -58, 170, 76],
       maxZoom: 13, attributionControl: false, dragRotate: false, pitchWithRotate: false,
       renderWorldCopies: true,
     });
     this.ground.touchZoomRotate.disableRotation();
     this.ground.addControl(new NavigationControl({ showCompass: false }), "top-right");
+    this.ground.addControl(new AttributionControl({ compact: true }), "bottom-right");
     this.ground.addControl(new ScaleControl({ maxWidth: 120 }), "bottom-left");
     this.ground.getCanvas().setAttribute("aria-label", label);
     this.ready = new Promise((resolve) => {
-      this.ground.once("load", () => { this.addLayers(); resolve(); });
+      this.ground.once("load", () => { repaint(this.ground, DARK.matches); this.addLayers(); resolve(); });
     });
+    // Whoever cannot see the map, or drives it, is told when it is drawn.
+    const busy = (is: boolean) => (): void => container.setAttribute("aria-busy", String(is));
+    this.ground.on("dataloading", busy(true));
+    this.ground.on("idle", busy(false));
     const themed = (): void => repaint(this.ground, DARK.matches);
     DARK.addEventListener("change", themed);
     this.forgetTheme = () => DARK.removeEventListener("change", themed);
@@ -76,19 +84,25 @@ export class AtlasMap {
     await this.set("places", places);
   }
 
+  /** Outline the cells that are picked. */
+  async picked(cells: string[]): Promise<void> {
+    this.pickedCells = cells;
+    await this.ready;
+    if (this.ground.getLayer("picked")) this.ground.setFilter("picked", ["in", ["get", "cell"], ["literal", cells]]);
+  }
+
   async point(place: Place | null): Promise<void> {
     await this.set("pointed", place ? [place] : []);
   }
 
   async outlines(collection: Collection | null): Promise<void> {
-    await this.ready;
-    (this.ground.getSource("outlines") as GeoJSONSource).setData(collection ?? NOTHING);
+    await this.fill("outlines", collection ?? NOTHING);
   }
 
   /** Colour cells by a layer of the server's tiles, and say what the colours mean. */
   async cells(shown: Cells | null): Promise<Legend | null> {
     await this.ready;
-    if (this.ground.getLayer("cells")) this.ground.removeLayer("cells");
+    for (const layer of ["cells", "picked"]) if (this.ground.getLayer(layer)) this.ground.removeLayer(layer);
     if (this.ground.getSource("cells")) this.ground.removeSource("cells");
     if (!shown) return null;
     const query = `taxon=${shown.taxon}${shown.query ? `&${shown.query}` : ""}`;
@@ -99,10 +113,13 @@ export class AtlasMap {
       type: "vector", maxzoom: 13, promoteId: "cell",
       tiles: [`${location.origin}/v1/tiles/${shown.layer}/{z}/{x}/{y}?${query}`],
     });
+    this.ground.addLayer({ id: "picked", type: "line", source: "cells", "source-layer": shown.layer,
+      filter: ["in", ["get", "cell"], ["literal", this.pickedCells]],
+      paint: { "line-color": "#cc0066", "line-width": 3 } }, "outlines");
     this.ground.addLayer({
       id: "cells", type: "fill", source: "cells", "source-layer": shown.layer,
       paint: { "fill-color": coloured(legend), "fill-opacity": shown.opacity ?? 0.75, "fill-outline-color": "rgba(0,0,0,0.25)" },
-    }, "outlines");
+    }, "picked");
     return legend;
   }
 
@@ -112,7 +129,7 @@ export class AtlasMap {
 
   onCell(told: (cell: string, properties: { [key: string]: unknown }) => void): void {
     this.ground.on("click", (event) => {
-      if (!this.ground.getLayer("cells")) return;
+      if (this.drawing || !this.ground.getLayer("cells")) return;
       const [found] = this.ground.queryRenderedFeatures(event.point, { layers: ["cells"] });
       if (found) told(String(found.properties.cell), found.properties);
     });
@@ -121,7 +138,7 @@ export class AtlasMap {
   onFeature(layer: "places" | "outlines", told: (id: string) => void): void {
     this.ground.on("click", layer, (event) => {
       const id: unknown = event.features?.[0]?.properties.id;
-      if (typeof id === "string") told(id);
+      if (typeof id === "string" && !this.drawing) told(id);
     });
     this.ground.on("mouseenter", layer, () => { this.ground.getCanvas().style.cursor = "pointer"; });
     this.ground.on("mouseleave", layer, () => { this.ground.getCanvas().style.cursor = ""; });
@@ -132,13 +149,15 @@ export class AtlasMap {
     await this.ready;
     const corners: [number, number][] = [];
     const canvas = this.ground.getCanvas();
+    this.drawing = true;
     canvas.style.cursor = "crosshair";
     canvas.focus();
     const corner = (degrees: number): number => Math.round(degrees * 10_000) / 10_000;
     return await new Promise((resolve) => {
       const finish = (drawn: boolean): void => {
+        this.drawing = false;
         this.ground.off("click", click);
-        canvas.removeEventListener("keydown", key);
+        document.removeEventListener("keydown", key);
         canvas.style.cursor = "";
         resolve(drawn && corners.length > 2 ? corners.flat() : null);
       };
@@ -149,26 +168,24 @@ export class AtlasMap {
         void this.shape(corners.flat());
       };
       const key = (event: KeyboardEvent): void => {
-        if (event.key === "Enter") finish(true);
+        // Enter on a button presses it.
+        if (event.key === "Enter" && !(event.target as HTMLElement).closest("button, a, input")) finish(true);
         if (event.key === "Escape") finish(false);
       };
       this.ground.on("click", click);
-      canvas.addEventListener("keydown", key);
+      document.addEventListener("keydown", key);
     });
   }
 
   async shape(corners: number[]): Promise<void> {
-    await this.ready;
     const ring = ringOf(corners);
     const geometry: GeoJSON.Geometry = ring.length > 3
       ? { type: "Polygon", coordinates: [ring] } : { type: "MultiPoint", coordinates: ring };
-    (this.ground.getSource("shape") as GeoJSONSource).setData(
-      ring.length ? { type: "Feature", properties: {}, geometry } : NOTHING);
+    await this.fill("shape", ring.length ? { type: "Feature", properties: {}, geometry } : NOTHING);
   }
 
   private async set(source: string, places: Place[]): Promise<void> {
-    await this.ready;
-    (this.ground.getSource(source) as GeoJSONSource).setData({
+    await this.fill(source, {
       type: "FeatureCollection",
       features: places.map((place) => ({
         type: "Feature", properties: { id: place.id },
@@ -177,19 +194,28 @@ export class AtlasMap {
     });
   }
 
+  /** A map that was let go meanwhile has nothing to fill. */
+  private async fill(source: string, shown: GeoJSON.GeoJSON): Promise<void> {
+    await this.ready;
+    this.ground.getSource<GeoJSONSource>(source)?.setData(shown);
+  }
+
   private refine(): void {
-    if (this.ground.getZoom() < 4) return;
-    const source = this.ground.getSource("ground") as GeoJSONSource | undefined;
-    if (source && source.serialize().data !== "/v1/basemap/fine") source.setData("/v1/basemap/fine");
+    if (this.ground.getZoom() >= 4) refine(this.ground);
+  }
+
+  /** Cells lie below the names, where the ground has them. */
+  private addBelowNames(layer: AddLayerObject): void {
+    this.ground.addLayer(layer, this.ground.getLayer(NAMES) ? NAMES : undefined);
   }
 
   private addLayers(): void {
     for (const source of ["outlines", "shape", "places", "pointed"]) {
       this.ground.addSource(source, { type: "geojson", data: NOTHING });
     }
-    this.ground.addLayer({ id: "outlines", type: "fill", source: "outlines",
+    this.addBelowNames({ id: "outlines", type: "fill", source: "outlines",
       paint: { "fill-color": STATE_FILL, "fill-opacity": 0.55 } });
-    this.ground.addLayer({ id: "outlines-edge", type: "line", source: "outlines",
+    this.addBelowNames({ id: "outlines-edge", type: "line", source: "outlines",
       paint: { "line-color": ["case", ["boolean", ["get", "chosen"], false], "#cc0066", "#333333"],
         "line-width": ["case", ["boolean", ["get", "chosen"], false], 3, 0.7] } });
     this.ground.addLayer({ id: "shape", type: "line", source: "shape",

@@ -1,6 +1,7 @@
 // What is shown while there is nothing else to show: loading, nothing found, an error.
 import { Refused } from "./api";
 import { button, el } from "./dom";
+import { told } from "./told";
 import { say } from "./words";
 
 export function loading(): HTMLElement {
@@ -12,7 +13,7 @@ export function nothing(words: string, ...more: HTMLElement[]): HTMLElement {
 }
 
 export function failure(error: unknown, retry: () => void): HTMLElement {
-  const words = error instanceof Refused ? error.message : String(error);
+  const words = error instanceof Refused ? error.message.split("; ").map(told).join("; ") : String(error);
   return el("div", { class: "notice failure", role: "alert" }, [
     el("strong", {}, say("error.title")), el("p", {}, words), button(say("error.retry"), retry),
   ]);

@@ -31,6 +31,26 @@ export function filterOf(state: State): { [key: string]: unknown } {
   return filter;
 }
 
+/** When the photos that pass were taken (`/v1/search/seasons`). */
+export interface Seasons {
+  matching: number; months: number[]; without_month: number;
+  years: { year: number; photos: number }[]; without_year: number;
+}
+
+/** The seasons of a question whatever of them is chosen: bars show what else could be. */
+export async function seasons(state: State, signal: AbortSignal): Promise<Seasons> {
+  const filter = filterOf({ ...state, months: [], from: "", to: "" });
+  const words = state.photo || state.image ? {} : { text: state.q, without: withoutOf(state) };
+  return await post<Seasons>("/v1/search/seasons", { ...words, filter }, signal);
+}
+
+function withoutOf(state: State): { kind: string; start?: number }[] {
+  return state.without.map((part) => {
+    const [kind = "", start] = part.split(":");
+    return start === undefined ? { kind } : { kind, start: Number(start) };
+  });
+}
+
 export async function search(
   state: State, limit: number, cursor: string | null, signal: AbortSignal,
 ): Promise<SearchAnswer> {
@@ -44,11 +64,7 @@ export async function search(
     const answer = await ask("/v1/search/image", { method: "POST", body: form, signal });
     return await answer.json() as SearchAnswer;
   }
-  const without = state.without.map((part) => {
-    const [kind, start] = part.split(":");
-    return start === undefined ? { kind } : { kind, start: Number(start) };
-  });
-  const asked = state.image ? { image_id: state.image } : { text: state.q, without };
+  const asked = state.image ? { image_id: state.image } : { text: state.q, without: withoutOf(state) };
   return await post<SearchAnswer>("/v1/search", { ...asked, filter, limit, ...(cursor && { cursor }) }, signal);
 }
 

@@ -2,13 +2,15 @@
 // seasons, what to download and whom to cite.
 import { ask, atlasPage, get, type Range, type Taxon } from "./api";
 import { button, download, el, fill } from "./dom";
-import { histogram } from "./histogram";
+import { barsOfRange, histogram } from "./histogram";
 import { legendOf } from "./legend";
 import type { AtlasMap } from "./map";
+import { openPair } from "./map_opening";
 import { failure, isGivenUp, loading, nothing } from "./notices";
 import { mapQuery } from "./question";
 import { fresh, go, state, writeState, type Box, type State } from "./state";
 import { taxonBox } from "./taxon_box";
+import { told } from "./told";
 import type { ViewOnPage } from "./view";
 import { number, say } from "./words";
 
@@ -63,15 +65,14 @@ export function speciesView(root: HTMLElement): ViewOnPage {
         ]),
         statesKey(),
         el("div", { class: "columns" }, [el("section", { class: "range" }), el("section", { class: "seasons" }), el("section", { class: "take" })]));
-      const { AtlasMap: Opened, sideBySide } = await import("./map");
-      if (signal.aborted) return;
-      maps = grounds.map((ground) => new Opened(ground, null, ground.getAttribute("aria-label") ?? ""));
-      sideBySide(maps[0]!, maps[1]!);
+      const opened = await openPair(grounds);
+      if (signal.aborted) { for (const map of opened) map.remove(); return; }
+      maps = opened;
       const placed = await extentOf(taxon.taxon_id, signal);
       if (placed) maps[0]!.show(placed);
     } else keys = [...body.querySelectorAll<HTMLElement>(".legend")];
     fill(body.querySelector(".range")!, ...figures(range));
-    fill(body.querySelector(".seasons")!, el("h2", {}, say("time.title")), histogram(whole, state(), true));
+    fill(body.querySelector(".seasons")!, el("h2", {}, say("time.title")), histogram(barsOfRange(whole), state()));
     fill(body.querySelector(".take")!, ...await takeaway(taxon, query));
     await Promise.all((["occurrence", "effort"] as const).map(async (layer, side) => {
       const legend = await maps[side]?.cells({ layer, taxon: taxon.taxon_id, query });
@@ -147,7 +148,7 @@ function figures(range: Range): HTMLElement[] {
   return [
     el("h2", {}, say("species.range")),
     el("dl", { class: "figures" }, rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
-    el("p", { class: "faint" }, range.wording),
+    el("p", { class: "faint" }, told(range.wording)),
   ];
 }
 
@@ -172,7 +173,7 @@ async function takeaway(taxon: Taxon, query: string): Promise<HTMLElement[]> {
     ]),
     problem,
     el("h2", {}, say("species.cite")),
-    el("ul", { class: "cite" }, page.sources.map((source) => el("li", {}, `${source.citation} (${source.licence})`))),
+    el("ul", { class: "cite" }, page.sources.map((source) => el("li", {}, source.licence ? `${source.citation} (${source.licence})` : source.citation))),
     el("p", { class: "faint" }, `${page.title}, ${page.built_at.slice(0, 10)}`),
   ];
 }

@@ -1,6 +1,7 @@
 // Completion of names: a combobox as the ARIA practices describe it.
 import { get, type NameMatch } from "./api";
 import { el, fill } from "./dom";
+import { told } from "./told";
 import { say } from "./words";
 
 const WAIT_MS = 120;
@@ -51,7 +52,7 @@ export function taxonBox(
     fill(list, ...found.map((taxon, number) => el("li", { id: `${id}-${number}`, role: "option", "aria-selected": "false" }, [
       el("span", { class: "name" }, taxon.common_name ?? taxon.scientific_name),
       " ", el("i", {}, taxon.scientific_name),
-      el("span", { class: "faint" }, ` ${taxon.rank}, ${say("taxon.images", { n: taxon.images })}`),
+      el("span", { class: "faint" }, ` ${told(taxon.rank)}, ${say("taxon.images", { n: taxon.images })}`),
     ], { mousedown: (event) => { event.preventDefault(); choose(taxon); } })));
     if (!found.length && !input) fill(list, el("li", { class: "faint", role: "option", "aria-disabled": "true", "aria-selected": "false" }, say("taxon.none")));
     list.hidden = !list.children.length;

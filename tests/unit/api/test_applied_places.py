@@ -9,15 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from atlas.api.applied_places import PlaceMeaning, with_place
+from atlas.api.applied_places import PlaceMeaning, usual_filters, with_place
 from atlas.api.not_applied import NotApplied
 from atlas.bundle.bundle import LAYERS
 from atlas.bundle.manifest import LayerEntry
 from atlas.geo.layers import NAMES, Layer, Layers
+from atlas.reading.place_words import DEFAULT_WITHIN_M
 from atlas.reading.places import Gazetteer, Place
 from atlas.reading.spans import Elevation, Near, Within
 from atlas.search import place_filters
-from atlas.search.filters import Filter
+from atlas.search.filters import Filter, key_of
 
 GAZETTEER = Gazetteer(
     [
@@ -184,6 +185,15 @@ def test_several_features_must_all_be_near(layers: Layers) -> None:
     river = with_place(Filter(), Filter(), Near(feature="river", within_m=10), layers, GAZETTEER)
     both = with_place(river, Filter(), Near(feature="coast", within_m=20), layers, GAZETTEER)
     assert [near.feature for near in both.near or ()] == ["river", "coast"]
+
+
+def test_usual_words_are_compiled_beforehand(layers: Layers, tmp_path: Path) -> None:
+    """A filter that words write otherwise, if only 1000 for 1000.0, would be compiled again."""
+    near = Near(feature="river", within_m=DEFAULT_WITHIN_M["river"])
+    written = with_place(Filter(), Filter(), near, layers, GAZETTEER)
+    assert key_of(written) in {key_of(usual) for usual in usual_filters(layers)}
+    assert len(usual_filters(layers)) == 2  # rivers and the coast
+    assert usual_filters(Layers([make_layer(tmp_path, "river", "distance")] * 2)) == []
 
 
 def test_two_layers_of_one_feature_are_named(tmp_path: Path) -> None:

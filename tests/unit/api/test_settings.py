@@ -33,6 +33,10 @@ def test_other_programs_may_use_the_prefix() -> None:
         ("[server]\nport = 70000", "65535"),
         ("[search]\nprobes = 0", "probes"),
         ("[bundle]\nverify = 'never'", "verify"),
+        ("[page]\ntiles = 'https://a.org/{z}/{x}.png'\nattribution = 'A'", "{y}"),
+        ("[page]\ntiles = 'https://a.org/{z}/{x}/{y}.png'", "attribution"),
+        ("[page]\nstyle = 'javascript:0'", "is no address"),
+        ("[page]\nhosts = ['https://a.org; script-src *']", "is no address"),
         ("not toml", "cannot be read"),
     ],
 )

@@ -77,3 +77,11 @@ def test_the_page_has_every_size(files: list[Path]) -> None:
     assert "99.0" not in text
     assert "| total | 1,500.0 | 2,000.0 | 13,000 | 2.5 |" in text
     assert page({})
+
+
+def test_the_page_says_which_catalogs_stored_every_id(files: list[Path]) -> None:
+    """Would break: sizes of an older format stand there as those of today."""
+    sizes = read_records(files)
+    assert page(sizes).count("Bundle format 2") == 2
+    sizes[100_000_000].append({"case": "size: image_stored_id", "bytes_per_row": 0.8})
+    assert page(sizes).count("Bundle format 2") == 1

@@ -185,6 +185,19 @@ def test_a_fault_stops_all_lanes_and_leaves_no_half_part(
     assert not [path.name for path in (tmp_path / "out").iterdir()]
 
 
+def test_a_source_may_stop_the_build(
+    photos: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Would break: input that changed under a build is booked as broken pictures."""
+
+    def changed(media_ref: str) -> bytes:
+        raise BuildError("embed", f"the file of {media_ref} changed; start it again")
+
+    monkeypatch.setattr(photos, "picture", changed)
+    with pytest.raises(BuildError, match=r"^embed: the file of 000\.jpg changed"):
+        embedded(photos, tmp_path, "out", {"tiny": ColourEncoder()})
+
+
 def test_a_killed_worker_stops_the_build(photos: Source, tmp_path: Path) -> None:
     """Would break: a build hangs when the kernel ends a worker for want of memory."""
     killing: dict[str, PictureEncoder] = {"tiny": ColourEncoder(frame=KillingFrame())}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import pytest
 from atlas.bundle.flags import Flag
 from atlas.errors import PlanError
 from benchmarks.inat_rows import write_dumps
+from indexer.darwin_core import Defaults, record_of
 from indexer.plan_sections import DEFAULT_RANKS, InatOpenDataSection
+from indexer.sources.inat_dumps import TABLES as READ
 from indexer.sources.inat_open_data import InatOpenDataSource, attributions, is_obscured
 
 TABLES = {
@@ -194,3 +197,111 @@ def test_tables_that_cannot_be_used_are_refused_in_words(tmp_path: Path, damage:
     words = {"missing": "has no photos", "column": "no column 'license'", "cut": "cannot be joined"}
     with pytest.raises(PlanError, match=words[damage]):
         source_of(folder).parts()
+
+
+# Texts that a careful reader takes for a value, and such as only look like one.
+_LATITUDES = ("52.5", "-0.5", "+1.5", "1e1", " 7.25", "91", "NA", "x", "1_0", "+-6", "inf", "", "0")
+_ACCURACIES = ("12", "0", "-5", "12.5", "1e3", "nan", "", "abc", "00012", "31650")
+_DAYS = (
+    "2023-04-05",
+    "2023-4-5",
+    "2023-04",
+    "20230405",
+    "0044-03-15 (BC)",
+    "infinity",
+    "",
+    "1500-01-01",
+    "2999-01-01",
+    "2023-04-05 10:00",
+    "2023-02-30",
+    "null",
+)
+_UUIDS = ("a", "0000abcd-0000-4000-8000-00000000000{}", "0000ABCD-0000-4000-8000-00000000000{}")
+
+
+def _odd_rows() -> list[dict[str, str]]:
+    """Observations of which one text each is unusual, by Darwin Core term."""
+    usual = {
+        "decimalLatitude": "10.25",
+        "decimalLongitude": "20.5",
+        "coordinateUncertaintyInMeters": "30",
+        "eventDate": "2020-05-06",
+    }
+    odd = [
+        *({"decimalLatitude": text} for text in _LATITUDES),
+        *({"decimalLongitude": text} for text in (*_LATITUDES, "181")),
+        *({"coordinateUncertaintyInMeters": text} for text in _ACCURACIES),
+        *({"eventDate": text} for text in _DAYS),
+        *({"occurrenceID": text.format(at)} for at, text in enumerate(_UUIDS)),
+    ]
+    return [
+        usual | {"occurrenceID": f"{at:08x}-0000-4000-8000-000000000000"} | given
+        for at, given in enumerate(odd)
+    ]
+
+
+@pytest.mark.parametrize("part_rows", [1, 10_000])
+def test_odd_texts_say_what_they_say_row_by_row(tmp_path: Path, part_rows: int) -> None:
+    """Would break: typed columns read another number, day or id than the text states, or lose it.
+
+    Each row in a part of its own, and all of them in one, whose columns are then text.
+    """
+    rows = _odd_rows()
+    observations = "".join(
+        f"{row['occurrenceID']}\t1\t{row['decimalLatitude']}\t{row['decimalLongitude']}\t"
+        f"{row['coordinateUncertaintyInMeters']}\t4\tresearch\t{row['eventDate']}\n"
+        for row in rows
+    )
+    photos = "".join(
+        f"x\t{at + 1}\t{row['occurrenceID']}\t1\tjpg\tCC0\t1\t1\t0\n" for at, row in enumerate(rows)
+    )
+    folder = write(
+        tmp_path / "d",
+        observations=TABLES["observations"].splitlines()[0] + "\n" + observations,
+        photos=TABLES["photos"].splitlines()[0] + "\n" + photos,
+    )
+    source = source_of(folder, part_rows=part_rows, as_of=date(2024, 1, 1))
+    records, rejects, _ = all_rows(source)
+    assert not rejects
+    defaults = Defaults("inat", "", "", date(2024, 1, 1))
+    told = ("occurrence_id", "latitude", "longitude", "observed_from", "observed_to")
+    for row, found in zip(rows, records, strict=True):
+        moved = {"informationWithheld": "Coordinate uncertainty increased to 31650m"}
+        given = row | (moved if row["coordinateUncertaintyInMeters"] == "31650" else {})
+        wanted = record_of(given, media_ref="", row=0, ranks=(), defaults=defaults)
+        assert [found[name] for name in told] == [wanted[name] for name in told], row
+        assert found["uncertainty_m"] == pytest.approx(wanted["uncertainty_m"]), row
+        unlike = Flag.UNCERTAINTY_COARSE | Flag.NAME_MISSING | Flag.MEDIA_LICENCE_UNKNOWN
+        assert found["flags"] & ~unlike == wanted["flags"] & ~unlike, row
+        assert found["lineage"][-1] == "Hyla arborea"
+
+
+@pytest.mark.parametrize("table", ["photos", "observations", "taxa", "observers"])
+def test_bytes_that_are_no_text_are_refused_in_any_column(tmp_path: Path, table: str) -> None:
+    """Would break: one damaged byte in an id or a number stops the build, or takes other rows."""
+    header, row = TABLES[table].splitlines()[:2]
+    for at, column in enumerate(header.split("\t")):
+        if column not in READ[table]:
+            continue
+        folder = write(tmp_path / str(at))
+        fields: list[bytes] = [field.encode() for field in row.split("\t")]
+        fields[at] = b"\xff\xfe"
+        with gzip.open(folder / f"{table}.csv.gz", "ab") as file:
+            file.write(b"\t".join(fields) + b"\n")
+        records, rejects, _ = all_rows(source_of(folder))
+        assert [row["reason"] for row in rejects] == ["text_undecodable"]
+        assert [row["row"] for row in records] == [4, 30, 31, 0]
+
+
+def test_ids_without_a_name_are_unnamed(tmp_path: Path) -> None:
+    """Would break: a photo whose taxon or observer is not in the tables gets the next one's."""
+    folder = write(
+        tmp_path / "d",
+        observations=TABLES["observations"].replace("\t4\tresearch", "\t999\tresearch"),
+        observers="observer_id\tlogin\tname\n",
+    )
+    records, rejects, _ = all_rows(source_of(folder))
+    assert not rejects
+    assert {row["observer"] for row in records} == {None}
+    assert [row["scientific_name"] for row in records] == ["Hyla viridis", "", "", ""]
+    assert all(row["flags"] & Flag.NAME_MISSING for row in records[1:])

@@ -76,6 +76,26 @@ def test_other_kinds_are_recognised(tmp_path: Path) -> None:
     assert told(tmp_path / "v.parquet")["kind"] == "embeddings"
 
 
+def test_a_list_of_addresses_is_told_of_and_not_fetched(tmp_path: Path) -> None:
+    """Would break: a look at a list asks its hosts, or says nothing of the addresses it has."""
+    (tmp_path / "photos.csv").write_text(
+        "scientificName,mediaURL,mediaLicense\n"
+        "Hyla arborea,http://127.0.0.1:9/a.jpg,CC0\n"
+        "Hyla arborea,nowhere,CC BY 4.0\n"
+    )
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        '[atlas]\ntitle = "A"\n[output]\nbundle = "b"\n[[sources]]\nkind = "urls"\nkey = "web"\n'
+        'title = "W"\npath = "photos.csv"\ncontact = "ann@example.org"\n'
+        '[[spaces]]\nname = "s"\nencoder = "local-dir:model"\n[rejects]\nmax_share = 0.5\n'
+    )
+    found = told(plan)
+    assert (found["kind"], found["rows"], found["records"]) == ("urls", 2, 1)
+    assert found["rejects"] == {"address_refused": 1}
+    assert found["filled"]["media_ref"] == 1
+    assert found["media_licences"] == {"CC0-1.0": 1}
+
+
 def test_a_sample_is_read_where_there_are_many_rows(tmp_path: Path) -> None:
     """Would break: a look into hundreds of millions of rows takes as long as a build."""
     write_dumps(tmp_path / "dumps", 150_000)

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 
-from indexer.progress import Terminal, duration
+from indexer.build import build
+from indexer.plan import read_plan
+from indexer.progress import Silent, Terminal, duration
+from indexer.report.record import Recorded, Run, read_record
+from indexer.stages import sort
+from tests.unit.indexer.frog_atlas import PLAN, write_frogs
+from tests.unit.indexer.ready import DIM, INDEXED, write_ready_plan, write_vectors
 
 
 class Clock:
@@ -83,3 +91,33 @@ def test_a_terminal_shows_rate_and_time_left() -> None:
 def test_time_is_told_in_its_own_size() -> None:
     """Would break: 7,200 seconds are told as seconds."""
     assert [duration(s) for s in (3.2, 89, 600, 7_200)] == ["3 s", "89 s", "10 min", "2.0 h"]
+
+
+def watched(plan: Path, work: Path) -> Run:
+    """How the stages of a build went."""
+    build(read_plan(plan), Recorded(Silent(), work))
+    return read_record(work).runs[-1]
+
+
+def test_every_stage_tells_all_that_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Would break: a bar that stands still for hours, or ends at a half, or beyond the whole."""
+    monkeypatch.setattr(sort, "_BLOCK_BYTES", 2 * DIM * 40)
+    write_vectors(tmp_path / "first.parquet", 400, 1)
+    run = watched(write_ready_plan(tmp_path, "first", sections=INDEXED), tmp_path / "work")
+    for stage in run.stages:
+        assert stage.total in {stage.done, 0}, stage.name
+    steps = {stage.name: len(stage.points) for stage in run.stages}
+    assert steps["segments"] >= 10
+    assert steps["encode"] == 3
+    assert steps["sort"] == sort.SORT_STEPS
+
+
+def test_records_without_vectors_are_told_as_they_are_written(tmp_path: Path) -> None:
+    """Would break: an atlas of maps is sorted without a word, or counted twice."""
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN.format(bundle="bundle", path=write_frogs(tmp_path / "archive")))
+    run = watched(plan, tmp_path / "work")
+    stage = next(stage for stage in run.stages if stage.name == "segments")
+    assert stage.done == stage.total == 70

@@ -275,9 +275,9 @@ def test_ids_made_together_are_those_made_one_by_one() -> None:
     """Would break: a table read anew gives other image ids, and links to its records die."""
     ids = ["a", "", "urn:é", "x" * 300]
     files = ["", "a.jpg", "é.png", "", *[""] * len(ids)][: len(ids)]
-    made = image_ids_of("s", ids, files).to_pylist()
+    made = image_ids_of("s", pa.array(ids), pa.array(files)).to_pylist()
     assert made == [image_id_of("s", one, file) for one, file in zip(ids, files, strict=True)]
-    assert len(image_ids_of("s", [], [])) == 0
+    assert len(image_ids_of("s", pa.array([], pa.string()))) == 0
 
 
 def test_there_are_no_pictures_and_no_stale_files(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,11 @@ import msgspec
 import pytest
 
 from atlas.bundle.flags import Flag
-from atlas.errors import PictureError, PlanError
-from indexer.fetching.addresses import is_public, problem_of
+from atlas.errors import BuildError, PictureError, PlanError
+from indexer.fetching import photo_cache
+from indexer.fetching.addresses import is_public, parsed, problem_of
 from indexer.fetching.client import retry_after_s
+from indexer.fetching.hosts import Host, Limits, Wanted
 from indexer.plan_sections import DEFAULT_RANKS, HostSection, UrlsSection
 from indexer.sources.url_list import UrlSource
 from tests.unit.indexer.photo_host import Answer, PhotoHost, photo_host
@@ -270,6 +275,30 @@ def test_the_pace_of_a_host_is_kept(tmp_path: Path, host: PhotoHost) -> None:
     assert time.monotonic() - began_s >= 0.6
 
 
+def test_a_busy_host_is_asked_half_as_often() -> None:
+    """Would break: a host that says it is busy is asked at the same pace as before."""
+    host = Host(Limits(connections=8, interval_s=0.25))
+    address = parsed("https://example.org/a.jpg")
+    assert address is not None
+    host.waiting.extend([Wanted("a", address)] * 20)
+    host.start(now_s=10.0)
+    assert host.next_s == 10.25
+    for _ in range(3):
+        host.slow_down()
+    host.start(now_s=20.0)
+    assert host.next_s == 22.0
+    for _ in range(30):
+        host.slow_down()
+    host.start(now_s=30.0)
+    assert host.next_s == 90.0  # once a minute, and never stopped
+    host.obey(address.origin, "User-agent: *\nRequest-rate: 1/100\nDisallow: /b")
+    host.start(now_s=100.0)
+    assert host.next_s == 200.0
+    assert not host.is_free()
+    assert host.allows(address)
+    assert not host.allows(address._replace(text="https://example.org/b.jpg"))
+
+
 def test_no_more_connections_than_allowed(tmp_path: Path, host: PhotoHost) -> None:
     """Would break: a slow host has all threads of the build at once."""
     host.slow_s = 0.1
@@ -316,6 +345,22 @@ def test_private_networks_are_not_asked(tmp_path: Path, host: PhotoHost) -> None
     assert fetch(source, *addresses) == 2
     assert not host.seen
     assert [reason(source, address)[0] for address in addresses] == ["address_refused"] * 2
+
+
+def test_a_full_disk_is_a_clear_stop(
+    tmp_path: Path, host: PhotoHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Would break: every photo of a list counts as missing because there was no room for it."""
+
+    def full(path: Path) -> Iterator[Path]:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(photo_cache, "atomic_path", contextmanager(full))
+    source = source_of(tmp_path)
+    addresses = (f"{host.url}/{number}.jpg" for number in range(500))
+    with pytest.raises(BuildError, match="photos cannot be kept: No space left"):
+        source.fetch(addresses, lambda _: None)
+    assert len(host.paths()) < 500
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -77,6 +79,55 @@ def test_another_language_is_another_file(tmp_path: Path, lexicon: TaxonLexicon)
         "within": "na Alemanha",
         "time": "em janeiro",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "rote Frösche nahe Flüssen in Kenia seit Mai 2015",
+            {
+                "Frösche": ("taxon", {"scientific_name": "Anura"}),
+                "nahe Flüssen": ("near", {"feature": "river", "within_m": 1000}),
+                "in Kenia": ("within", {"country": ["KE"]}),
+                "seit Mai 2015": ("time", {"from": "2015-05-01"}),
+            },
+        ),
+        (
+            "Anura 20 km von der Küste oberhalb von 500 m nachts im Mai und Juni",
+            {
+                "Anura": ("taxon", {"scientific_name": "Anura"}),
+                "20 km von der Küste": ("near", {"feature": "coast", "within_m": 20_000}),
+                "oberhalb von 500 m": ("elevation", {"min_m": 500}),
+                "nachts": ("light", {"period": "night"}),
+                "im Mai und Juni": ("time", {"months": [5, 6]}),
+            },
+        ),
+        (
+            "Vögel nahe Nairobi",
+            {
+                "Vögel": ("taxon", {"scientific_name": "Aves"}),
+                "nahe Nairobi": (
+                    "near",
+                    {"feature": "place", "within_m": 25_000, "place": "city/184745"},
+                ),
+            },
+        ),
+    ],
+)
+def test_a_third_language_is_a_page_of_words(
+    tmp_path: Path, lexicon: TaxonLexicon, text: str, expected: dict[str, Any]
+) -> None:
+    """German, of which the server knows nothing: names of countries come from CLDR."""
+    shutil.copy(Path(__file__).with_name("german.toml"), tmp_path / "de.toml")
+    grammars = read_grammars(tmp_path)
+    gazetteer = read_gazetteer([grammar.language for grammar in grammars])
+    found = {}
+    for span in QuestionReader(grammars, lexicon, gazetteer, {}).read(text, TODAY):
+        value = msgspec.json.decode(msgspec.json.encode(span.value))
+        value.pop("taxon_id", None)
+        found[text[span.start : span.end]] = (span.kind, value)
+    assert found == expected
 
 
 def test_every_list_of_a_grammar_is_documented() -> None:

@@ -90,14 +90,18 @@ def test_annotations_are_of_whole_words() -> None:
 
 
 def test_a_question_is_read_in_time(reader: QuestionReader) -> None:
-    """Reading stands before every search: the median of each question's best of three."""
+    """Reading stands before every search; each question's best of five, as others use the machine.
+
+    The bar is 2 ms a question; the median has to be half of it.
+    """
     spent = []
-    for question in annotated("held_out"):
+    for question in (question for name in FILES for question in annotated(name)):
         tries = []
-        for _ in range(3):
+        for _ in range(5):
             started = time.perf_counter()
             reader.read(question["text"], TODAY)
             tries.append(1000 * (time.perf_counter() - started))
         spent.append(min(tries))
-    assert median(spent) < MOST_MS / 2
-    assert max(spent) < MOST_MS * 2
+    assert len(spent) >= 300
+    assert median(spent) < MOST_MS / 2, f"{median(spent):.2f} ms"
+    assert sorted(spent)[int(0.99 * len(spent))] < MOST_MS

@@ -1,4 +1,4 @@
-"""The real browser of the page's tests: where it is and how it starts."""
+"""The real browser of the page's tests and measurements: where it is and how it starts."""
 
 from __future__ import annotations
 
