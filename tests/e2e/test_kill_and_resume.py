@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -40,6 +43,18 @@ TABLES = (
     "licence",
     "flag",
 )
+
+
+def start_build(plan: Path) -> subprocess.Popen[bytes]:
+    """Start `indexer build` as a process group of its own."""
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1767225600", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "indexer", "build", "--quiet", str(plan)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def checksums(root: Path) -> dict[str, str]:
