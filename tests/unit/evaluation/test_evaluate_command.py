@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from atlas.bundle.bundle import Bundle
+from atlas.catalog import Catalog
 from indexer.build import build
 from indexer.commands import indexer
 from indexer.plan import read_plan
@@ -37,11 +37,10 @@ def run(bundle: Path, queries: Path, *arguments: str) -> Result:
 
 def image_ids(bundle: Path) -> list[str]:
     """Ids of all images, by row."""
-    with duckdb.connect(str(Bundle.open(bundle, "sizes").catalog_path), read_only=True) as catalog:
-        found = catalog.execute(
-            "SELECT image_id::VARCHAR FROM image_identity ORDER BY row_id"
-        ).fetchall()
-    return [image_id for (image_id,) in found]
+    catalog = Catalog.open(Bundle.open(bundle, "sizes").catalog_path)
+    found = catalog.image_ids(catalog.rows("TRUE").tolist())
+    catalog.close()
+    return [str(found[row]) for row in sorted(found)]
 
 
 def write_queries(path: Path, ids: list[str]) -> Path:
