@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.species.taxa import TaxonName, build_tree
-from indexer.stages.sort import write_taxa
+from indexer.tables.numbered_taxa import write_taxa
 
 RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 # Of 100,000 taxa, how many are of each rank: about as in the Catalogue of Life.

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from atlas.bundle.bundle import COARSE_FILE, CURVE_FILE, SEGMENTS, SPACE_FILE, SPACES
+from atlas.bundle.bundle import CURVE_FILE, SEGMENTS, SPACE_FILE, SPACES
 from atlas.bundle.files import atomic_write
 from atlas.bundle.manifest import (
     FORMAT_VERSION,
@@ -30,10 +30,11 @@ from atlas.bundle.segment import ROWS, index_name, vectors_name
 from atlas.errors import BuildError
 from atlas.search.curve import Curve
 from atlas.search.encoder import OpenClipEncoder
-from atlas.search.index import factory_for, read_index
-from atlas.search.torch_codes import choose_device
+from atlas.search.index import read_index
 from indexer.account import Parts, account_of, check_rejects, write_rejects
 from indexer.captions import caption_queries
+from indexer.fit import SegmentFolder
+from indexer.indexing import index_space
 from indexer.layers.built import LayerFiles, layers_of_build
 from indexer.parts import records_path, rejects_path, vectors_path
 from indexer.plan import Plan
@@ -49,7 +50,6 @@ from indexer.stages.catalog import (
     SourceRow,
     write_catalog,
 )
-from indexer.stages.encode import encode_rows
 from indexer.stages.measure import (
     MeasuredSegment,
     QuerySet,
@@ -59,7 +59,6 @@ from indexer.stages.measure import (
 )
 from indexer.stages.publish import Finished, publish_bundle
 from indexer.stages.sort import SORT_STEPS, SegmentSlice, cut_segments, order_rows, write_segment
-from indexer.stages.train import train_space
 from indexer.state import State
 from indexer.work import PartFiles, WorkFolder
 
@@ -203,43 +202,15 @@ class Assembly:
 
     def _index(self, space: str) -> str | None:
         """Train and encode one space; returns its factory string, None for exact search."""
-        dim, settings = self._dims[space], self._plan.index
-        try:
-            factory = factory_for(self._rows, dim, settings.factory, settings.exact_below)
-        except ValueError as error:
-            raise BuildError("train", f"the plan's index.factory: {error}") from error
-        if factory is None:
-            return None
-        trained = self._space(space) / COARSE_FILE
-        with self._watcher.stage("train", 1, factory) as advance:
-            files = [(self._folder(cut) / vectors_name(space), cut.rows) for cut in self._cuts]
-            wanted = None if settings.train_rows == "auto" else settings.train_rows
-            try:
-                device = choose_device(settings.device)
-                train_space(
-                    files,
-                    dim,
-                    factory,
-                    trained,
-                    rows_wanted=wanted,
-                    seed=settings.seed,
-                    device=device,
-                )
-            except ValueError as error:
-                raise BuildError("train", str(error)) from error
-            advance(1)
-        with self._watcher.stage("encode", self._rows, "rows") as advance:
-            for cut in self._cuts:
-                encode_rows(
-                    self._folder(cut),
-                    space,
-                    cut.rows,
-                    dim,
-                    trained,
-                    device=device,
-                    progress=advance,
-                )
-        return factory
+        return index_space(
+            space,
+            self._dims[space],
+            [SegmentFolder(self._folder(cut), cut.rows) for cut in self._cuts],
+            self._plan.index,
+            order=self._work.order,
+            folder=self._space(space),
+            watcher=self._watcher,
+        )
 
     def _describe_spaces(self, factories: dict[str, str | None]) -> None:
         for section in self._plan.spaces:

@@ -1,7 +1,7 @@
 """Rewrites the segments of a bundle: in one order, of even size, without the removed rows.
 
-Vectors and pictures are moved, not made again, and the trained index is kept. The rows are those
-of a fresh build of what is left, in the same order, under new row ids.
+Vectors and pictures are moved, not made again; the trained index is kept, or trained anew. The rows
+are those of a fresh build of what is left, in the same order, under new row ids.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from indexer.alone import alone_with
 from indexer.build import Built
 from indexer.layers.gathered import gather_layers
 from indexer.living import view_living
-from indexer.plan_sections import MeasureSection
+from indexer.plan_sections import IndexSection, MeasureSection
 from indexer.progress import Watcher
 from indexer.remeasure import captions_of
 from indexer.revision import Revision, identity_after, require_live, work_folder
@@ -39,16 +39,30 @@ _ORDER_SCHEMA = pa.schema(
 
 
 def compact(
-    root: Path, *, segment_rows: int, settings: MeasureSection, seed: int, watcher: Watcher
+    root: Path,
+    *,
+    index: IndexSection,
+    settings: MeasureSection,
+    retrains: bool = False,
+    watcher: Watcher,
 ) -> Built:
-    """Make the live bundle in `root` one sorted run of segments of at most `segment_rows` rows.
+    """Make the live bundle in `root` one sorted run of segments of `index.segment_rows` at most.
 
-    `was_live` where it is that already. Raises BuildError where recall is below the settings'.
+    With `retrains` every index is trained anew, too, by the settings `index`. `was_live` where the
+    bundle is compact already and nothing is to be trained. Raises BuildError where recall is below
+    the settings'.
     """
     with alone_with(root):
         base = require_live(root)
-        identity = identity_after(base, "compact", segment_rows)
-        revision = Revision(root, base, work_folder(root, "compact"), identity, watcher)
+        what = ("compact", index.segment_rows, *((index,) if retrains else ()))
+        revision = Revision(
+            root,
+            base,
+            work_folder(root, "compact"),
+            identity := identity_after(base, *what),
+            watcher,
+            retrains=retrains,
+        )
         rows = revision.list_living(base.segments)
         counted = sum(source.rows_out - source.removed for source in base.sources)
         if rows != counted:
@@ -58,20 +72,24 @@ def compact(
             with watcher.stage("sort", 1, "order") as advance:
                 _write_order(revision, order)
                 advance(1)
-        cuts = cut_segments(rows, segment_rows, revision.state.first_segment)
-        if _is_compact(base.segments, cuts, rows, order):
+        cuts = cut_segments(rows, index.segment_rows, revision.state.first_segment)
+        if not retrains and _is_compact(base.segments, cuts, rows, order):
             revision.discard()
             return Built(manifest=base, was_live=True)
         segments = _gather(revision, cuts, rows, order, watcher)
-        revision.encode(segments)
+        if retrains:
+            revision.retrain(segments, index, order)
+        else:
+            revision.encode(segments)
         revision.write_catalog(segments, base.sources)
         taxa = pq.read_table(revision.work.taxa)
         captions = {
             space.name: queries
             for space in revision.spaces.values()
-            if (queries := captions_of(space, taxa, settings.queries, seed, watcher)) is not None
+            if (queries := captions_of(space, taxa, settings.queries, index.seed, watcher))
+            is not None
         }
-        revision.measure(segments, captions, settings, seed)
+        revision.measure(segments, captions, settings, index.seed)
         layers = gather_layers(
             base.layers,
             base.segments,

@@ -18,7 +18,7 @@ from pyroaring import BitMap
 
 from atlas.bundle.flags import Flag
 from indexer.repeats import repeat_of_earlier
-from indexer.stages.sort import number_taxa, write_taxa
+from indexer.tables.numbered_taxa import number_taxa, write_taxa
 from indexer.work import batches_of, write_batches
 
 LIVING_SCHEMA = pa.schema([("row_id", pa.int64()), ("taxon_id", pa.int32()), ("flags", pa.int32())])

@@ -132,6 +132,9 @@ class IndexSection(Section, frozen=True, kw_only=True):
     """Most rows of one segment."""
     train_rows: Count | Literal["auto"] = "auto"
     """Rows that the index is trained on; `auto` follows the number of lists."""
+    taxon_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.01
+    """Most of these rows that one taxon may give, so that a few common ones do not take all lists;
+    1 draws from every taxon by its size."""
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
     """Seed of every sample that is drawn."""
     device: Text = "auto"

@@ -8,22 +8,28 @@ moment and started again, and until `CURRENT` is swapped the old state is live.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import duckdb
 import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 from pyroaring import BitMap
 
-from atlas.bundle.bundle import COARSE_FILE, LAYERS, SEGMENTS, SPACES, read_space
+from atlas.bundle.bundle import (
+    COARSE_FILE,
+    CURVE_FILE,
+    SEGMENTS,
+    SPACE_FILE,
+    SPACES,
+    read_space,
+)
 from atlas.bundle.files import atomic_write, remove_leftovers
 from atlas.bundle.manifest import (
     FORMAT_VERSION,
-    FileEntry,
     Manifest,
     SegmentEntry,
     SourceEntry,
@@ -37,15 +43,16 @@ from atlas.errors import BuildError
 from atlas.search.curve import Curve
 from atlas.search.index import read_index
 from atlas.search.torch_codes import choose_device
+from indexer.carried import burst_rule, hosted_licences, kept_files, map_storage
+from indexer.fit import SegmentFolder
+from indexer.indexing import index_space
 from indexer.layers.built import LayerFiles
 from indexer.living import StoredRows, list_living
-from indexer.plan_sections import MeasureSection
+from indexer.plan_sections import IndexSection, MeasureSection
 from indexer.progress import Watcher
 from indexer.stages.catalog import (
     STEPS,
-    BurstRule,
     CatalogInput,
-    MapStorage,
     SegmentVectors,
     SourceRow,
     write_catalog,
@@ -59,8 +66,7 @@ from indexer.stages.measure import (
     settings_of,
 )
 from indexer.stages.publish import Finished, publish_bundle
-from indexer.state import State, begin_in, live_manifest
-from indexer.tables.duplicates import rule_of
+from indexer.state import State, begin_in, live_manifest, new_folders
 from indexer.work import WorkFolder
 
 
@@ -87,15 +93,31 @@ class Revision:
     """A bundle's next state in the making; `publish` makes it live."""
 
     def __init__(
-        self, root: Path, base: Manifest, work: WorkFolder, identity: str, watcher: Watcher
+        self,
+        root: Path,
+        base: Manifest,
+        work: WorkFolder,
+        identity: str,
+        watcher: Watcher,
+        *,
+        retrains: bool = False,
     ) -> None:
-        """Begin the revision of `base` with this identity, or go on with it."""
+        """Begin the revision of `base` with this identity, or go on with it.
+
+        One that `retrains` has a new folder for every space.
+        """
         work.root.mkdir(parents=True, exist_ok=True)
         remove_leftovers(work.root)
         self.root = root
         self.base = base
         self.work = work
-        self.state: State = begin_in(root, work, identity, lambda _number: base.spaces)
+        self.state: State = begin_in(
+            root,
+            work,
+            identity,
+            lambda number: new_folders(root, base.spaces, number) if retrains else base.spaces,
+        )
+        self._retrains = retrains
         self.spaces = {entry.name: read_space(root, entry) for entry in base.spaces}
         self._watcher = watcher
         self._files: dict[str, Path] = {}
@@ -114,10 +136,14 @@ class Revision:
         moved = self.root / final
         return moved if moved.exists() else self._files[final]
 
+    def space_folder(self, space: str) -> Path:
+        """The folder of a space, old or new."""
+        final = self.root / SPACES / self.state.space_folder(space)
+        return final if final.exists() else self.work.space(space)
+
     def coarse(self, space: str) -> Path:
         """The trained index of a space, shared by all its segments."""
-        folder = next(entry.folder for entry in self.base.spaces if entry.name == space)
-        return self.root / SPACES / folder / COARSE_FILE
+        return self.space_folder(space) / COARSE_FILE
 
     # -- tombstones
 
@@ -176,7 +202,7 @@ class Revision:
     ) -> None:
         """Write the catalog of these segments; `hosted` are further licences of kept pictures."""
         path = self.root / self.state.catalog_name
-        bursts = _bursts(self.root / self.base.catalog, self.base.spaces)
+        bursts = burst_rule(self.root / self.base.catalog, self.base.spaces)
         with self._watcher.stage("catalog", STEPS, "steps") as advance:
             given = CatalogInput(
                 rows=tuple(self.folder(segment.name) / ROWS for segment in segments),
@@ -186,10 +212,10 @@ class Revision:
                     SourceRow(**{name: getattr(s, name) for name in SourceRow.__struct_fields__})
                     for s in sources
                 ),
-                hosted_licences=(*_hosted(self.root / self.base.catalog), *hosted),
+                hosted_licences=(*hosted_licences(self.root / self.base.catalog), *hosted),
                 finest=self.base.cell_resolution,
                 living=living,
-                storage=_storage(self.root / self.base.catalog),
+                storage=map_storage(self.root / self.base.catalog),
                 bursts=bursts,
                 vectors=tuple(
                     SegmentVectors(
@@ -226,6 +252,35 @@ class Revision:
                         progress=advance,
                     )
 
+    def retrain(
+        self, segments: Sequence[SegmentEntry], settings: IndexSection, order: Path
+    ) -> None:
+        """Train the index of every space anew on all rows, and fill the new segments' lists.
+
+        The kind of each index stays, its number of lists follows the rows. `order` has `taxon_id`
+        of all rows in their order.
+        """
+        folders = [SegmentFolder(self.folder(segment.name), segment.rows) for segment in segments]
+        for name, space in self.spaces.items():
+            wanted = settings
+            if space.factory is not None:
+                kind = re.sub(r"IVF\d+", "IVF{n}", space.factory)
+                wanted = msgspec.structs.replace(settings, factory=kind, exact_below=0)
+            folder = self.space_folder(name)
+            folder.mkdir(parents=True, exist_ok=True)
+            factory = index_space(
+                name,
+                space.dim,
+                folders,
+                wanted,
+                order=order,
+                folder=folder,
+                watcher=self._watcher,
+            )
+            self.spaces[name] = msgspec.structs.replace(space, factory=factory)
+            if not (folder / SPACE_FILE).exists():
+                atomic_write(folder / SPACE_FILE, encode_json(self.spaces[name]))
+
     def measure(
         self,
         segments: Sequence[SegmentEntry],
@@ -238,9 +293,7 @@ class Revision:
         `captions` are text-like queries by space, where its encoder is at hand.
         """
         for entry in self.base.spaces:
-            name = f"curve-{self.state.number:06d}.json"
-            path = self._file(f"{SPACES}/{entry.folder}/{name}")
-            self._curves[entry.name] = name
+            path = self._curve_file(entry)
             if not path.exists():
                 space = self.spaces[entry.name]
                 curve = self._curve(segments, space, captions.get(space.name), settings, seed)
@@ -253,6 +306,15 @@ class Revision:
                 self._watcher.note(f"{said} ({point.path}, {point.asked} asked)")
                 if point.recall < settings.recall_target:
                     raise BuildError("measure", f"{said}, below {settings.recall_target}")
+
+    def _curve_file(self, entry: SpaceEntry) -> Path:
+        """Where the curve of a space goes: a new folder has the first of its own."""
+        name = f"curve-{self.state.number:06d}.json"
+        if self._retrains:
+            self._curves[entry.name] = CURVE_FILE
+            return self.space_folder(entry.name) / CURVE_FILE
+        self._curves[entry.name] = name
+        return self._file(f"{SPACES}/{entry.folder}/{name}")
 
     def _curve(
         self,
@@ -308,7 +370,7 @@ class Revision:
                 folder=entry.folder,
                 curve=self._curves.get(entry.name, entry.curve),
             )
-            for entry in self.base.spaces
+            for entry in self.state.spaces
         )
         manifest = msgspec.structs.replace(
             self.base,
@@ -327,7 +389,7 @@ class Revision:
         )
         finished = Finished(
             segments={s.name: self.work.segment(s.name) for s in segments if s.name not in old},
-            spaces={},
+            spaces={name: self.work.space(name) for name in self.spaces} if self._retrains else {},
             catalog=self.work.catalog,
             rejects=rejects,
             files=self._files | ({} if layers is None else layers.files),
@@ -338,7 +400,7 @@ class Revision:
                 finished,
                 manifest,
                 progress=advance,
-                kept=_kept(self.base, manifest),
+                kept=kept_files(self.base, manifest),
             )
         self.discard()
         return complete
@@ -348,62 +410,3 @@ class Revision:
         shutil.rmtree(self.work.root)
         with suppress(OSError):  # other work may lie beside it
             self.work.root.parent.rmdir()
-
-
-def _hosted(catalog: Path) -> list[str]:
-    """Codes of the licences under which the bundle may hold pictures."""
-    with duckdb.connect(str(catalog), read_only=True) as connection:
-        found = connection.execute("SELECT code FROM licence WHERE hosting ORDER BY code")
-        return [code for (code,) in found.fetchall()]
-
-
-def _storage(catalog: Path) -> MapStorage:
-    """Species are listed at the resolutions that they were, in a bundle that has any record."""
-    with duckdb.connect(str(catalog), read_only=True) as connection:
-        found = connection.execute("SELECT DISTINCT resolution FROM species_cell").fetchall()
-        records = connection.execute("SELECT count(*) FROM occupancy").fetchall()[0][0]
-    if not records:
-        return MapStorage()
-    return MapStorage(species_resolutions=tuple(sorted(resolution for (resolution,) in found)))
-
-
-def _bursts(catalog: Path, spaces: Sequence[SpaceEntry]) -> BurstRule:
-    """Near-duplicates are found as they were; as is usual in a bundle that is older than that."""
-    with duckdb.connect(str(catalog), read_only=True) as connection:
-        rule = rule_of(connection)
-    space = rule.space or next((entry.name for entry in spaces), "")
-    return msgspec.structs.replace(rule, space=space)
-
-
-def _kept(base: Manifest, manifest: Manifest) -> tuple[FileEntry, ...]:
-    """The files of `base` that the next manifest names, too."""
-    tombstones = {
-        segment.name: f"{SEGMENTS}/{segment.name}/{segment.tombstones}"
-        for segment in manifest.segments
-    }
-    before = {
-        segment.name: f"{SEGMENTS}/{segment.name}/{segment.tombstones}" for segment in base.segments
-    }
-    gone = {base.catalog}
-    gone |= {path for name, path in before.items() if path != tombstones.get(name)}
-    gone |= {
-        f"{SPACES}/{old.folder}/{old.curve}"
-        for old, new in zip(base.spaces, manifest.spaces, strict=True)
-        if old.curve != new.curve
-    }
-    cells = {f"{LAYERS}/{layer.folder}/{layer.cells}" for layer in manifest.layers}
-    gone |= {
-        path for one in base.layers if (path := f"{LAYERS}/{one.folder}/{one.cells}") not in cells
-    }
-    if base.rejects != manifest.rejects:
-        gone.add(base.rejects)
-    folders = {layer.folder for layer in manifest.layers}
-    dropped = (
-        *(f"{SEGMENTS}/{name}/" for name in before if name not in tombstones),
-        *(f"{LAYERS}/{one.folder}/" for one in base.layers if one.folder not in folders),
-    )
-    return tuple(
-        entry
-        for entry in base.files
-        if entry.path not in gone and not (dropped and entry.path.startswith(dropped))
-    )

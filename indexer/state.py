@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -89,6 +89,14 @@ def begin(plan: Plan, work: WorkFolder, identity: str) -> State:
         )
 
     return begin_in(root, work, identity, spaces)
+
+
+def new_folders(root: Path, spaces: Iterable[SpaceEntry], number: int) -> tuple[SpaceEntry, ...]:
+    """The spaces in folders that no bundle in `root` has, for bundle `number`."""
+    return tuple(
+        SpaceEntry(name=space.name, folder=_free_folder(root / SPACES, space.name, number))
+        for space in spaces
+    )
 
 
 def begin_in(

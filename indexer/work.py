@@ -17,6 +17,10 @@ import pyarrow.parquet as pq
 from atlas.bundle.files import atomic_path
 
 ROW_GROUP_ROWS = 65_536
+# Values that never repeat get no dictionary.
+_UNIQUE = frozenset(
+    {"row_id", "image_id", "occurrence_id", "reference_url", "media_url", "media_sha256"}
+)
 # What DuckDB may hold; the rest it spills. Beside it a build needs about as much for vectors.
 _DATABASE_MEMORY = "2GB"
 # While dumps are joined and rows are ordered: more than a million rows need, and about what two
@@ -112,10 +116,21 @@ class WorkFolder(msgspec.Struct, frozen=True):
 
 @contextmanager
 def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """Write a Parquet file whole or not at all; equal rows give equal bytes."""
+    """Write a Parquet file whole or not at all; equal rows give equal bytes.
+
+    How Arrow names what is inside a list is not kept: it depends on where the rows came from.
+    """
+    repeating = [name for name in schema.names if name not in _UNIQUE]
+    lists = [name for name in repeating if pa.types.is_list(schema.field(name).type)]
     with (
         atomic_path(path) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+        pq.ParquetWriter(
+            temporary,
+            schema,
+            compression="zstd",
+            store_schema=False,
+            use_dictionary=[*repeating, *(f"{name}.list.element" for name in lists)],
+        ) as writer,
     ):
         yield writer
 

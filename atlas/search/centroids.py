@@ -46,8 +46,8 @@ class Nearest:
             groups = round(math.sqrt(lists))
             heads = _random_rows(centroids, groups, seed)
             for _ in range(_ROUNDS):
-                heads = _moved(centroids, _all_nearest(centroids, heads), heads)
-            group_of = _all_nearest(centroids, heads)
+                heads = _moved(centroids, assigned(centroids, heads), heads)
+            group_of = assigned(centroids, heads)
             self._heads = heads
             self._members = [np.flatnonzero(group_of == group) for group in range(groups)]
             self._of_group = [np.ascontiguousarray(centroids[own]) for own in self._members]
@@ -55,7 +55,7 @@ class Nearest:
     def find(self, vectors: Matrix) -> Numbers:
         """Number of the centroid of each of `vectors`, (n, dim) -> (n,)."""
         if self._heads is None:
-            return _all_nearest(vectors, self._centroids)
+            return assigned(vectors, self._centroids)
         scores = vectors @ self._heads.T
         tried = min(_GROUPS_TRIED, scores.shape[1])
         groups = np.argpartition(scores, scores.shape[1] - tried, axis=1)[:, -tried:]
@@ -134,7 +134,8 @@ def _unit(vectors: Matrix) -> Matrix:
     return unit
 
 
-def _all_nearest(vectors: npt.NDArray[np.floating], centroids: Matrix) -> Numbers:
+def assigned(vectors: npt.NDArray[np.floating], centroids: Matrix) -> Numbers:
+    """The centroid of the greatest inner product with each of `vectors`, (n, dim) -> (n,)."""
     found = np.empty(len(vectors), np.int64)
     for start in range(0, len(vectors), _BLOCK_ROWS):
         block = np.asarray(vectors[start : start + _BLOCK_ROWS], np.float32)

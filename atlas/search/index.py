@@ -173,6 +173,14 @@ def _transforms(index: faiss.Index) -> list[faiss.VectorTransform]:
     return [faiss.downcast_VectorTransform(chain.at(i)) for i in range(chain.size())]
 
 
+def transformed(index: faiss.Index, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Vectors, (n, dim), in the space of the index's codes, (n, dim of the codes)."""
+    turned = np.ascontiguousarray(vectors, np.float32)
+    for transform in _transforms(index):
+        turned = transform.apply(turned)
+    return turned
+
+
 def _transformed(
     transform: faiss.VectorTransform, vectors: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.float16]:

@@ -14,6 +14,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from atlas.search.grouped_centroids import GROUPED_FROM, GroupedCentroids
 from atlas.search.selection import Selection
 from atlas.search.vectors import Positions, QueryVector
 
@@ -77,7 +78,12 @@ class Centroids:
         self.count = int(ivf.nlist)
         self._quantizer = faiss.downcast_index(ivf.quantizer)
         self.navigable = isinstance(self._quantizer, faiss.IndexHNSW)
-        self._middles = self._quantizer.reconstruct_n(0, self.count).astype(np.float16)
+        middles = self._quantizer.reconstruct_n(0, self.count).astype(np.float16)
+        self._grouped: GroupedCentroids | None = None
+        if self.count >= GROUPED_FROM and not self.navigable:
+            self._grouped = GroupedCentroids(middles)
+        else:
+            self._middles = middles
 
     def rotated(self, query: Vector) -> Vector:
         """The query in the rotated space of the codes, (1, dim) float32, contiguous."""
@@ -88,11 +94,16 @@ class Centroids:
 
     def scores(self, rotated: Vector) -> Scores:
         """Inner products with the middle of every list, (lists,) float32."""
-        return QueryVector(rotated[0]).score(self._middles)
+        query = QueryVector(rotated[0])
+        return query.score(self._middles) if self._grouped is None else self._grouped.scores(query)
 
     def nearest(self, rotated: Vector, count: int) -> Chosen:
-        """The `count` nearest lists of all; through the graph where the index has one."""
+        """The `count` nearest lists of all, or nearly: through a graph or groups where they are."""
         count = min(count, self.count)
+        if self._grouped is not None:
+            numbers, scores = self._grouped.near(QueryVector(rotated[0]), count)
+            order = np.lexsort((numbers, -scores))[:count]
+            return Chosen(numbers[order], scores[order])
         if not self.navigable:
             return nearest_holding(self.scores(rotated), None, count)
         faiss.omp_set_num_threads(1)

@@ -27,11 +27,23 @@ from indexer.commands.program import BUNDLE, QUIET, indexer, reporting
     show_default=True,
     help="Mean share of the exact hits that the index must find.",
 )
+@click.option(
+    "--retrain",
+    "retrains",
+    is_flag=True,
+    help="Train the indexes anew on all rows, too; `indexer drift` says when that pays.",
+)
 @click.option("--prune", "then_prune", is_flag=True, help="Delete what is not named any more, too.")
 @QUIET
 @reporting
 def compact(
-    bundle: Path, *, segment_rows: int, recall_target: float, then_prune: bool, quiet: bool
+    bundle: Path,
+    *,
+    segment_rows: int,
+    recall_target: float,
+    retrains: bool,
+    then_prune: bool,
+    quiet: bool,
 ) -> None:
     """Rewrite the segments of BUNDLE in one order, without the rows that were removed.
 
@@ -44,9 +56,9 @@ def compact(
 
     built = run_compact(
         bundle,
-        segment_rows=segment_rows,
+        index=IndexSection(segment_rows=segment_rows),
         settings=MeasureSection(recall_target=recall_target),
-        seed=IndexSection().seed,
+        retrains=retrains,
         watcher=Silent() if quiet else Terminal(),
     )
     done = "nothing to do: compact already" if built.was_live else "live"

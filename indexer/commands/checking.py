@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from indexer.commands.program import BUNDLE, indexer, reporting
+
+if TYPE_CHECKING:
+    from indexer.drift import Drift
+
+# Neither a mistake (1) nor a wrong call (2): a bundle that works and would be better trained again.
+_OUTGROWN = 3
 
 
 @indexer.command()
@@ -159,3 +166,47 @@ def evaluate(
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     for table in tables(result):
         console.print(table)
+
+
+@indexer.command()
+@BUNDLE
+@click.option("--seed", default=0, show_default=True, help="Seed of the sample of rows.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@reporting
+def drift(bundle: Path, *, seed: int, as_json: bool) -> None:
+    """Say whether the indexes of BUNDLE still fit its rows, or training them again pays.
+
+    Compares rows as they lie in their lists now with how they lay when the index was trained. Exit
+    code 0 where it fits, 3 where training again pays (`indexer compact --retrain`), with the
+    reason in words.
+    """
+    from atlas.bundle.manifest import encode_json
+    from indexer.drift import drift_of
+
+    found = drift_of(bundle, seed=seed)
+    if as_json:
+        click.echo(encode_json(list(found)).decode())
+    else:
+        _show_drift(found)
+    if any(one.reasons for one in found):
+        sys.exit(_OUTGROWN)
+
+
+def _show_drift(found: Sequence[Drift]) -> None:
+    for one in found:
+        table = Table("rows of", "rows", "1 - cosine to the middle", "imbalance", title=one.space)
+        named = [("segment " + name, fit) for name, fit in one.segments]
+        at_training = [] if one.trained is None else [("training", one.trained)]
+        for name, fit in (*at_training, *named, ("all segments", one.now)):
+            table.add_row(name, f"{fit.rows:,}", f"{fit.residual:.4f}", f"{fit.imbalance:.3f}")
+        Console(width=100).print(table)
+        click.echo(
+            f"space {one.space}: {one.now.lists:,} lists, a build of {one.now.rows:,} rows makes "
+            f"{one.lists_wanted:,}"
+        )
+        if one.trained is None:
+            click.echo("nothing tells how rows lay when it was trained: built by an older indexer")
+        for reason in one.reasons:
+            click.echo(f"training again pays: {reason}")
+        if not one.reasons:
+            click.echo("the index fits")

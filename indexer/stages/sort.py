@@ -2,55 +2,32 @@
 
 Numbers the taxa in preorder, refuses an image that came twice, marks a picture whose bytes came
 twice and a record that repeats another, and gathers vectors and pictures from the parts into their
-segment. Works out of core: DuckDB orders the metadata, and one block of vectors at a time is in
-memory.
+segment. Works out of core: DuckDB orders what rows are compared by, and `indexer.tables` gathers
+rows and vectors piece by piece.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import duckdb
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyroaring import BitMap
 
-from atlas.bundle.files import atomic_path, atomic_write
+from atlas.bundle.files import atomic_write
 from atlas.bundle.flags import HIDDEN_PLACE
-from atlas.bundle.segment import PICTURE_OFFSETS, PICTURES, ROWS, TOMBSTONES, vectors_name
-from atlas.species.taxa import CommonName, TaxonName, TaxonTree, build_tree, fold
+from atlas.bundle.segment import ROWS, TOMBSTONES
+from atlas.species.taxa import TaxonTree
 from indexer.records import REJECT_SCHEMA, RejectReason
+from indexer.tables.numbered_taxa import number_names, write_taxa
+from indexer.tables.segment_media import write_media
 from indexer.tables.segment_rows import OrderedRows, write_rows
 from indexer.tables.sort_keys import NAMES, read_keys
 from indexer.work import INGEST_MEMORY, PartFiles, batches_of, open_database, write_batches
 
-TAXA_SCHEMA = pa.schema(
-    [
-        ("taxon_id", pa.int32()),
-        ("last_descendant", pa.int32()),
-        ("parent_id", pa.int32()),
-        ("depth", pa.int16()),
-        ("rank", pa.string()),
-        ("scientific_name", pa.string()),
-        ("common_name", pa.string()),
-        ("lineage", pa.list_(pa.int32())),
-        ("path", pa.list_(pa.string())),
-    ]
-)
-NAMES_SCHEMA = pa.schema(
-    [
-        ("folded", pa.string()),
-        ("name", pa.string()),
-        ("taxon_id", pa.int32()),
-        ("kind", pa.string()),
-        ("language", pa.string()),
-    ]
-)
 ORDER_SCHEMA = pa.schema(
     [
         ("row_id", pa.int64()),
@@ -70,8 +47,6 @@ NAMES_OF_ROWS_SCHEMA = pa.schema(
     ]
 )
 SORT_STEPS = 4
-# Vectors of a segment that are put together in memory before they are written.
-_BLOCK_BYTES = 1 << 29
 _COPIED = (
     "image_id",
     "occurrence_id",
@@ -171,47 +146,9 @@ def names_of_rows(order: Path) -> Path:
     return order.with_name("names-of-rows.parquet")
 
 
-def number_taxa(connection: duckdb.DuckDBPyConnection, ranks: Sequence[str]) -> TaxonTree:
-    """Build the tree and the table `assigned` (lineage, scientific name -> taxon id).
-
-    Reads lineage, scientific_name and common_name of the connection's view `incoming`.
-    """
-    return _number_names(connection, ranks, "SELECT *, 1 AS uses FROM incoming")
-
-
-def _number_names(
-    connection: duckdb.DuckDBPyConnection, ranks: Sequence[str], names: str
-) -> TaxonTree:
-    """`number_taxa` of the names that a query finds, each with its number of uses."""
-    found = connection.execute(
-        "SELECT lineage, scientific_name, list(common_name ORDER BY uses DESC, common_name) FROM ("
-        f"  SELECT lineage, scientific_name, common_name, sum(uses) AS uses FROM ({names})"
-        "  GROUP BY ALL) GROUP BY lineage, scientific_name ORDER BY lineage, scientific_name"
-    ).fetchall()
-    inputs = [
-        TaxonName(
-            lineage=tuple(lineage),
-            scientific_name=scientific,
-            common_names=tuple(CommonName(name=name, language="en") for name in common if name),
-        )
-        for lineage, scientific, common in found
-    ]
-    tree = build_tree(inputs, ranks)
-    table = pa.table(
-        {
-            "lineage": pa.array([row[0] for row in found], pa.list_(pa.string())),
-            "scientific_name": pa.array([row[1] for row in found], pa.string()),
-            "taxon_id": pa.array(tree.assignment, pa.int32()),
-        }
-    )
-    connection.register("assigned_arrow", table)
-    connection.execute("CREATE TABLE assigned AS SELECT * FROM assigned_arrow")
-    return tree
-
-
 def _assign_taxa(connection: duckdb.DuckDBPyConnection, ranks: Sequence[str]) -> TaxonTree:
     """Build the tree, and the view `row` of all rows with their taxa."""
-    tree = _number_names(connection, ranks, "SELECT * FROM named")
+    tree = number_names(connection, ranks, "SELECT * FROM named")
     connection.execute(
         "CREATE TABLE name AS SELECT (row_number() OVER (ORDER BY taxon_id, lineage, "
         "scientific_name, common_name) - 1)::INTEGER AS name_id, * FROM (SELECT DISTINCT lineage, "
@@ -256,43 +193,6 @@ def _find_repeats(connection: duckdb.DuckDBPyConnection) -> None:
         "FROM kept SEMI JOIN (SELECT seen FROM keyed WHERE seen IS NOT NULL GROUP BY seen "
         "HAVING min(record) <> max(record)) USING (seen)) WHERE repeats"
     )
-
-
-def write_taxa(tree: TaxonTree, taxa: Path, names: Path) -> None:
-    """Write every taxon to `taxa`, and every name to `names`."""
-    count = len(tree.scientific_name)
-    lineages: list[list[int]] = []
-    for taxon_id in range(count):
-        parent = int(tree.parent_id[taxon_id])
-        lineages.append([] if taxon_id == 0 else [*lineages[parent], parent])
-    table = pa.table(
-        {
-            "taxon_id": range(count),
-            "last_descendant": tree.last_descendant,
-            "parent_id": [None if i == 0 else int(tree.parent_id[i]) for i in range(count)],
-            "depth": tree.depth,
-            "rank": tree.rank,
-            "scientific_name": tree.scientific_name,
-            "common_name": [common[0].name if common else None for common in tree.common_names],
-            "lineage": lineages,
-            "path": [list(lineage) for lineage in tree.lineage],
-        },
-        TAXA_SCHEMA,
-    )
-    write_batches(taxa, TAXA_SCHEMA, table.to_batches())
-    rows: list[tuple[str, str, int, str, str]] = [
-        (fold(name), name, taxon_id, "scientific", "")
-        for taxon_id, name in enumerate(tree.scientific_name)
-    ]
-    rows += [
-        (fold(common.name), common.name, taxon_id, "common", common.language)
-        for taxon_id, every in enumerate(tree.common_names)
-        for common in every
-    ]
-    rows.sort(key=lambda row: (row[0], row[2], row[3], row[1]))
-    columns = list(zip(*rows, strict=True))
-    table = pa.table(dict(zip(NAMES_SCHEMA.names, columns, strict=True)), NAMES_SCHEMA)
-    write_batches(names, NAMES_SCHEMA, table.to_batches())
 
 
 def _write_duplicates(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
@@ -356,10 +256,11 @@ def write_segment(
     there is none, with their metadata.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    ordered = OrderedRows(order, names_of_rows(order), cut.first_row, cut.rows)
     if not (folder / ROWS).exists():
         write_rows(
             parts,
-            OrderedRows(order, names_of_rows(order), cut.first_row, cut.rows),
+            ordered,
             _COPIED,
             scratch=scratch,
             path=folder / ROWS,
@@ -368,106 +269,10 @@ def write_segment(
     elif not dims:
         progress(cut.rows)
     if dims or hosts_pictures:
-        _scatter_media(
-            parts, dims, cut, order, folder, hosts_pictures=hosts_pictures, progress=progress
-        )
+        write_media(parts, dims, ordered, folder, hosts_pictures=hosts_pictures, progress=progress)
     atomic_write(folder / TOMBSTONES, BitMap().serialize())
 
 
 def _unseen(rows: int) -> None:
     """Rows of which more is to be written."""
     del rows
-
-
-def _scatter_media(
-    parts: Sequence[PartFiles],
-    dims: dict[str, int],
-    cut: SegmentSlice,
-    order: Path,
-    folder: Path,
-    *,
-    hosts_pictures: bool,
-    progress: Callable[[int], None],
-) -> None:
-    """Write one segment's vectors and pictures."""
-    last = list(dims)[-1] if dims else None
-    wanted = pq.read_table(
-        order,
-        columns=["row_id", "part", "position"],
-        filters=[("row_id", ">=", cut.first_row), ("row_id", "<", cut.first_row + cut.rows)],
-    )
-    destination = wanted["row_id"].to_numpy() - cut.first_row
-    part_of = wanted["part"].to_numpy()
-    position_of = wanted["position"].to_numpy()
-    by_part = np.argsort(part_of, kind="stable")
-    bounds = np.searchsorted(part_of[by_part], np.arange(len(parts) + 1))
-    moves = [
-        (part, position_of[chosen], destination[chosen])
-        for number, part in enumerate(parts)
-        if len(chosen := by_part[bounds[number] : bounds[number + 1]])
-    ]
-    for space, dim in dims.items():
-        told = progress if space == last else _unseen
-        _scatter_vectors(moves, space, dim, cut.rows, folder / vectors_name(space), told)
-    if hosts_pictures:
-        _scatter_pictures(moves, cut.rows, folder)
-
-
-Move = tuple[PartFiles, npt.NDArray[np.int64], npt.NDArray[np.int64]]
-
-
-def _scatter_vectors(
-    moves: list[Move],
-    space: str,
-    dim: int,
-    rows: int,
-    path: Path,
-    progress: Callable[[int], None],
-) -> None:
-    """Write a segment's vectors block by block, from front to back.
-
-    Each block is put together in memory from all parts, whose files are read forwards. A segment
-    of 10M x 768 so takes thirty passes over the parts; written row by row where each belongs, it
-    would dirty pages all over the file and crawl as soon as it is larger than the memory.
-    """
-    if path.exists():
-        progress(rows)
-        return
-    block_rows = max(1, _BLOCK_BYTES // (2 * dim))
-    sorted_moves = []
-    for part, position, destination in moves:
-        order = np.argsort(destination, kind="stable")
-        sorted_moves.append((part, position[order], destination[order]))
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        for first in range(0, rows, block_rows):
-            block = np.empty((min(block_rows, rows - first), dim), np.float16)
-            for part, position, destination in sorted_moves:
-                begin, end = np.searchsorted(destination, (first, first + len(block)))
-                if begin == end:
-                    continue
-                chosen = position[begin:end]
-                forwards = np.argsort(chosen)
-                source = np.memmap(part.vectors[space], np.float16, mode="r").reshape(-1, dim)
-                block[destination[begin:end][forwards] - first] = source[chosen[forwards]]
-            block.tofile(file)
-            progress(len(block))
-
-
-def _scatter_pictures(moves: list[Move], rows: int, folder: Path) -> None:
-    """Lay the hosted pictures out in row order; an empty slot is a picture that is not hosted."""
-    if (folder / PICTURES).exists() and (folder / PICTURE_OFFSETS).exists():
-        return
-    sizes = np.zeros(rows, np.int64)
-    for part, position, destination in moves:
-        lengths = pq.read_table(part.records, columns=["media"])["media"]
-        measured = pa.compute.binary_length(lengths).fill_null(0).to_numpy()
-        sizes[destination] = measured[position]
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
-    with atomic_path(folder / PICTURES) as temporary, temporary.open("wb") as file:
-        file.truncate(int(offsets[-1]))
-        for part, position, destination in moves:
-            media = pq.read_table(part.records, columns=["media"])["media"]
-            for source, row in zip(position.tolist(), destination.tolist(), strict=True):
-                if content := media[source].as_py():
-                    os.pwrite(file.fileno(), content, int(offsets[row]))
-    atomic_write(folder / PICTURE_OFFSETS, offsets.tobytes())

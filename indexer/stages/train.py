@@ -1,6 +1,6 @@
 """Train stage: the vectors of all segments in, one trained, empty index of a space out.
 
-The sample is drawn evenly over all rows, so the same vectors and seed give the same index.
+The same vectors, sample and seed give the same index.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.bundle.files import atomic_path
-from atlas.search.index import train, training_rows, write_index
+from atlas.search.index import train, write_index
+from indexer.sampling import Positions
 
 
 def train_space(
@@ -21,22 +22,18 @@ def train_space(
     factory: str,
     path: Path,
     *,
-    rows_wanted: int | None,
+    chosen: Positions,
     seed: int,
     device: str,
 ) -> None:
-    """Train `factory` on a sample of the segments and write it to `path`.
+    """Train `factory` on the rows `chosen` and write it to `path`.
 
-    `segments` are (float16 file, rows); `rows_wanted` is the size of the sample, by default what
-    the number of lists makes use of; `device` is where the lists are found. Does nothing where
-    `path` exists.
+    `segments` are (float16 file, rows); `chosen` counts through all of them, sorted, (n,) int64;
+    `device` is where the lists are found. Does nothing where `path` exists.
     """
     if path.exists():
         return
-    total = sum(rows for _, rows in segments)
-    wanted = min(total, rows_wanted or training_rows(factory))
-    chosen = np.sort(np.random.default_rng(seed).choice(total, wanted, replace=False))
-    sample = np.empty((wanted, dim), np.float16)
+    sample = np.empty((len(chosen), dim), np.float16)
     first_row = filled = 0
     for file, rows in segments:
         inside = chosen[(chosen >= first_row) & (chosen < first_row + rows)] - first_row

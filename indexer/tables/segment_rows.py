@@ -21,18 +21,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from atlas.bundle.files import atomic_path
 from atlas.bundle.flags import Flag
 from indexer.sources.parquet_table import read_rows
-from indexer.work import ROW_GROUP_ROWS, PartFiles
+from indexer.work import ROW_GROUP_ROWS, PartFiles, parquet_writer
 
 # A stretch is held twice while it is put in order: 500 bytes a row make 130 MB of it.
 _STRETCH_ROWS = 2 * ROW_GROUP_ROWS
 _THREADS = 2
-# Values that never repeat get no dictionary.
-_UNIQUE = frozenset(
-    {"row_id", "image_id", "occurrence_id", "reference_url", "media_url", "media_sha256"}
-)
 _DESTINATION = pa.field("destination", pa.int32())
 
 Item = TypeVar("Item")
@@ -181,17 +176,11 @@ def _put_in_order(
         named = names.take(order["name_id"])
         values = [order["row_id"], order["taxon_id"]]
         values += [(named if name in names.column_names else rows)[name] for name in columns]
-        return pa.table([*values, _flags(rows["flags"].to_numpy(), order)], schema=stored)
+        return pa.table(
+            [*values, _flags(rows["flags"].to_numpy(), order)], schema=stored
+        ).combine_chunks()
 
-    with (
-        atomic_path(path) as temporary,
-        pq.ParquetWriter(
-            temporary,
-            stored,
-            compression="zstd",
-            use_dictionary=[name for name in stored.names if name not in _UNIQUE],
-        ) as writer,
-    ):
+    with parquet_writer(path, stored) as writer:
         for rows in _ahead(pool, in_order, range(len(files))):
             writer.write_table(rows, ROW_GROUP_ROWS)
             progress(rows.num_rows)

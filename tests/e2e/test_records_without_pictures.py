@@ -20,7 +20,7 @@ from indexer.build import build
 from indexer.commands import indexer
 from indexer.compact import compact
 from indexer.plan import read_plan
-from indexer.plan_sections import MeasureSection
+from indexer.plan_sections import IndexSection, MeasureSection
 from indexer.progress import Silent
 from indexer.remeasure import measure_bundle
 from indexer.remove import remove
@@ -112,7 +112,9 @@ def test_an_atlas_of_records_lives(tmp_path: Path) -> None:
     )
     assert gone.rows_left == 59
     settings = MeasureSection()
-    tidied = compact(bundle, segment_rows=1_000, settings=settings, seed=0, watcher=Silent())
+    tidied = compact(
+        bundle, index=IndexSection(segment_rows=1_000), settings=settings, watcher=Silent()
+    )
     assert [segment.rows for segment in tidied.manifest.segments] == [59]
     assert Bundle.open(bundle).living_rows == 59
     (about,) = ask(bundle, "/v1/atlas")

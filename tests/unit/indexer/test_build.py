@@ -14,7 +14,7 @@ import pytest
 
 from atlas.bundle.bundle import Bundle
 from atlas.errors import BuildError, PlanError
-from indexer import assemble
+from indexer import assemble, state
 from indexer import build as building
 from indexer.alone import alone_in
 from indexer.work import WorkFolder
@@ -200,8 +200,8 @@ BOUNDARIES = (
     (building, "read_part"),
     (building, "_load_encoders"),
     (building, "take_ready"),
-    (building, "identity_of"),
-    (building, "begin"),
+    (state, "identity_of"),
+    (state, "begin"),
     (assemble, "order_rows"),
     (assemble, "write_rejects"),
     (assemble, "account_of"),

@@ -21,7 +21,7 @@ from indexer.build import build
 from indexer.commands import indexer
 from indexer.compact import compact
 from indexer.plan import read_plan
-from indexer.plan_sections import MeasureSection
+from indexer.plan_sections import IndexSection, MeasureSection
 from indexer.progress import Silent
 from indexer.prune import prune
 from tests.factories import make_photos, write_plan
@@ -127,7 +127,7 @@ def test_added_rows_are_measured_or_counted_as_not_judged(
         assert entry.segments == ("0001",)
         assert after.unjudged == before.unjudged + new_rows
 
-    compact(root, segment_rows=50, settings=MeasureSection(), seed=0, watcher=Silent())
+    compact(root, index=IndexSection(segment_rows=50), settings=MeasureSection(), watcher=Silent())
     assert len(manifest_of(root).segments) > 1
     compacted, ids_compacted = compiled(root)
     assert ids_compacted == ids_after
@@ -157,6 +157,6 @@ def test_removed_rows_leave_their_neighbours_values(
     result = CliRunner().invoke(indexer, ["remove", str(root), "--occurrence-id", occurrence])
     assert result.exit_code == 0, result.output
     assert compiled(root)[1] == ids - {image_id for (image_id,) in dropped}
-    compact(root, segment_rows=100, settings=MeasureSection(), seed=0, watcher=Silent())
+    compact(root, index=IndexSection(segment_rows=100), settings=MeasureSection(), watcher=Silent())
     shutil.rmtree(root.with_name("bundle.work"), ignore_errors=True)
     assert compiled(root)[1] == ids - {image_id for (image_id,) in dropped}

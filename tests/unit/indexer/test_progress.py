@@ -13,6 +13,7 @@ from indexer.plan import read_plan
 from indexer.progress import Silent, Terminal, duration
 from indexer.report.record import Recorded, Run, read_record
 from indexer.stages import sort
+from indexer.tables import segment_media
 from tests.unit.indexer.frog_atlas import PLAN, write_frogs
 from tests.unit.indexer.ready import DIM, INDEXED, write_ready_plan, write_vectors
 
@@ -103,7 +104,7 @@ def test_every_stage_tells_all_that_it_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Would break: a bar that stands still for hours, or ends at a half, or beyond the whole."""
-    monkeypatch.setattr(sort, "_BLOCK_BYTES", 2 * DIM * 40)
+    monkeypatch.setattr(segment_media, "_BLOCK_BYTES", 2 * DIM * 40)
     write_vectors(tmp_path / "first.parquet", 400, 1)
     run = watched(write_ready_plan(tmp_path, "first", sections=INDEXED), tmp_path / "work")
     for stage in run.stages:

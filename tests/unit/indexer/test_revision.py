@@ -15,9 +15,10 @@ import pytest
 from atlas.bundle.bundle import Bundle
 from atlas.bundle.manifest import Manifest, read_current, read_manifest
 from indexer.add import add
+from indexer.build import build
 from indexer.compact import compact
 from indexer.plan import read_plan
-from indexer.plan_sections import MeasureSection
+from indexer.plan_sections import IndexSection, MeasureSection
 from indexer.progress import Silent
 from indexer.remove import remove
 from tests.factories import make_photos, write_plan
@@ -105,13 +106,28 @@ def take_away(root: Path) -> None:
 
 def rewrite(root: Path) -> None:
     """Cut the bundle into other segments, unless that is done."""
-    compact(root, segment_rows=40, settings=MeasureSection(), seed=0, watcher=Silent())
+    compact(root, index=IndexSection(segment_rows=40), settings=MeasureSection(), watcher=Silent())
+
+
+def train_anew(root: Path) -> None:
+    """Train the bundle's index anew, unless that is done."""
+    if read_manifest(read_current(root)).number == 1:
+        settings = MeasureSection(recall_target=0.1)
+        compact(root, index=IndexSection(), settings=settings, retrains=True, watcher=Silent())
 
 
 def stop_everywhere(
-    revise: Callable[[Path], object], first: Path, folder: Path, renames: Renames
+    revise: Callable[[Path], object],
+    first: Path,
+    folder: Path,
+    renames: Renames,
+    *,
+    last: int | None = None,
 ) -> None:
-    """Stop `revise` before each rename, go on, and compare with a run that nobody stopped."""
+    """Stop `revise` before each rename, go on, and compare with a run that nobody stopped.
+
+    With `last` only before the last so many renames.
+    """
     # Twice: parts that stay in the work folder, as in every addition, are made once.
     for name in ("warm", "undisturbed"):
         undisturbed = shutil.copytree(first, folder / name)
@@ -119,7 +135,7 @@ def stop_everywhere(
             revise(undisturbed)
     wanted, moments = state(undisturbed), renames.done
     assert wanted[0].number == 2
-    for moment in range(moments):
+    for moment in range(moments)[-last if last else 0 :]:
         root = folder / f"stopped-{moment}"
         shutil.copytree(first, root)
         with renames.counted(moment):
@@ -141,6 +157,24 @@ def test_stopped_removal(tiny_bundle: Path, tmp_path: Path, renames: Renames) ->
 def test_stopped_compaction(tiny_bundle: Path, tmp_path: Path, renames: Renames) -> None:
     """Segments that were moved already must be taken as they are, and named once."""
     stop_everywhere(rewrite, tiny_bundle, tmp_path, renames)
+
+
+@pytest.mark.slow
+def test_stopped_training(tmp_path: Path, tiny_model: Path, renames: Renames) -> None:
+    """A new index beside old lists, or a space named before it is whole, would find nothing."""
+    make_photos(tmp_path / "photos", records=290, seed=1)
+    plan = write_plan(
+        tmp_path / "plan.toml",
+        photos=tmp_path / "photos",
+        model=tiny_model,
+        bundle=tmp_path / "bundle",
+        rejects="max_share = 0.9",
+        index='exact_below = 10\nfactory = "IVF2,SQ8"',
+        measure="recall_target = 0.1",
+    )
+    build(read_plan(plan), Silent())
+    # Before these, a stopped training leaves what a stopped compaction does.
+    stop_everywhere(train_anew, tmp_path / "bundle", tmp_path, renames, last=8)
 
 
 @pytest.mark.slow

@@ -12,12 +12,14 @@ import pytest
 
 from atlas.bundle.segment import index_name, list_numbers_name, vectors_name
 from atlas.search.index import read_index
+from indexer.sampling import taxon_sample
 from indexer.stages.encode import encode_rows
 from indexer.stages.train import train_space
 from tests.bundle_factory import random_vectors
 
 SPACE = "small"
 ROWS, DIM = 700, 8
+TAXA = (300, 250, 100, 50)
 FACTORY = "OPQ4,IVF8,PQ4x4"
 VECTORS = random_vectors(ROWS, DIM, 9)
 
@@ -42,7 +44,8 @@ def trained(
     folder = root / name
     path = folder / "coarse.faiss"
     files = write_segments(folder, sizes)
-    train_space(files, DIM, FACTORY, path, rows_wanted=wanted, seed=seed, device="cpu")
+    chosen = taxon_sample(np.array(TAXA), wanted or ROWS, ROWS, seed)
+    train_space(files, DIM, FACTORY, path, chosen=chosen, seed=seed, device="cpu")
     return path.read_bytes()
 
 
@@ -63,7 +66,7 @@ def test_a_trained_index_is_left_alone(tmp_path: Path) -> None:
     """Would break: a resumed build trains again under segments that are encoded already."""
     path = tmp_path / "coarse.faiss"
     path.write_bytes(b"trained before")
-    train_space([], DIM, FACTORY, path, rows_wanted=None, seed=0, device="cpu")
+    train_space([], DIM, FACTORY, path, chosen=np.arange(0), seed=0, device="cpu")
     assert path.read_bytes() == b"trained before"
 
 
@@ -79,7 +82,8 @@ def encoded(tmp_path: Path) -> tuple[Path, Path]:
     """An encoded segment's folder and the trained index."""
     path = tmp_path / "coarse.faiss"
     ((file, _),) = write_segments(tmp_path, [ROWS])
-    train_space([(file, ROWS)], DIM, FACTORY, path, rows_wanted=None, seed=1, device="cpu")
+    every = np.arange(ROWS)
+    train_space([(file, ROWS)], DIM, FACTORY, path, chosen=every, seed=1, device="cpu")
     encode_rows(file.parent, SPACE, ROWS, DIM, path, device="cpu")
     return file.parent, path
 
