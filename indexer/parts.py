@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from atlas.bundle.files import atomic_path, atomic_write, sha256_of, sync_folder
+from atlas.bundle.files import append_numbers, atomic_path, atomic_write, sha256_of, sync_folder
 from atlas.errors import BuildError
 from indexer.records import check_accounting
 
@@ -176,8 +176,8 @@ def write_table(path: Path, table: pa.Table) -> None:
 
 def write_vectors(path: Path, vectors: npt.NDArray[np.float16]) -> None:
     """Write vectors, (rows, dim), as raw little-endian float16, whole or not at all."""
-    with atomic_path(path) as temporary:
-        vectors.astype("<f2", copy=False).tofile(temporary)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        append_numbers(file, vectors.astype("<f2", copy=False))
 
 
 def link_file(source: Path, path: Path) -> None:

@@ -1,7 +1,7 @@
 """Builds in processes of their own that are disturbed: killed at a moment, or short of disk.
 
-One server process has imported the indexer and forks for each build, so that a build of a few
-photos takes about a second and thirty of them can be killed.
+One server process has imported all that a build uses and forks for each of them, so that a build of
+a few photos takes about a second and thirty of them can be killed.
 """
 
 from __future__ import annotations
@@ -20,9 +20,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow.dataset
 import torch
+from PIL import Image
 
+import indexer.assemble
+import indexer.state
 from atlas.errors import AtlasError
+from atlas.search import devices, encoder
 from indexer.build import build
 from indexer.plan import read_plan
 from indexer.progress import Advance
@@ -30,6 +35,10 @@ from indexer.progress import Advance
 # What a build does to files, as Python's audit hooks name it. Files that DuckDB, Arrow and FAISS
 # write are opened to be synced and renamed, so each of them is several of these, too.
 _EVENTS = frozenset({"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link"})
+# A build imports these where it uses them first. Imported here, they are there before the fork:
+# to import them takes a build's time five times over, and each of them opens hundreds of files.
+_BEFORE_THE_FORK = (indexer.assemble, indexer.state, devices, encoder, pyarrow.dataset)
+Image.init()
 _FORKS = get_context("forkserver")
 _FORKS.set_forkserver_preload([__name__])
 
@@ -40,6 +49,13 @@ class Moment(NamedTuple):
     stage: int
     event: int
     late_s: float
+
+
+class Room(NamedTuple):
+    """From the start of a stage on no file may be written beyond `file_bytes`."""
+
+    stage: str
+    file_bytes: int
 
 
 class Ended(NamedTuple):
@@ -58,11 +74,18 @@ class Ended(NamedTuple):
 class _Disturbed:
     """Watches a build from within, and kills its process at the moment."""
 
-    def __init__(self, stages: tuple[str, ...], moment: Moment | None, pipe: Connection) -> None:
+    def __init__(
+        self,
+        stages: tuple[str, ...],
+        moment: Moment | None,
+        room: Room | None,
+        pipe: Connection,
+    ) -> None:
         self.stage_name = ""
         self.events: Counter[str] = Counter()
         self._stages = stages
         self._moment = moment
+        self._room = room
         self._pipe = pipe
         self._dying = False
 
@@ -92,6 +115,10 @@ class _Disturbed:
     def stage(self, name: str, total: int, unit: str) -> Iterator[Advance]:  # noqa: ARG002 - a protocol's signature
         """What follows a stage, up to the next, counts with it."""
         self.stage_name = name
+        if self._room is not None and name == self._room.stage:
+            # Python ignores the signal that would end the process: a write beyond it is an error.
+            limits = (self._room.file_bytes, resource.RLIM_INFINITY)
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         yield lambda _done: None
 
     def note(self, message: str) -> None:
@@ -102,17 +129,13 @@ def _run(
     plan: Path,
     stages: tuple[str, ...],
     moment: Moment | None,
-    file_bytes: int | None,
+    room: Room | None,
     pipe: Connection,
 ) -> None:
     os.environ["SOURCE_DATE_EPOCH"] = "1767225600"
     # Threads that wait for one another would take a minute for a second's work on a busy machine.
     torch.set_num_threads(1)
-    watching = _Disturbed(stages, moment, pipe)
-    if file_bytes is not None:
-        # Without this signal a write beyond the limit is an error, as on a full disk.
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, resource.RLIM_INFINITY))
+    watching = _Disturbed(stages, moment, room, pipe)
     sys.addaudithook(watching.hook)
     try:
         build(read_plan(plan), watching)
@@ -127,15 +150,16 @@ def disturbed(
     *,
     stages: tuple[str, ...] = (),
     moment: Moment | None = None,
-    file_bytes: int | None = None,
+    room: Room | None = None,
 ) -> Ended:
     """Build a plan in a process of its own, and say how that ended.
 
-    `file_bytes` is the most that any file may hold. Raises RuntimeError where the build ended in
-    any other way than it should: by an error that is not the atlas's own, or by a crash.
+    It is killed at the moment, if any, and has the room that is left. Raises RuntimeError
+    where the build ended in any other way than it should: by an error that is not the atlas's own,
+    or by a crash.
     """
     receiver, sender = _FORKS.Pipe(duplex=False)
-    process = _FORKS.Process(target=_run, args=(plan, stages, moment, file_bytes, sender))
+    process = _FORKS.Process(target=_run, args=(plan, stages, moment, room, sender))
     process.start()
     sender.close()
     try:

@@ -17,10 +17,22 @@ from indexer.build import build
 from indexer.plan import read_plan
 from indexer.progress import Silent
 from indexer.sources.folder import FolderSource
-from tests.e2e.disturbed import disturbed
+from tests.e2e.disturbed import Room, disturbed
 from tests.e2e.test_kill_and_resume import content, plan_of_everything
 from tests.factories import make_photos, write_plan
 from tests.unit.indexer.ready import built, live, write_ready_plan, write_vectors
+
+# By stage, in their order, one of the files that it writes.
+LARGEST = {
+    "read": "bundle.work/read/ready-000000.tiny.f16",
+    "embed": "bundle.work/embed/tiny-000000.parquet",
+    "segments": "bundle/segments/0001/rows.parquet",
+    "train": "bundle/spaces/tiny/coarse.faiss",
+    "encode": "bundle/segments/0001/tiny.ivf",
+    "catalog": "bundle/catalog-000001.duckdb",
+    "measure": "bundle/spaces/tiny/curve.json",
+    "publish": "bundle/manifest-000001.json",
+}
 
 
 @pytest.fixture(scope="module")
@@ -50,19 +62,18 @@ def another(undisturbed: Path, folder: Path) -> Path:
 def test_a_full_disk_stops_a_build_and_spoils_nothing(undisturbed: Path, tmp_path: Path) -> None:
     """Would break: half a file is taken for a whole one, or nobody is told which file did not fit.
 
-    Every file may only be so large, which fails writes as a full disk does and needs no rights.
+    Files may only be so large from a stage on, which fails writes as a full disk does and needs no
+    rights. Of a stage's largest file it may be the last byte that does not fit.
     """
     plan = another(undisturbed, tmp_path)
-    stages = set()
-    for file_bytes in (100, 1_000, 3_000, 9_000, 20_000, 200_000):
-        ended = disturbed(plan, file_bytes=file_bytes)
-        if ended.status == "done":
-            break
-        assert ended.status == "stopped"
-        assert str(tmp_path / "bundle") in ended.message, ended.message
-        assert live(tmp_path) is None
-        stages.add(ended.stage)
-    assert len(stages) >= 2  # it was full at more than one stage
+    for stage, largest in LARGEST.items():
+        size_bytes = (undisturbed.parent / largest).stat().st_size
+        for file_bytes in (10, size_bytes // 2, size_bytes - 1):
+            ended = disturbed(plan, room=Room(stage, file_bytes))
+            assert ended.status == "stopped", (stage, file_bytes)
+            assert ended.stage == stage, (ended, file_bytes)
+            assert str(tmp_path / "bundle") in ended.message, ended.message
+            assert live(tmp_path) is None
     assert disturbed(plan).status == "done"
     assert content(tmp_path / "bundle") == content(undisturbed.parent / "bundle")
 
