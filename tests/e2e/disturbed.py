@@ -88,6 +88,8 @@ class _Disturbed:
         self._room = room
         self._pipe = pipe
         self._dying = False
+        self._over = False
+        self._ending = threading.Lock()
 
     def hook(self, event: str, _arguments: object) -> None:
         """Count what is done to a file; the moment may have come."""
@@ -107,9 +109,19 @@ class _Disturbed:
             else:
                 self._die()
 
+    def end(self, ended: Ended) -> None:
+        """Say how it ended, once: a moment that comes when all is done has missed the build."""
+        self._dying = True  # what is done to files from here on is no moment
+        with self._ending:
+            if self._over:
+                return
+            self._over = True
+            self._pipe.send(ended)
+            if ended.status == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+
     def _die(self) -> None:
-        self._pipe.send(Ended("killed", self.stage_name, "", {}))
-        os.kill(os.getpid(), signal.SIGKILL)
+        self.end(Ended("killed", self.stage_name, "", {}))
 
     @contextmanager
     def stage(self, name: str, total: int, unit: str) -> Iterator[Advance]:  # noqa: ARG002 - a protocol's signature
@@ -140,9 +152,9 @@ def _run(
     try:
         build(read_plan(plan), watching)
     except AtlasError as error:
-        pipe.send(Ended("stopped", watching.stage_name, str(error), {}))
+        watching.end(Ended("stopped", watching.stage_name, str(error), {}))
     else:
-        pipe.send(Ended("done", watching.stage_name, "", dict(watching.events)))
+        watching.end(Ended("done", watching.stage_name, "", dict(watching.events)))
 
 
 def disturbed(
