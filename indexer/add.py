@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from indexer.alone import alone_in, alone_with
 from indexer.build import Built, Prepared, prepare
 from indexer.captions import caption_queries
 from indexer.layers.built import layers_with
-from indexer.parts import records_path, rejects_path, vectors_path
+from indexer.parts import check_vectors, records_path, rejects_path, vectors_path
 from indexer.plan import Plan
 from indexer.plan_sections import OutputSection
 from indexer.progress import Watcher
@@ -33,6 +34,7 @@ from indexer.revision import Revision, identity_after, require_live
 from indexer.stages.admit import admit_rows
 from indexer.stages.sort import SORT_STEPS, cut_segments, order_rows, write_segment
 from indexer.state import identity_of
+from indexer.stops import clear_stops
 from indexer.work import PartFiles, WorkFolder
 
 
@@ -45,7 +47,8 @@ def add(plan: Plan, root: Path, watcher: Watcher) -> Built:
     output = OutputSection(bundle=root, work=plan.output.work)
     plan = msgspec.structs.replace(plan, output=output)
     work = WorkFolder(output.work_folder())
-    with alone_in(work.root), alone_with(root):
+    begun_ns = time.time_ns()
+    with clear_stops(), alone_in(work.root), alone_with(root):
         base = require_live(root)
         own = WorkFolder(work.root / "add")
         spaces = {entry.name: read_space(root, entry) for entry in base.spaces}
@@ -56,6 +59,7 @@ def add(plan: Plan, root: Path, watcher: Watcher) -> Built:
         if base.identity == added:
             shutil.rmtree(own.root, ignore_errors=True)
             return Built(manifest=base, was_live=True)
+        check_vectors([work.read, work.embed], prepared.parts.embedded.values(), begun_ns)
         revision = Revision(root, base, own, identity_after(base, added), watcher)
         addition = Addition(plan, revision, prepared, work, watcher)
         return Built(manifest=addition.run(added), was_live=False)

@@ -7,6 +7,7 @@ for their jobs, so it imports torch, and what comes after the parts, only where 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +25,7 @@ from indexer.embedding.lane import PictureJob
 from indexer.embedding.part import PartFile
 from indexer.engines.local import run_parts, worker_count
 from indexer.identity import embed_identity, read_identity, ready_identity
-from indexer.parts import PartReport, records_path
+from indexer.parts import PartReport, check_vectors, records_path
 from indexer.plan import Plan
 from indexer.plan_sections import EmbeddingsSection, SpaceSection
 from indexer.progress import Watcher
@@ -83,14 +84,17 @@ def build(plan: Plan, watcher: Watcher) -> Built:
     """
     from indexer.assemble import Assembly  # noqa: PLC0415 - slow, see above
     from indexer.state import begin, identity_of, live_manifest  # noqa: PLC0415 - slow, see above
+    from indexer.stops import clear_stops  # noqa: PLC0415 - slow, see above
 
     work = WorkFolder(plan.output.work_folder())
-    with alone_in(work.root), alone_with(plan.output.bundle):
+    begun_ns = time.time_ns()
+    with clear_stops(), alone_in(work.root), alone_with(plan.output.bundle):
         sources, encoders, parts = prepare(plan, work, watcher)
         identity = identity_of(plan, parts)
         live = live_manifest(plan.output.bundle)
         if live is not None and live.identity == identity:
             return Built(manifest=live, was_live=True)
+        check_vectors([work.read, work.embed], parts.embedded.values(), begun_ns)
         state = begin(plan, work, identity)
         assembly = Assembly(plan, state, sources, encoders, parts, watcher)
         return Built(manifest=assembly.run(), was_live=False)
@@ -285,6 +289,7 @@ def _picture_work(
         sources=sources,
         lanes=lanes,
         media=plan.media,
+        stall_s=plan.workers.stall_s,
         workers=workers_for(
             plan.workers.decode_processes,
             plan.workers.decode_threads,

@@ -26,6 +26,7 @@ from indexer.remeasure import captions_of
 from indexer.revision import Revision, identity_after, require_live, work_folder
 from indexer.stages.gather import Gathered, gather_segment
 from indexer.stages.sort import SegmentSlice, cut_segments
+from indexer.stops import clear_stops
 from indexer.work import batches_of, write_batches
 
 _ORDER_SCHEMA = pa.schema(
@@ -52,7 +53,7 @@ def compact(
     bundle is compact already and nothing is to be trained. Raises BuildError where recall is below
     the settings'.
     """
-    with alone_with(root):
+    with clear_stops(), alone_with(root):
         base = require_live(root)
         what = ("compact", index.segment_rows, *((index,) if retrains else ()))
         revision = Revision(

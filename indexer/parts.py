@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from atlas.bundle.files import atomic_path, atomic_write, sync_folder
+from atlas.bundle.files import append_numbers, atomic_path, atomic_write, sha256_of, sync_folder
+from atlas.errors import BuildError
 from indexer.records import check_accounting
+
+VECTORS = ".f16"
 
 
 class PartReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,7 +29,8 @@ class PartReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     `identity` stands for everything that the part's content follows from: a report with another
     identity is of other work. `rows_in` = `rows_out` + `rejects`. `dims` gives the dimension of
-    each space whose vectors the part holds. `files` gives each file's size in bytes, by name.
+    each space whose vectors the part holds. `files` gives each file's size in bytes, by name, and
+    `sums` its SHA-256, in hex, as it was written.
     """
 
     part: str
@@ -36,6 +41,7 @@ class PartReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     rejects: int
     dims: dict[str, int] = {}
     files: dict[str, int]
+    sums: dict[str, str] = {}
 
 
 def records_path(folder: Path, part: str) -> Path:
@@ -55,7 +61,7 @@ def excluded_path(folder: Path, part: str) -> Path:
 
 def vectors_path(folder: Path, part: str, space: str) -> Path:
     """Raw little-endian float16 unit vectors, rows x dim, in the order of the records."""
-    return folder / f"{part}.{space}.f16"
+    return folder / f"{part}.{space}{VECTORS}"
 
 
 def report_path(folder: Path, part: str) -> Path:
@@ -69,7 +75,11 @@ def report_of(folder: Path, part: str) -> PartReport:
 
 
 def finished(folder: Path, part: str, identity: str) -> PartReport | None:
-    """The report of a finished part with this identity and all its files; None to do it (again)."""
+    """The report of a finished part with this identity and all its files; None to do it (again).
+
+    Files are compared with their checksums, so that a damaged one is made again, but for vectors,
+    which are most of a build's bytes: `check_vectors` does that once they are needed.
+    """
     try:
         report = report_of(folder, part)
     except (FileNotFoundError, msgspec.DecodeError):
@@ -80,7 +90,30 @@ def finished(folder: Path, part: str, identity: str) -> PartReport | None:
         file = folder / name
         if not file.is_file() or file.stat().st_size != size_bytes:
             return None
+        if file.suffix != VECTORS and sha256_of(file) != report.sums.get(name):
+            return None
     return report
+
+
+def check_vectors(folders: Sequence[Path], reports: Iterable[PartReport], since_ns: int) -> None:
+    """Compare the vectors of parts with their checksums, but of parts finished since `since_ns`.
+
+    The last of `folders` holds the vectors. Raises BuildError for a damaged file; its part is taken
+    back in all folders and made again by the next build.
+    """
+    folder = folders[-1]
+    for report in reports:
+        if report_path(folder, report.part).stat().st_mtime_ns >= since_ns:
+            continue
+        for name, known in report.sums.items():
+            if Path(name).suffix == VECTORS and sha256_of(folder / name) != known:
+                for each in folders:
+                    begin(each, report.part)
+                raise BuildError(
+                    report.stage,
+                    f"{folder / name} is not as it was written; start the build again, "
+                    "and it is made anew",
+                )
 
 
 def begin(folder: Path, part: str) -> None:
@@ -95,6 +128,7 @@ def begin(folder: Path, part: str) -> None:
 def write_report(folder: Path, report: PartReport) -> PartReport:
     """Check that the rows add up and write the report; the part is finished now.
 
+    Checksums that the report does not have yet are taken of the files.
     Raises BuildError where rows in differ from rows out and rejects.
     """
     check_accounting(
@@ -104,6 +138,11 @@ def write_report(folder: Path, report: PartReport) -> PartReport:
         rows_out=report.rows_out,
         rejects=report.rejects,
     )
+    sums = {
+        name: report.sums[name] if name in report.sums else sha256_of(folder / name)
+        for name in report.files
+    }
+    report = msgspec.structs.replace(report, sums=sums)
     content = msgspec.json.format(msgspec.json.encode(report, order="sorted")) + b"\n"
     atomic_write(report_path(folder, report.part), content)
     return report
@@ -137,8 +176,8 @@ def write_table(path: Path, table: pa.Table) -> None:
 
 def write_vectors(path: Path, vectors: npt.NDArray[np.float16]) -> None:
     """Write vectors, (rows, dim), as raw little-endian float16, whole or not at all."""
-    with atomic_path(path) as temporary:
-        vectors.astype("<f2", copy=False).tofile(temporary)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        append_numbers(file, vectors.astype("<f2", copy=False))
 
 
 def link_file(source: Path, path: Path) -> None:

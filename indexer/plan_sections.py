@@ -47,6 +47,8 @@ __all__ = [
     "TreeOfLifeSection",
     "UrlsSection",
 ]
+# As long as a slow store may take for one photo with its own repeats.
+STALL_S = 120.0
 DEFAULT_RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 
 
@@ -224,3 +226,6 @@ class WorkersSection(Section, frozen=True, kw_only=True):
     decode_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 4
     """Threads of each of those processes, or of the build's own; more for photos that are read
     over a network."""
+    stall_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = STALL_S
+    """Seconds after which a photo that gives nothing stops the build: a store or a network disk
+    hangs. The build goes on where it was when it is started again."""

@@ -20,6 +20,7 @@ from atlas.errors import BuildError
 from indexer.alone import alone_with
 from indexer.progress import Watcher
 from indexer.revision import Revision, identity_after, require_live, work_folder
+from indexer.stops import clear_stops
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -56,7 +57,7 @@ def remove(
     Nothing is changed in a dry run, and where something is unknown unless `ignore_missing`.
     Raises BuildError where no row would be left.
     """
-    with alone_with(root):
+    with clear_stops(), alone_with(root):
         base = require_live(root)
         chosen = choose(root / base.catalog, occurrence_ids, licences)
         living = sum(source.rows_out - source.removed for source in base.sources)

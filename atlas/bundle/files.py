@@ -10,6 +10,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
 
 
 def sync_folder(folder: Path) -> None:
@@ -31,6 +35,20 @@ def sync_file(path: Path) -> None:
 
 
 @contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name `path` in an error of the disk that names none.
+
+    Arrow and NumPy say that a disk is full, but not of which file.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well it becomes `path`.
 
@@ -41,14 +59,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
     try:
-        yield temporary
-        sync_file(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        # Arrow and NumPy say that a disk is full, but not of which file.
-        if error.errno is not None and error.filename is None:
-            error.filename = str(path)
-        raise
+        with naming(path):
+            yield temporary
+            sync_file(temporary)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
@@ -58,6 +72,14 @@ def atomic_write(path: Path, content: bytes) -> None:
     """Write `content` to `path`, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def append_numbers(file: BinaryIO, numbers: npt.NDArray[Any]) -> None:
+    """Append an array as raw numbers, in C order. Raises OSError where it does not fit.
+
+    `numpy.ndarray.tofile` loses the last kilobytes on a full disk and says nothing.
+    """
+    file.write(np.ascontiguousarray(numbers).data)
 
 
 def sha256_of(path: Path) -> str:

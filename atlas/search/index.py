@@ -278,8 +278,13 @@ def encode_through_torch(
 
 
 def write_index(index: faiss.Index, path: Path) -> None:
-    """Write an index, trained or filled, to `path` (give it a temporary name, then rename)."""
-    faiss.write_index(index, str(path))
+    """Write an index, trained or filled, to `path` (give it a temporary name, then rename).
+
+    Raises OSError where it does not fit. FAISS's own files lose their last bytes on a full disk and
+    say so on the terminal only, so it is given one of ours.
+    """
+    with path.open("wb") as file:
+        faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
 
 
 def read_index(path: Path) -> faiss.Index:

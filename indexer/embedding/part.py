@@ -5,8 +5,10 @@ Knows files, no models. The files appear whole, the report last. Thread rule: on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -159,9 +161,15 @@ def _with_media(records: pa.Table, kept: list[Kept]) -> pa.Table:
 
 
 def report_part(
-    file: PartFile, dims: dict[str, int], *, rows_in: int, rows_out: int, rejects: int
+    file: PartFile,
+    dims: dict[str, int],
+    *,
+    rows_in: int,
+    rows_out: int,
+    rejects: int,
+    sums: Mapping[str, str] = MappingProxyType({}),
 ) -> PartReport:
-    """Check the vector files against the rows, and write the report."""
+    """Check the vector files against the rows, and write the report; `sums` are known already."""
     folder, part, identity = file
     vector_files = [vectors_path(folder, part, space) for space in dims]
     for path, dim in zip(vector_files, dims.values(), strict=True):
@@ -179,5 +187,6 @@ def report_part(
             rejects=rejects,
             dims=dims,
             files=files,
+            sums={name: known for name, known in sums.items() if name in files},
         ),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy.typing as npt
@@ -18,9 +19,10 @@ from atlas.bundle.flags import HIDDEN_PLACE, Flag
 from atlas.errors import BuildError, PictureError
 from atlas.search.frame import Pixels
 from atlas.search.pictures import hosted_copy, read_picture
+from indexer.embedding.patience import Patience
 from indexer.embedding.times import Times
 from indexer.licences import normalise_licence
-from indexer.plan_sections import MediaSection
+from indexer.plan_sections import STALL_S, MediaSection
 from indexer.records import Reject
 from indexer.sources import Source
 
@@ -83,6 +85,12 @@ class Preparer:
     sources: Mapping[str, Source]
     frames: Mapping[str, PictureFrame]
     media: MediaSection
+    stall_s: float = STALL_S
+
+    @cached_property
+    def patience(self) -> Patience:
+        """How pictures are read, in this process."""
+        return Patience(self.stall_s)
 
     def hosted(self) -> frozenset[str]:
         """Licence codes whose photos are copied, however the plan spells them."""
@@ -153,7 +161,7 @@ class Preparer:
         times: Times,
     ) -> Kept:
         with times.taking("read"):
-            data = source.picture(row.media_ref)
+            data = self.patience.read(source.picture, row.media_ref)
         with times.taking("decode"):
             picture = read_picture(data, max_pixels=self.media.max_pixels)
             media, media_type = None, None

@@ -24,6 +24,7 @@ from indexer.layers.section import LayerSection
 from indexer.progress import Watcher
 from indexer.revision import require_live, work_folder
 from indexer.stages.publish import move_into
+from indexer.stops import clear_stops
 
 
 def add_layer(root: Path, section: LayerSection, watcher: Watcher) -> LayerEntry:
@@ -31,7 +32,7 @@ def add_layer(root: Path, section: LayerSection, watcher: Watcher) -> LayerEntry
 
     A layer of the same name is replaced. Raises PlanError for a file that cannot be used.
     """
-    with alone_with(root):
+    with clear_stops(), alone_with(root):
         base = require_live(root)
         number = next_number(root)
         work = work_folder(root, f"layer-{section.name}").root
@@ -58,7 +59,7 @@ def add_layer(root: Path, section: LayerSection, watcher: Watcher) -> LayerEntry
 
 def remove_layer(root: Path, name: str) -> None:
     """Make the bundle live without a layer; BuildError where it has none of this name."""
-    with alone_with(root):
+    with clear_stops(), alone_with(root):
         base = require_live(root)
         left = [layer for layer in base.layers if layer.name != name]
         if len(left) == len(base.layers):

@@ -29,7 +29,7 @@ from indexer.parts import (
     vectors_path,
     write_table,
 )
-from indexer.plan_sections import MediaSection
+from indexer.plan_sections import STALL_S, MediaSection
 from indexer.records import rejects_table
 from indexer.sources import Source
 
@@ -60,7 +60,17 @@ def take_ready(job: ReadyJob) -> PartReport:
     for space in job.spaces:
         link_file(vectors_path(job.read_folder, part, space), vectors_path(folder, part, space))
     write_table(rejects_path(folder, part), rejects_table([]))
-    return report_part(job.file, dims, rows_in=read.rows_out, rows_out=read.rows_out, rejects=0)
+    linked = {records_path(folder, part).name} | {
+        vectors_path(folder, part, space).name for space in job.spaces
+    }
+    return report_part(
+        job.file,
+        dims,
+        rows_in=read.rows_out,
+        rows_out=read.rows_out,
+        rejects=0,
+        sums={name: known for name, known in read.sums.items() if name in linked},
+    )
 
 
 class PictureWork(NamedTuple):
@@ -73,6 +83,7 @@ class PictureWork(NamedTuple):
     lanes: Sequence[Mapping[str, PictureEncoder]]
     media: MediaSection
     workers: Workers
+    stall_s: float = STALL_S
 
 
 def embed_pictures(
@@ -92,7 +103,7 @@ def embed_pictures(
     frames = {space: encoder.frame for space, encoder in work.lanes[0].items()}
     each = -(-work.workers.chunks // len(work.lanes))
     slots = slots_for(work.lanes[0], each)
-    preparer = Preparer(work.sources, frames, work.media)
+    preparer = Preparer(work.sources, frames, work.media, work.stall_s)
     with Decoders(preparer, work.workers, slots * len(work.lanes)) as decoders:
         lanes = [
             Lane(encoders, decoders, range(at * slots, (at + 1) * slots), progress)

@@ -106,7 +106,10 @@ def _gather_vectors(
     if path.exists():
         return
     with atomic_path(path) as temporary:
-        output = np.memmap(temporary, np.float16, "w+", shape=(len(wanted), dim))
+        with temporary.open("wb") as file:
+            # A mapped file that finds no room on the disk ends the process, and says nothing.
+            os.posix_fallocate(file.fileno(), 0, 2 * dim * len(wanted))
+        output = np.memmap(temporary, np.float16, "r+", shape=(len(wanted), dim))
         for source, position, destination in _pieces(sources, wanted):
             stored = np.memmap(
                 source.folder / vectors_name(space), np.float16, "r", shape=(source.rows, dim)
@@ -135,5 +138,6 @@ def _gather_pictures(sources: Sequence[Gathered], wanted: RowIds, folder: Path) 
                 for old, new in zip(position.tolist(), destination.tolist(), strict=True):
                     size = int(offsets[old + 1] - offsets[old])
                     content = os.pread(pictures.fileno(), size, int(offsets[old]))
-                    os.pwrite(output.fileno(), content, int(starts[new]))
+                    output.seek(int(starts[new]))
+                    output.write(content)
     atomic_write(folder / PICTURE_OFFSETS, starts.tobytes())

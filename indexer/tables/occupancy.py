@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from atlas.bundle.files import append_numbers, naming
 from atlas.errors import BuildError
 from atlas.species.counting import (
     NO_SPECIES,
@@ -153,10 +154,12 @@ def _write_species(placed: Placed, taxa: _Taxa, finest: int, scratch: Path) -> l
     for found in _in_order(count, _species_chunks(placed, taxa)):
         for columns, of_resolution in zip(files, found, strict=True):
             for name, file in columns.items():
-                getattr(of_resolution, name).astype(_SPECIES_TYPES[name]).tofile(file)
+                with naming(Path(file.name)):
+                    append_numbers(file, getattr(of_resolution, name).astype(_SPECIES_TYPES[name]))
     for columns in files:
         for file in columns.values():
-            file.close()
+            with naming(Path(file.name)):
+                file.close()
     return [
         SpeciesInCells(
             **{name: mapped(scratch / f"{name}-{r}", kind) for name, kind in _SPECIES_TYPES.items()}

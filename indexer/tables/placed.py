@@ -12,6 +12,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from atlas.bundle.files import append_numbers, naming
 from atlas.species.counting import UNKNOWN_DAY, Records, visit_numbers
 
 _CHUNK_ROWS = 4_000_000
@@ -67,7 +68,8 @@ def write_placed(connection: duckdb.DuckDBPyConnection, folder: Path) -> Placed:
             _append(connection, files, low, per_taxon[-1][0])
     finally:
         for file in files.values():
-            file.close()
+            with naming(Path(file.name)):
+                file.close()
     return Placed(**{name: mapped(folder / name, kind) for name, kind in _TYPES.items()})
 
 
@@ -85,7 +87,8 @@ def _append(
     # Several segments follow each other: together their rows are not sorted.
     order = np.argsort(found["taxon_id"], kind="stable")
     for name, file in files.items():
-        found[name][order].astype(_TYPES[name], copy=False).tofile(file)
+        with naming(Path(file.name)):
+            append_numbers(file, found[name][order].astype(_TYPES[name], copy=False))
 
 
 def mapped(path: Path, kind: npt.DTypeLike) -> npt.NDArray[Any]:

@@ -5,7 +5,6 @@ One block of vectors at a time is in memory. One thread.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from atlas.bundle.files import atomic_path, atomic_write
+from atlas.bundle.files import append_numbers, atomic_path, atomic_write
 from atlas.bundle.segment import PICTURE_OFFSETS, PICTURES, vectors_name
 from indexer.tables.segment_rows import OrderedRows
 from indexer.work import PartFiles
@@ -95,7 +94,7 @@ def _scatter_vectors(
                 forwards = np.argsort(chosen)
                 source = np.memmap(part.vectors[space], np.float16, mode="r").reshape(-1, dim)
                 block[destination[begin:end][forwards] - first] = source[chosen[forwards]]
-            block.tofile(file)
+            append_numbers(file, block)
             progress(len(block))
 
 
@@ -115,7 +114,8 @@ def _scatter_pictures(moves: list[Move], rows: int, folder: Path) -> None:
             media = pq.read_table(part.records, columns=["media"])["media"]
             for source, row in zip(position.tolist(), destination.tolist(), strict=True):
                 if content := media[source].as_py():
-                    os.pwrite(file.fileno(), content, int(offsets[row]))
+                    file.seek(int(offsets[row]))
+                    file.write(content)
     atomic_write(folder / PICTURE_OFFSETS, offsets.tobytes())
 
 

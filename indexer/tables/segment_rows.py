@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from atlas.bundle.files import naming
 from atlas.bundle.flags import Flag
 from indexer.sources.parquet_table import read_rows
 from indexer.work import ROW_GROUP_ROWS, PartFiles, parquet_writer
@@ -139,13 +140,17 @@ def _lay_out(
         ]
 
     with ExitStack() as stack:
-        writers = [
-            stack.enter_context(pa.ipc.new_file(str(file), schema.append(_DESTINATION)))
-            for file in files
-        ]
+        writers = [_stretch_writer(stack, file, schema.append(_DESTINATION)) for file in files]
         for pieces in _ahead(pool, rows_of, wanted):
             for number, rows in pieces:
-                writers[number].write_table(rows)
+                with naming(files[number]):
+                    writers[number].write_table(rows)
+
+
+def _stretch_writer(stack: ExitStack, file: Path, schema: pa.Schema) -> pa.RecordBatchFileWriter:
+    """A writer that the stack closes: the file's end is only written then, and may not fit."""
+    stack.enter_context(naming(file))
+    return stack.enter_context(pa.ipc.new_file(str(file), schema))
 
 
 def _put_in_order(

@@ -6,9 +6,18 @@ import hashlib
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from atlas.bundle.files import atomic_path, atomic_write, remove_leftovers, sha256_of
+from atlas.bundle.files import (
+    append_numbers,
+    atomic_path,
+    atomic_write,
+    naming,
+    remove_leftovers,
+    sha256_of,
+)
+from tests.full_disk import FULL, needs_full
 
 
 def test_a_finished_block_replaces_the_old_file(tmp_path: Path) -> None:
@@ -110,3 +119,30 @@ def test_checksums_are_those_of_the_whole_content(tmp_path: Path) -> None:
     for changed in (content, content[:-1] + b"x", b""):
         path.write_bytes(changed)
         assert sha256_of(path) == hashlib.sha256(changed).hexdigest()
+
+
+@needs_full
+@pytest.mark.parametrize("rows", [1, 100, 100_000])
+def test_numbers_that_do_not_fit_are_not_lost_silently(rows: int) -> None:
+    """Would break: the last counts of a map are missing, and nothing says so."""
+    file = FULL.open("wb")
+    append_numbers(file, np.arange(0))
+    with pytest.raises(OSError, match=r"No space left on device: '/dev/full'"), naming(FULL), file:
+        append_numbers(file, np.arange(rows))
+
+
+def test_numbers_are_written_in_the_order_of_rows(tmp_path: Path) -> None:
+    """Would break: the transposed or strided view of an array is written as it lies in memory."""
+    numbers = np.arange(12, dtype=np.int32).reshape(3, 4)
+    with (tmp_path / "numbers").open("wb") as file:
+        append_numbers(file, numbers.T)
+        append_numbers(file, numbers[:, ::2])
+    stored = np.fromfile(tmp_path / "numbers", np.int32).tolist()
+    assert stored == [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11, 0, 2, 4, 6, 8, 10]
+
+
+def test_an_error_that_names_a_file_keeps_its_name(tmp_path: Path) -> None:
+    """Would break: a stop names the folder around a file rather than the file."""
+    with pytest.raises(FileNotFoundError) as caught, naming(tmp_path):
+        (tmp_path / "missing").read_bytes()
+    assert caught.value.filename == str(tmp_path / "missing")

@@ -14,7 +14,7 @@ import pytest
 
 from atlas.bundle.bundle import Bundle
 from atlas.errors import BuildError, PlanError
-from indexer import assemble, state
+from indexer import assemble, indexing, state
 from indexer import build as building
 from indexer.alone import alone_in
 from indexer.work import WorkFolder
@@ -206,8 +206,8 @@ BOUNDARIES = (
     (assemble, "write_rejects"),
     (assemble, "account_of"),
     (assemble, "write_segment"),
-    (assemble, "train_space"),
-    (assemble, "encode_rows"),
+    (indexing, "train_space"),
+    (indexing, "encode_rows"),
     (assemble, "write_catalog"),
     (assemble, "measure_space"),
     (assemble, "publish_bundle"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,20 @@ import pytest
 from click.testing import CliRunner, Result
 
 from atlas.bundle.bundle import Bundle
+from atlas.bundle.manifest import read_current
 from atlas.bundle.segment import PICTURE_OFFSETS, PICTURES, ROWS
+from atlas.errors import BuildError
 from atlas.search.curve import Curve
 from indexer.build import build
 from indexer.commands import indexer
+from indexer.compact import compact
 from indexer.plan import read_plan
+from indexer.plan_sections import IndexSection, MeasureSection
 from indexer.progress import Silent
+from indexer.remove import remove
 from indexer.stages.measure import measure_space
-from tests.factories import make_photos, write_plan
+from tests.factories import TINY_DIM, make_photos, write_plan
+from tests.full_disk import room
 
 REMOVED = ("urn:first:2", "urn:first:9", "urn:second:4")
 TABLES = (
@@ -253,3 +260,33 @@ def test_prune_keeps_later_states(lived: Path) -> None:
     (lived / "CURRENT").write_text("manifest-000003.json\n")
     Bundle.open(lived)
     assert not (lived / "manifest-000001.json").exists()
+
+
+@pytest.mark.parametrize("change", ["compact", "remove"])
+def test_a_full_disk_stops_a_change_and_names_the_file(lived: Path, change: str) -> None:
+    """Would break: a process dies of a mapped file without room, or a state lacks its last rows."""
+    before = read_current(lived)
+    sources = Bundle.open(lived, "sizes").manifest.sources
+    vectors = sum(source.rows_out - source.removed for source in sources) * 2 * TINY_DIM
+
+    def changed() -> None:
+        if change == "compact":
+            settings = MeasureSection(queries=20, recall_target=0.0)
+            compact(lived, index=IndexSection(), settings=settings, watcher=Silent())
+        else:
+            remove(
+                lived,
+                occurrence_ids=["urn:first:3"],
+                licences=[],
+                ignore_missing=False,
+                dry_run=False,
+                watcher=Silent(),
+            )
+
+    for file_bytes in (5, vectors - 1, 20_000, 200_000):
+        with room(file_bytes), pytest.raises(BuildError, match=re.escape(f"{lived}")):
+            changed()
+        assert read_current(lived) == before
+    changed()
+    assert read_current(lived) != before
+    Bundle.open(lived, "full")

@@ -25,6 +25,7 @@ from atlas.search.lists import Centroids, Lists
 from atlas.search.selection import Selection
 from atlas.search.vectors import unit_vectors
 from tests.bundle_factory import random_vectors
+from tests.full_disk import FULL, needs_full
 
 FACTORY = "OPQ4,IVF8,PQ4x6"
 
@@ -137,6 +138,16 @@ def test_ids_are_positions_and_lists_are_known(tmp_path: Path) -> None:
         assert np.array_equal(found, _nearest(index, query, 20, 1, everything))
         # With one probe, all candidates come from the list that the query falls in.
         assert set(list_numbers[found]) == {list_numbers[position]}
+
+
+@needs_full
+@pytest.mark.parametrize("rows", [0, 1_000])
+def test_an_index_that_does_not_fit_is_not_lost_silently(rows: int) -> None:
+    """Would break: the last lists of a segment are cut off: FAISS prints it and goes on."""
+    vectors = random_vectors(1_000, 16, seed=1)
+    index, _ = encode_segment(train(vectors, FACTORY), vectors[:rows])
+    with pytest.raises(OSError, match="No space left on device"):
+        write_index(index, FULL)
 
 
 @pytest.mark.parametrize(
