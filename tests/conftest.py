@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import hypothesis
@@ -47,6 +48,15 @@ def tiny_bundle(
     )
     build(read_plan(plan), Silent())
     return folder / "bundle"
+
+
+@pytest.fixture(scope="session")
+def unserved_bundle(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
+    """A copy of the tiny bundle that no test's server has open. Never write to it.
+
+    DuckDB opens a file once a process, with one configuration: the server's or a command's.
+    """
+    return Path(shutil.copytree(tiny_bundle, tmp_path_factory.mktemp("unserved") / "bundle"))
 
 
 @pytest.fixture(scope="session")

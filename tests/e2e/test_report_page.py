@@ -26,10 +26,10 @@ _CONTRAST = """() => {
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_report_is_read_from_a_file(
-    browser: Browser, tiny_bundle: Path, tmp_path: Path, pictures: Path, width: int, scheme: str
+    browser: Browser, unserved_bundle: Path, tmp_path: Path, pictures: Path, width: int, scheme: str
 ) -> None:
     """Would break: the page asks a server, is wider than a telephone, or is grey on grey."""
-    _, written = write_report(tiny_bundle, tmp_path)
+    _, written = write_report(unserved_bundle, tmp_path)
     context = browser.new_context(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if scheme == "dark" else "light",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,12 +87,14 @@ def vectors_of(root: Path) -> dict[str, list[float]]:
     return dict(zip(ids, found.astype(np.float32).tolist(), strict=True))
 
 
-def test_parquet_is_built_again_with_the_same_vectors(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_parquet_is_built_again_with_the_same_vectors(
+    unserved_bundle: Path, tmp_path: Path
+) -> None:
     """Would break: vectors come out in another order than their rows, or lose digits."""
-    written = exported(tiny_bundle, tmp_path / "out.parquet", "parquet")
+    written = exported(unserved_bundle, tmp_path / "out.parquet", "parquet")
     (tmp_path / "plan.toml").write_text(EMBEDDINGS, encoding="utf-8")
     build(read_plan(tmp_path / "plan.toml"), Silent())
-    before, after = vectors_of(tiny_bundle), vectors_of(tmp_path / "again")
+    before, after = vectors_of(unserved_bundle), vectors_of(tmp_path / "again")
     assert before.keys() == after.keys()
     assert len(before) == written.photos
     for image, vector in before.items():
@@ -102,15 +105,17 @@ def test_parquet_is_built_again_with_the_same_vectors(tiny_bundle: Path, tmp_pat
         assert before[uuid] == vector
     kept = [
         {name: value for name, value in row.items() if name != "source_key"}
-        for rows in (stored(tiny_bundle), stored(tmp_path / "again"))
+        for rows in (stored(unserved_bundle), stored(tmp_path / "again"))
         for row in rows
     ]
     assert as_records(kept[: len(before)]) == as_records(kept[len(before) :])
 
 
-def test_parquet_has_the_columns_that_emb_explorer_reads(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_parquet_has_the_columns_that_emb_explorer_reads(
+    unserved_bundle: Path, tmp_path: Path
+) -> None:
     """Would break: the file is refused, its taxonomy stays unseen, or its vectors are no lists."""
-    exported(tiny_bundle, tmp_path / "out.parquet", "parquet")
+    exported(unserved_bundle, tmp_path / "out.parquet", "parquet")
     schema = pq.read_schema(tmp_path / "out.parquet")
     assert schema.names[:10] == [
         "uuid", "emb", "kingdom", "phylum", "class", "order", "family", "genus", "species", "url",
@@ -120,10 +125,10 @@ def test_parquet_has_the_columns_that_emb_explorer_reads(tiny_bundle: Path, tmp_
 
 
 def test_row_groups_are_written_as_rows_come(
-    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    unserved_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Would break: a large export is put together in memory, or small batches lose rows."""
-    whole = exported(tiny_bundle, tmp_path / "whole.parquet", "parquet")
+    whole = exported(unserved_bundle, tmp_path / "whole.parquet", "parquet")
     held = []
 
     def few(chosen: Any) -> Iterator[Batch]:
@@ -133,7 +138,7 @@ def test_row_groups_are_written_as_rows_come(
 
     monkeypatch.setattr(export_module, "batches", few)
     monkeypatch.setattr(tables, "_GROUP_BYTES", 20 * 4 * 24)
-    exported(tiny_bundle, tmp_path / "few.parquet", "parquet")
+    exported(unserved_bundle, tmp_path / "few.parquet", "parquet")
     assert max(held) == 5
     with pq.ParquetFile(tmp_path / "few.parquet") as file:
         sizes = [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)]
@@ -237,6 +242,7 @@ def test_what_cannot_be_exported_is_refused_in_words(
 ) -> None:
     """Would break: a wrong question gives an empty file, or writes into the bundle."""
     output = tmp_path / "out"
+    twin = shutil.copytree(twin_bundle, tmp_path / "twin")  # a server has that one open
     with pytest.raises(InvalidQuery, match="inside the bundle"):
         exported(frogs, frogs / "out.csv", "csv")
     with pytest.raises(InvalidQuery, match="no taxon is named 'Hilidae'"):
@@ -246,11 +252,11 @@ def test_what_cannot_be_exported_is_refused_in_words(
     with pytest.raises(InvalidQuery, match="unknown field `planet`"):
         exported(frogs, output, "csv", limits={"planet": "Mars"})
     with pytest.raises(InvalidQuery, match="has several, name one: tiny, wide"):
-        exported(twin_bundle, output, "parquet")
+        exported(twin, output, "parquet")
     with pytest.raises(NotFound):
-        exported(twin_bundle, output, "parquet", space="none")
+        exported(twin, output, "parquet", space="none")
     assert not output.exists()
-    exported(twin_bundle, output, "parquet", space="wide")
+    exported(twin, output, "parquet", space="wide")
     assert len(pq.read_table(output)["emb"][0]) == 32
 
 

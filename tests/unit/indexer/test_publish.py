@@ -127,6 +127,7 @@ def test_every_file_of_the_bundle_is_listed(tmp_path: Path) -> None:
         "coarse.faiss",
         "curve.json",
         "space.json",
+        "training.json",
         "rows.parquet",
         "small.f16",
         "small.ivf",

@@ -18,9 +18,9 @@ from atlas.search.selection import Selection
 
 
 @pytest.fixture(scope="module")
-def bundle(tiny_bundle: Path) -> Bundle:
+def bundle(unserved_bundle: Path) -> Bundle:
     """The tiny bundle, open."""
-    return Bundle.open(tiny_bundle, "sizes")
+    return Bundle.open(unserved_bundle, "sizes")
 
 
 @pytest.fixture(scope="module")
