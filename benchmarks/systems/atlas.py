@@ -92,6 +92,7 @@ class AtlasSystem:
 
     def _filter(self, condition: Condition) -> Filter:
         return Filter(
+            flags="all",  # other systems know no quality flags, and places are made up
             taxon=None if condition.taxon is None else self._taxon_of[condition.taxon],
             bbox=condition.box,
             months=None if condition.month is None else (condition.month,),
