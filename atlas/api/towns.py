@@ -36,14 +36,12 @@ def settled(value: Meaning, layers: Layers, gazetteer: Gazetteer) -> Settled:
     """
     if not isinstance(value, Within) or value.country or value.continent:
         return Settled(value)
-    if value.region:
-        towns = [] if value.place else _towns_of_regions(value.region, layers, gazetteer)
-        ends = REGION_ENDS
-    else:
-        towns = [place for place in map(gazetteer.get, value.place) if place is not None]
-        ends = TOWN_ENDS if len(towns) == 1 else TOWNS_END
-    if not towns or any(town.reach_m is None for town in towns):
+    instead = _towns_of_regions(value.region, layers, gazetteer)
+    named = [place for place in map(gazetteer.get, value.place) if place is not None]
+    towns = list({town.id: town for town in (*instead, *named)}.values())
+    if len(instead) < len(value.region) or not towns or any(one.reach_m is None for one in towns):
         return Settled(value)
+    ends = REGION_ENDS if not named else TOWN_ENDS if len(towns) == 1 else TOWNS_END
     ids = tuple(town.id for town in towns)
     if any(area_layer(layers, town) is not None for town in towns):
         return Settled(Within(place=ids))
@@ -75,21 +73,16 @@ def in_towns(limits: Filter, asked: Filter, meant: Within, gazetteer: Gazetteer)
 
 
 def _towns_of_regions(codes: Sequence[str], layers: Layers, gazetteer: Gazetteer) -> list[Place]:
-    """The largest town of each region's name that lies there; none where a layer knows a region.
+    """For each region the largest town of its name that lies there.
 
-    None either where a region has no such town: a record in that region would be left out.
+    None for a region without one, and none at all where a layer knows a region.
     """
     known = [layer for layer in layers.called("region") if layer.entry.kind == "category"]
     if any(layer.numbers_of(code) for layer in known for code in codes):
         return []
-    found: dict[str, Place] = {}
-    for code in codes:
-        region = gazetteer.get(f"region/{code}")
-        town = None if region is None else _town_of(region, gazetteer)
-        if town is None:
-            return []
-        found[town.id] = town
-    return list(found.values())
+    regions = (gazetteer.get(f"region/{code}") for code in codes)
+    towns = (None if region is None else _town_of(region, gazetteer) for region in regions)
+    return [town for town in towns if town is not None]
 
 
 def _town_of(region: Place, gazetteer: Gazetteer) -> Place | None:

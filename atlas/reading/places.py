@@ -146,8 +146,8 @@ class Gazetteer:
         """The longest name of a place that begins with a word; None where none does.
 
         A one-word name in `never` is passed over, unless it is that of a great city and typed with
-        a capital: "Lagos" is more than lakes in Spanish. Names that are short, or of towns and of little
-        known regions, count only where they were typed with a capital, unless `loosely`.
+        a capital: "Lagos" is more than lakes in Spanish. Names that are short, or of towns and of
+        little known regions, count only where they were typed with a capital, unless `loosely`.
         """
         words = question.words
         reach = first
