@@ -24,6 +24,7 @@ from litestar.types import ControllerRouterHandler, Scope
 
 from atlas.api.applied_places import usual_filters
 from atlas.api.atlas_page import describe_atlas
+from atlas.api.atlas_schemas import AtlasDescription
 from atlas.api.basemaps import BasemapController, OperatorBasemap, content_policy
 from atlas.api.encoders import EncoderLoader, open_spaces
 from atlas.api.following import SERVED, Following, HoldingRequests
@@ -39,7 +40,6 @@ from atlas.api.problems import problem_response
 from atlas.api.questions import Measured, Questions
 from atlas.api.reading import ReadingController
 from atlas.api.records import Records
-from atlas.api.schemas import AtlasDescription
 from atlas.api.search import SearchController
 from atlas.api.serving import Serving
 from atlas.api.spaces import SpaceReader, Spaces
