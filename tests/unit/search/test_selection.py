@@ -155,3 +155,24 @@ def test_bits_take_the_smallest_form(rows: int, data: st.DataObject) -> None:
 def _sets_of(rows: int) -> st.SearchStrategy[set[int]]:
     runs = st.tuples(st.integers(0, rows - 1), st.integers(0, rows))
     return st.sets(st.integers(0, rows - 1)) | runs.map(lambda ends: set(range(*ends)))
+
+
+@given(
+    rows=st.integers(1, 9_000),
+    share=st.sampled_from([0.004, 0.05, 0.5, 1.0]),
+    step=st.integers(1, 40),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_every_few_rows_are_passing_rows_a_step_apart(
+    rows: int, share: float, step: int, seed: int
+) -> None:
+    """What a sample takes for a passing row is one, and no part of the segment is left out."""
+    inside = np.random.default_rng(seed).random(rows) < share
+    selection = Selection.of_mask(inside)
+    sampled, taken = selection.every(step)
+    assert inside[sampled].all()
+    assert (np.diff(sampled) > 0).all()
+    assert 1 <= taken <= step or selection.count == 0
+    if inside.all():
+        assert (np.diff(sampled) == taken).all()
+        assert len(sampled) in {rows // taken, -(-rows // taken)}
