@@ -143,52 +143,55 @@ class Selection:
             row_bits.clear(bits, start, stop)
         return Selection.of_bits(bits, self.rows)
 
-    def narrowed(
-        self, judge: Callable[[slice | Positions], tuple[Passing, Passing]]
-    ) -> tuple[Selection, int]:
-        """Those positions that `judge` lets pass, and how many it says may pass.
+    def narrowed(self, judge: Callable[[slice | Positions], Passing]) -> Selection:
+        """Those positions that `judge` lets pass, on several threads where it is asked of many.
 
-        It is asked for slices and positions in order, and answers both, bool, one a position. It
-        may be asked of positions outside the selection, which are then left out.
+        It is asked for slices and positions, and answers bool, one a position. It may be asked of
+        positions outside the selection, which are then left out.
         """
         if self._positions is not None:
-            passes, may = judge(self._positions)
-            kept = Selection.of_positions(self._positions[passes], self.rows)
-            return kept, int(np.count_nonzero(may))
-        if self.count * _JUDGE_ALL_FROM_ONE_IN >= self.rows:
-            return self._narrowed_in_place(judge)
+            return Selection.of_positions(self._positions[judge(self._positions)], self.rows)
+        if self._is_judged_whole:
+            before = self.bits()
+            kept = np.zeros_like(before)
+
+            def narrow(first: int, last: int) -> None:
+                for judged, stretch in _stretches_of(first, last):
+                    passing = np.packbits(judge(judged), bitorder="little")
+                    np.bitwise_and(passing, before[stretch], out=kept[stretch])
+
+            in_shares(narrow, *self._span(), _JUDGED_ROWS)
+            return Selection.of_bits(kept, self.rows)
         mask = np.zeros(self.rows, bool)
-        possible = 0
         for rows, inside in self.reads():
-            passes, may = judge(rows)
-            if inside is not None:
-                passes, may = passes & inside, may & inside
-            mask[rows] = passes
-            possible += int(np.count_nonzero(may))
-        return Selection.of_mask(mask), possible
+            passes = judge(rows)
+            mask[rows] = passes if inside is None else passes & inside
+        return Selection.of_mask(mask)
 
-    def _narrowed_in_place(
-        self, judge: Callable[[slice | Positions], tuple[Passing, Passing]]
-    ) -> tuple[Selection, int]:
-        """The same for many rows, kept as bits: every row from the first to the last is judged."""
-        before = self.bits()
-        kept = np.zeros_like(before)
-        begin, end = (0, self.rows) if self.run is None else (self.run.start & ~7, self.run.stop)
+    def number_of(self, judge: Callable[[slice | Positions], Passing]) -> int:
+        """How many positions `judge` lets pass; on one thread."""
+        if self._positions is not None:
+            return int(np.count_nonzero(judge(self._positions)))
+        found = 0
+        if self._is_judged_whole:
+            before = self.bits()
+            for judged, stretch in _stretches_of(*self._span()):
+                bits = np.packbits(judge(judged), bitorder="little")
+                found += row_bits.number_of(bits & before[stretch])
+            return found
+        for rows, inside in self.reads():
+            passes = judge(rows)
+            found += int(np.count_nonzero(passes if inside is None else passes & inside))
+        return found
 
-        def narrow(first: int, last: int) -> int:
-            possible = 0
-            for start in range(first, last, _JUDGED_ROWS):
-                stop = min(start + _JUDGED_ROWS, last)
-                stretch = slice(start // 8, (stop + 7) // 8)
-                passes, may = (
-                    np.packbits(answer, bitorder="little") for answer in judge(slice(start, stop))
-                )
-                np.bitwise_and(passes, before[stretch], out=kept[stretch])
-                possible += row_bits.number_of(may & before[stretch])
-            return possible
+    @property
+    def _is_judged_whole(self) -> bool:
+        """Whether so many pass that every row from the first to the last is judged."""
+        return self.count * _JUDGE_ALL_FROM_ONE_IN >= self.rows
 
-        possible = sum(in_shares(narrow, begin, end, _JUDGED_ROWS))
-        return Selection.of_bits(kept, self.rows), possible
+    def _span(self) -> tuple[int, int]:
+        """From where to where rows may pass, from a multiple of 8."""
+        return (0, self.rows) if self.run is None else (self.run.start & ~7, self.run.stop)
 
     def contains(self, positions: Positions) -> Passing:
         """Whether each position passes, bool, the shape of `positions`."""
@@ -303,6 +306,13 @@ class Selection:
             first, last = np.searchsorted(self._positions, [start, stop])
             mask[self._positions[first:last] - start] = True
         return mask
+
+
+def _stretches_of(first: int, last: int) -> Iterator[tuple[slice, slice]]:
+    """Rows from `first`, a multiple of 8, a stretch at a time, and the bytes of their bits."""
+    for start in range(first, last, _JUDGED_ROWS):
+        stop = min(start + _JUDGED_ROWS, last)
+        yield slice(start, stop), slice(start // 8, (stop + 7) // 8)
 
 
 def _stretches(dense: Passing, first: int) -> Iterator[tuple[int, int, bool]]:

@@ -1,4 +1,4 @@
-"""One long pass over a segment's rows, shared among a few threads.
+"""Long passes over a segment's rows: shared among a few threads, or made while others go on.
 
 For arrays in numpy, which lets other threads run while it computes. A search itself runs on one
 thread; a filter that was never asked before is a pass over all rows that somebody waits for.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
 
@@ -23,9 +23,13 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_threads(), thread_name_prefix="rows")
 
 
+# A process that was forked has the pool and none of its threads.
+os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 @cache
 def _threads() -> int:
-    return min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+    return min(_MOST_THREADS, os.cpu_count() or 1)
 
 
 def in_shares(
@@ -43,3 +47,8 @@ def in_shares(
     if shares == 1:
         return [work(begin, end)]
     return list(_pool().map(work, edges, stops))
+
+
+def meanwhile(work: Callable[[], ResultT]) -> Future[ResultT]:
+    """What `work` gives, from another thread; it must not call `in_shares`, nor wait for it."""
+    return _pool().submit(work)

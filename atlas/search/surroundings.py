@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,10 +17,19 @@ from atlas.bundle.manifest import LayerEntry
 from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
 from atlas.geo.distance import geodesic_m, most_m, to_space
-from atlas.search.place_filters import Around, Judged, Rows
+from atlas.search.place_filters import Around, Passing, Rows
 from atlas.search.selection import Selection
 
 RowIds = npt.NDArray[np.int64]
+
+
+class Judged(NamedTuple):
+    """Which rows pass for certain, and which may; bool, one a row asked for."""
+
+    passes: Passing
+    possible: Passing
+
+
 # Less than the shortest degree of latitude on the ellipsoid, 110,574 m: no row is left out.
 _DEGREE_M = 110_500.0
 # A scan of two columns; the band of latitude leaves few rows to measure.
@@ -32,9 +42,9 @@ _UNKNOWN = "latitude IS NULL OR longitude IS NULL OR uncertainty_m IS NULL"
 
 
 class NearPoint(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """The statement that a record lies near a point: rows that pass, and that may, a segment."""
+    """The statement that a record lies near a point: rows that do, and that may, a segment."""
 
-    passes: tuple[Selection, ...]
+    certain: tuple[Selection, ...]
     possible: tuple[Selection, ...]
 
     @property
@@ -46,9 +56,13 @@ class NearPoint(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """The catalog has every row."""
         return True
 
-    def judge(self, segment: int, rows: Rows) -> Judged:
-        """The outcome for rows of a segment."""
-        return Judged(self.passes[segment].holds(rows), self.possible[segment].holds(rows))
+    def passes(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a segment lie near wherever in their uncertainty they were."""
+        return self.certain[segment].holds(rows)
+
+    def may_pass(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a segment may lie near."""
+        return self.possible[segment].holds(rows)
 
 
 class Surroundings:
@@ -81,7 +95,7 @@ class Surroundings:
             mask = np.unpackbits(bits, count=segment.rows, bitorder="little").view(bool)
             mask[positions] = True
             possible.append(Selection.of_mask(mask))
-        return NearPoint(passes=certain, possible=tuple(possible))
+        return NearPoint(certain=certain, possible=tuple(possible))
 
     @cached_property
     def _unknown(self) -> tuple[npt.NDArray[np.uint8], ...]:
