@@ -8,14 +8,12 @@ moment and started again, and until `CURRENT` is swapped the old state is live.
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pyarrow.parquet as pq
 from pyroaring import BitMap
 
@@ -23,7 +21,6 @@ from atlas.bundle.bundle import (
     COARSE_FILE,
     CURVE_FILE,
     SEGMENTS,
-    SPACE_FILE,
     SPACES,
     read_space,
 )
@@ -33,38 +30,14 @@ from atlas.bundle.manifest import (
     Manifest,
     SegmentEntry,
     SourceEntry,
-    SpaceDescription,
     SpaceEntry,
-    encode_json,
-    read_struct,
 )
-from atlas.bundle.segment import ROWS, index_name, read_tombstones, vectors_name
+from atlas.bundle.segment import ROWS, read_tombstones
 from atlas.errors import BuildError
-from atlas.search.curve import Curve
-from atlas.search.index import read_index
-from atlas.search.torch_codes import choose_device
-from indexer.carried import burst_rule, hosted_licences, kept_files, map_storage
-from indexer.fit import SegmentFolder
-from indexer.indexing import index_space
+from indexer.carried import kept_files
 from indexer.layers.built import LayerFiles
 from indexer.living import StoredRows, list_living
-from indexer.plan_sections import IndexSection, MeasureSection
 from indexer.progress import Watcher
-from indexer.stages.catalog import (
-    STEPS,
-    CatalogInput,
-    SegmentVectors,
-    SourceRow,
-    write_catalog,
-)
-from indexer.stages.encode import encode_rows
-from indexer.stages.measure import (
-    MeasuredSegment,
-    QuerySet,
-    image_queries,
-    measure_space,
-    settings_of,
-)
 from indexer.stages.publish import Finished, publish_bundle
 from indexer.state import State, begin_in, live_manifest, new_folders
 from indexer.work import WorkFolder
@@ -119,7 +92,7 @@ class Revision:
         )
         self._retrains = retrains
         self.spaces = {entry.name: read_space(root, entry) for entry in base.spaces}
-        self._watcher = watcher
+        self.watcher = watcher
         self._files: dict[str, Path] = {}
         self._curves: dict[str, str] = {}
 
@@ -144,6 +117,21 @@ class Revision:
     def coarse(self, space: str) -> Path:
         """The trained index of a space, shared by all its segments."""
         return self.space_folder(space) / COARSE_FILE
+
+    @property
+    def catalog(self) -> Path:
+        """The new catalog."""
+        final = self.root / self.state.catalog_name
+        return final if final.exists() else self.work.catalog
+
+    def curve_file(self, entry: SpaceEntry) -> Path:
+        """Where the curve of a space goes: a new folder has the first of its own."""
+        name = f"curve-{self.state.number:06d}.json"
+        if self._retrains:
+            self._curves[entry.name] = CURVE_FILE
+            return self.space_folder(entry.name) / CURVE_FILE
+        self._curves[entry.name] = name
+        return self._file(f"{SPACES}/{entry.folder}/{name}")
 
     # -- tombstones
 
@@ -180,7 +168,7 @@ class Revision:
     def list_living(self, segments: Sequence[SegmentEntry]) -> int:
         """List the rows that count and number their taxa; returns how many there are."""
         if not self.living.exists():
-            with self._watcher.stage("rows", 1, "list") as advance:
+            with self.watcher.stage("rows", 1, "list") as advance:
                 list_living(
                     self.stored(segments),
                     self.base.ranks,
@@ -191,162 +179,6 @@ class Revision:
                 )
                 advance(1)
         return int(pq.read_metadata(self.living).num_rows)
-
-    def write_catalog(
-        self,
-        segments: Sequence[SegmentEntry],
-        sources: Sequence[SourceEntry],
-        *,
-        hosted: Sequence[str] = (),
-        living: Path | None = None,
-    ) -> None:
-        """Write the catalog of these segments; `hosted` are further licences of kept pictures."""
-        path = self.root / self.state.catalog_name
-        bursts = burst_rule(self.root / self.base.catalog, self.base.spaces)
-        with self._watcher.stage("catalog", STEPS, "steps") as advance:
-            given = CatalogInput(
-                rows=tuple(self.folder(segment.name) / ROWS for segment in segments),
-                taxa=self.work.taxa,
-                names=self.work.taxon_names,
-                sources=tuple(
-                    SourceRow(**{name: getattr(s, name) for name in SourceRow.__struct_fields__})
-                    for s in sources
-                ),
-                hosted_licences=(*hosted_licences(self.root / self.base.catalog), *hosted),
-                finest=self.base.cell_resolution,
-                living=living,
-                storage=map_storage(self.root / self.base.catalog),
-                bursts=bursts,
-                vectors=tuple(
-                    SegmentVectors(
-                        path=self.folder(segment.name) / vectors_name(bursts.space),
-                        first_row=segment.first_row,
-                        rows=segment.rows,
-                        dim=self.spaces[bursts.space].dim,
-                    )
-                    for segment in segments
-                    if bursts.space
-                ),
-            )
-            catalog = path if path.exists() else self.work.catalog
-            write_catalog(given, catalog, self.work.scratch, advance)
-
-    # -- vectors
-
-    def encode(self, segments: Sequence[SegmentEntry]) -> None:
-        """Put new segments into the inverted lists of every space that has a trained index."""
-        for space in self.spaces.values():
-            if space.factory is None:
-                continue
-            rows, device = sum(segment.rows for segment in segments), choose_device("auto")
-            with self._watcher.stage("encode", rows, "rows") as advance:
-                for segment in segments:
-                    folder, trained = self.folder(segment.name), self.coarse(space.name)
-                    encode_rows(
-                        folder,
-                        space.name,
-                        segment.rows,
-                        space.dim,
-                        trained,
-                        device=device,
-                        progress=advance,
-                    )
-
-    def retrain(
-        self, segments: Sequence[SegmentEntry], settings: IndexSection, order: Path
-    ) -> None:
-        """Train the index of every space anew on all rows, and fill the new segments' lists.
-
-        The kind of each index stays, its number of lists follows the rows. `order` has `taxon_id`
-        of all rows in their order.
-        """
-        folders = [SegmentFolder(self.folder(segment.name), segment.rows) for segment in segments]
-        for name, space in self.spaces.items():
-            wanted = settings
-            if space.factory is not None:
-                kind = re.sub(r"IVF\d+", "IVF{n}", space.factory)
-                wanted = msgspec.structs.replace(settings, factory=kind, exact_below=0)
-            folder = self.space_folder(name)
-            folder.mkdir(parents=True, exist_ok=True)
-            factory = index_space(
-                name,
-                space.dim,
-                folders,
-                wanted,
-                order=order,
-                folder=folder,
-                watcher=self._watcher,
-            )
-            self.spaces[name] = msgspec.structs.replace(space, factory=factory)
-            if not (folder / SPACE_FILE).exists():
-                atomic_write(folder / SPACE_FILE, encode_json(self.spaces[name]))
-
-    def measure(
-        self,
-        segments: Sequence[SegmentEntry],
-        captions: Mapping[str, QuerySet],
-        settings: MeasureSection,
-        seed: int,
-    ) -> None:
-        """Measure every space over all its vectors; BuildError where recall is too low.
-
-        `captions` are text-like queries by space, where its encoder is at hand.
-        """
-        for entry in self.base.spaces:
-            path = self._curve_file(entry)
-            if not path.exists():
-                space = self.spaces[entry.name]
-                curve = self._curve(segments, space, captions.get(space.name), settings, seed)
-                atomic_write(path, encode_json(curve))
-            for point in read_struct(path, Curve).served():
-                said = (
-                    f"recall@{settings.k} of {point.queries} queries in space {entry.name} is "
-                    f"{point.recall:.4f}"
-                )
-                self._watcher.note(f"{said} ({point.path}, {point.asked} asked)")
-                if point.recall < settings.recall_target:
-                    raise BuildError("measure", f"{said}, below {settings.recall_target}")
-
-    def _curve_file(self, entry: SpaceEntry) -> Path:
-        """Where the curve of a space goes: a new folder has the first of its own."""
-        name = f"curve-{self.state.number:06d}.json"
-        if self._retrains:
-            self._curves[entry.name] = CURVE_FILE
-            return self.space_folder(entry.name) / CURVE_FILE
-        self._curves[entry.name] = name
-        return self._file(f"{SPACES}/{entry.folder}/{name}")
-
-    def _curve(
-        self,
-        segments: Sequence[SegmentEntry],
-        space: SpaceDescription,
-        captions: QuerySet | None,
-        settings: MeasureSection,
-        seed: int,
-    ) -> Curve:
-        measured = []
-        for segment in segments:
-            folder = self.folder(segment.name)
-            index = folder / index_name(space.name)
-            vectors = np.memmap(
-                folder / vectors_name(space.name),
-                np.float16,
-                mode="r",
-                shape=(segment.rows, space.dim),
-            )
-            measured.append(
-                MeasuredSegment(
-                    segment.first_row, vectors, read_index(index) if index.exists() else None
-                )
-            )
-        sets = [image_queries(measured, settings.queries, seed)]
-        if captions is not None:
-            sets.append(captions)
-        total = len(settings_of(measured)) * len(sets)
-        with self._watcher.stage("measure", total, "settings") as advance:
-            return measure_space(
-                space.name, measured, sets, k=settings.k, seed=seed, progress=advance
-            )
 
     # -- the end
 
@@ -394,7 +226,7 @@ class Revision:
             rejects=rejects,
             files=self._files | ({} if layers is None else layers.files),
         )
-        with self._watcher.stage("publish", 0, "files") as advance:
+        with self.watcher.stage("publish", 0, "files") as advance:
             complete = publish_bundle(
                 self.root,
                 finished,

@@ -127,8 +127,8 @@ class FilterCompiler:
         return compiled
 
     def _compile(self, asked: Filter, key: bytes) -> CompiledFilter:
-        near_points = map(self._surroundings.of, asked.around or ())
-        statements = (*statements_of(asked, self._layers), *near_points)
+        about_points = self._surroundings.statements(asked)
+        statements = (*statements_of(asked, self._layers), *about_points)
         if statements:
             return self._narrow(asked, key, statements)
         condition = condition_of(asked, self._catalog, finest=self._finest)

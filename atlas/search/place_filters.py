@@ -93,6 +93,10 @@ class PlaceFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Annotated[tuple[Around, ...], Meta(min_length=1, max_length=MAX_CONDITIONS)] | None,
         Meta(description="Points that a record must be near, all of them; needs no layer."),
     ] = None
+    around_any: Annotated[
+        Annotated[tuple[Around, ...], Meta(min_length=1, max_length=MAX_CONDITIONS)] | None,
+        Meta(description="Points of which a record must be near one; needs no layer."),
+    ] = None
     country: Annotated[
         Values | None,
         Meta(description="Countries by ISO 3166-1 alpha-2 code or name, territorial waters too."),

@@ -17,7 +17,7 @@ from atlas.bundle.manifest import LayerEntry
 from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
 from atlas.geo.distance import geodesic_m, most_m, to_space
-from atlas.search.place_filters import Around, Passing, Rows
+from atlas.search.place_filters import Around, Passing, PlaceFilter, Rows
 from atlas.search.selection import Selection
 
 RowIds = npt.NDArray[np.int64]
@@ -65,6 +65,39 @@ class NearPoint(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return self.possible[segment].holds(rows)
 
 
+class NearAny(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """The statement that a record lies near one of some points.
+
+    It holds for certain where it does for one of them; a record that is certain to lie in one of
+    two circles and in neither for certain cannot be judged.
+    """
+
+    points: tuple[NearPoint, ...]
+
+    @property
+    def entry(self) -> LayerEntry | None:
+        """No layer tells of it."""
+        return None
+
+    def covers(self, segment: int) -> bool:  # noqa: ARG002 - a protocol's signature
+        """The catalog has every row."""
+        return True
+
+    def passes(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a segment lie near one of the points wherever they were."""
+        first, *others = (point.passes(segment, rows) for point in self.points)
+        for near in others:
+            first |= near
+        return first
+
+    def may_pass(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a segment may lie near one of the points."""
+        first, *others = (point.may_pass(segment, rows) for point in self.points)
+        for near in others:
+            first |= near
+        return first
+
+
 class Surroundings:
     """Finds the records around points of one bundle."""
 
@@ -72,6 +105,12 @@ class Surroundings:
         """Nothing is read before it is asked for."""
         self._catalog = catalog
         self._segments = tuple(segments)
+
+    def statements(self, asked: PlaceFilter) -> Iterator[NearPoint | NearAny]:
+        """The statements of a filter about points."""
+        yield from map(self.of, asked.around or ())
+        if asked.around_any is not None:
+            yield NearAny(points=tuple(map(self.of, asked.around_any)))
 
     def of(self, around: Around) -> NearPoint:
         """The records within a distance of a point.
