@@ -142,6 +142,7 @@ def open_atlas(
         layers,
         grammars=settings.reading.grammars,
         places=settings.reading.places,
+        people_per_km2=settings.reading.people_per_km2,
         gazetteer=previous.gazetteer if previous else None,
     )
     retrieval = Retrieval(

@@ -104,6 +104,9 @@ class SpanRead(Schema, frozen=True, kw_only=True):
     applied: bool
     reason: str | None
     origin: Annotated[str | None, Meta(description="whom to cite for where a named town is")] = None
+    note: Annotated[
+        str | None, Meta(description="what is supposed where the words leave it open")
+    ] = None
 
 
 class Interpretation(Schema, frozen=True, kw_only=True):

@@ -73,6 +73,10 @@ class SearchController(Controller):
             list[str] | None,
             QueryParameter(description="latitude:longitude:metres, such as -1.29:36.82:25000"),
         ] = None,
+        around_any: Annotated[
+            list[str] | None,
+            QueryParameter(description="the same: points of which a record must be near one"),
+        ] = None,
         country: Words = None,
         region: Words = None,
         habitat: Words = None,
@@ -117,6 +121,7 @@ class SearchController(Controller):
             flags=flags,
             near=near,
             around=around,
+            around_any=around_any,
             country=country,
             region=region,
             habitat=habitat,

@@ -105,7 +105,7 @@ def _understood(interpretation: Interpretation) -> Table:
     for span in interpretation.spans:
         table.add_row(
             escape(span.words),
-            escape(f"{span.kind}: {_meaning(span.value)}"),
+            escape(f"{span.kind}: {span.note or _meaning(span.value)}"),
             "limits the search" if span.applied else escape(f"not applied: {span.reason}"),
         )
     table.add_row(escape(interpretation.text), "looks", "given to the encoder")
