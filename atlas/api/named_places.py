@@ -10,7 +10,7 @@ import msgspec
 
 from atlas.api.not_applied import NotApplied
 from atlas.geo.layers import Layer, Layers
-from atlas.reading.places import Gazetteer, Place, PlaceKind
+from atlas.reading.places import SHORT_NAME, Gazetteer, Place, PlaceKind
 from atlas.reading.spans import Near
 from atlas.search import place_filters
 from atlas.search.filters import Filter
@@ -40,7 +40,7 @@ def places_of(layers: Layers, gazetteer: Gazetteer) -> Iterator[Place]:
     """The names that layers carry and the gazetteer has not, except those of countries and regions.
 
     They are rivers, lakes, or areas; names without three letters in a row are codes. A river is not
-    known by the name of a town: near Ottawa is near the town.
+    known by the name of a town, for near Ottawa is near the town, nor by a short one ("You", "Main").
     """
     for layer in layers.all():
         if layer.entry.feature in _IN_GAZETTEER:
@@ -48,7 +48,9 @@ def places_of(layers: Layers, gazetteer: Gazetteer) -> Iterator[Place]:
         kind = _KINDS.get(layer.entry.feature, "area")
         for name in layer.names:
             known = gazetteer.named(name.name)
-            free = not known if kind != "area" else all(place.kind == "city" for place in known)
+            free = all(place.kind == "city" for place in known)
+            if kind != "area":
+                free = not known and len(name.name) > SHORT_NAME
             if free and _WORD.search(name.name):
                 yield Place(id=f"{kind}/{layer.entry.name}:{name.id}", kind=kind, name=name.name)
 

@@ -42,7 +42,7 @@ def client(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "frogs near the Danube",
         "ranas a lo largo del Nilo",
         "frogs near the Columbia River",
-        "frogs on the banks of the Kinabatangan River",
+        "frogs on the banks of the Zambezi",
         "frogs near large rivers",
     ],
 )
@@ -53,7 +53,7 @@ def test_rivers_by_name_and_size_limit(client: Client, text: str) -> None:
 
 
 def test_what_is_near_large_rivers_is_near_rivers(client: Client) -> None:
-    """The large ones are some of all; records of one town of the tiny bundle lie beside the Rhine."""
+    """The large ones are some of all; the photos around Amsterdam lie near the Rhine."""
 
     def matching(near: str) -> int:
         asked: dict[str, str] = {"text": "x", "interpret": "false", "near": near}

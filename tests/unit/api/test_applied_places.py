@@ -225,7 +225,7 @@ def test_a_river_by_its_name_on_maps(tmp_path: Path) -> None:
 
 def test_rivers_of_a_layer_do_not_take_towns_names(tmp_path: Path) -> None:
     """Near Ottawa is near the town; a river whose name is no town's is known by it."""
-    names = (("Ottawa", ""), ("Kinabatangan", ""), ("X1", ""))
+    names = (("Ottawa", ""), ("Kinabatangan", ""), ("X1", ""), ("Main", ""))
     river = make_layer(tmp_path, "river", "distance", names)
     park = make_layer(tmp_path, "park", "category", (("Ottawa", ""),))
     gazetteer = Gazetteer([Place(id="city/2", kind="city", name="Ottawa")])
