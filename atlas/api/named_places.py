@@ -40,7 +40,7 @@ def places_of(layers: Layers, gazetteer: Gazetteer) -> Iterator[Place]:
     """The names that layers carry and the gazetteer has not, except those of countries and regions.
 
     They are rivers, lakes, or areas; names without three letters in a row are codes. A river is not
-    known by the name of a town, for near Ottawa is near the town, nor by a short one ("You", "Main").
+    known by a town's name, for near Ottawa is near the town, nor by a short one ("You", "Main").
     """
     for layer in layers.all():
         if layer.entry.feature in _IN_GAZETTEER:
