@@ -18,7 +18,7 @@ from indexer import assemble, indexing, state
 from indexer import build as building
 from indexer.alone import alone_in
 from indexer.work import WorkFolder
-from tests.e2e.test_kill_and_resume import catalog_rows, checksums, without_catalog
+from tests.comparing import catalog_rows, checksums, without_catalog
 from tests.factories import write_plan
 from tests.unit.indexer.ready import INDEXED, built, live, write_ready_plan, write_vectors
 
