@@ -62,7 +62,8 @@ def add(plan: Plan, root: Path, watcher: Watcher) -> Built:
         check_vectors([work.read, work.embed], prepared.parts.embedded.values(), begun_ns)
         revision = Revision(root, base, own, identity_after(base, added), watcher)
         addition = Addition(plan, revision, prepared, work, watcher)
-        return Built(manifest=addition.run(added), was_live=False)
+        with revision.noting():
+            return Built(manifest=addition.run(added), was_live=False)
 
 
 class Addition:
@@ -181,10 +182,10 @@ class Addition:
         embedded = (files.rejects for files in self._files)
         held = self._work.assembly / "held.parquet"
         before = self._revision.root / self._revision.base.rejects
-        added = self._work.assembly / "rejects-new.parquet"
-        write_rejects([*read, *embedded, self._work.duplicates, held], added)
-        write_rejects([before, added], self._work.rejects)
-        added.rename(path)
+        new = [*read, *embedded, self._work.duplicates, held]
+        write_rejects([before, *new], self._work.rejects)
+        # Last, so it stands for both.
+        write_rejects(new, path)
 
     def _write_segments(self, rows: int) -> list[SegmentEntry]:
         first_row = self._revision.base.rows

@@ -61,6 +61,7 @@ from indexer.stages.publish import Finished, publish_bundle
 from indexer.stages.sort import SORT_STEPS, SegmentSlice, cut_segments, order_rows, write_segment
 from indexer.state import State
 from indexer.work import PartFiles, WorkFolder
+from indexer.written import WrittenFiles
 
 
 class Assembly:
@@ -85,12 +86,17 @@ class Assembly:
         self._root = plan.output.bundle
         self._work = WorkFolder(plan.output.work_folder())
         self._dims = parts.dims
+        self._written = WrittenFiles(self._work.assembly)
 
     def run(self) -> Manifest:
         """Make the bundle live and return its manifest.
 
         Raises BuildError where rows do not add up, rejects are too many or recall is too low.
         """
+        with self._written.noting():
+            return self._steps()
+
+    def _steps(self) -> Manifest:
         self._sort()
         accounts = account_of(self._parts, self._rows, self._rejects)
         check_rejects(accounts, self._plan.rejects.max_share, self._rejects)
@@ -370,6 +376,8 @@ class Assembly:
             files=layers.files,
         )
         with self._watcher.stage("publish", 0, "files") as advance:
-            complete = publish_bundle(self._root, finished, manifest, progress=advance)
+            complete = publish_bundle(
+                self._root, finished, manifest, written=self._written, progress=advance
+            )
         shutil.rmtree(self._work.assembly)
         return complete

@@ -95,7 +95,7 @@ def build(plan: Plan, watcher: Watcher) -> Built:
         if live is not None and live.identity == identity:
             return Built(manifest=live, was_live=True)
         check_vectors([work.read, work.embed], parts.embedded.values(), begun_ns)
-        state = begin(plan, work, identity)
+        state = begin(plan, work, identity, watcher.note)
         assembly = Assembly(plan, state, sources, encoders, parts, watcher)
         return Built(manifest=assembly.run(), was_live=False)
 
