@@ -90,7 +90,7 @@ def finished(folder: Path, part: str, identity: str) -> PartReport | None:
     """
     try:
         report = report_of(folder, part)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     if report.identity != identity or report != report.sealed():
         return None
