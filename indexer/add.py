@@ -22,12 +22,13 @@ from atlas.errors import BuildError, PlanError
 from atlas.search.encoder import OpenClipEncoder
 from indexer.account import SourceAccount, account_of, check_rejects, write_rejects
 from indexer.alone import alone_in, alone_with
-from indexer.build import Built, Prepared, prepare
+from indexer.build import Built
 from indexer.captions import caption_queries
 from indexer.layers.built import layers_with
 from indexer.parts import check_vectors, records_path, rejects_path, vectors_path
 from indexer.plan import Plan
 from indexer.plan_sections import OutputSection
+from indexer.prepare import Prepared, prepare
 from indexer.progress import Watcher
 from indexer.quality.sensitive_taxa import SensitiveTaxa
 from indexer.revision import Revision, identity_after, require_live

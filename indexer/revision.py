@@ -15,7 +15,6 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pyarrow.parquet as pq
 from pyroaring import BitMap
 
@@ -36,18 +35,17 @@ from atlas.bundle.manifest import (
     SpaceDescription,
     SpaceEntry,
     encode_json,
-    read_struct,
 )
-from atlas.bundle.segment import ROWS, index_name, read_tombstones, vectors_name
+from atlas.bundle.segment import ROWS, read_tombstones, vectors_name
 from atlas.errors import BuildError
 from atlas.search.curve import Curve
-from atlas.search.index import read_index
 from atlas.search.torch_codes import choose_device
 from indexer.carried import burst_rule, hosted_licences, kept_files, map_storage
 from indexer.fit import SegmentFolder
 from indexer.indexing import index_space
 from indexer.layers.built import LayerFiles
 from indexer.living import StoredRows, list_living
+from indexer.measuring import curve_of, measure_into, measured_segment
 from indexer.plan_sections import IndexSection, MeasureSection
 from indexer.progress import Watcher
 from indexer.stages.catalog import (
@@ -58,13 +56,7 @@ from indexer.stages.catalog import (
     write_catalog,
 )
 from indexer.stages.encode import encode_rows
-from indexer.stages.measure import (
-    MeasuredSegment,
-    QuerySet,
-    image_queries,
-    measure_space,
-    settings_of,
-)
+from indexer.stages.measure import QuerySet
 from indexer.stages.publish import Finished, publish_bundle
 from indexer.state import State, begin_in, live_manifest, new_folders
 from indexer.work import WorkFolder
@@ -300,19 +292,24 @@ class Revision:
         `captions` are text-like queries by space, where its encoder is at hand.
         """
         for entry in self.base.spaces:
+            space = self.spaces[entry.name]
+
+            def curve(space: SpaceDescription = space) -> Curve:
+                measured = [
+                    measured_segment(
+                        self.folder(segment.name),
+                        space.name,
+                        first_row=segment.first_row,
+                        rows=segment.rows,
+                        dim=space.dim,
+                    )
+                    for segment in segments
+                ]
+                asked = captions.get(space.name)
+                return curve_of(space.name, measured, asked, settings, seed, self._watcher)
+
             path = self._curve_file(entry)
-            if not path.exists():
-                space = self.spaces[entry.name]
-                curve = self._curve(segments, space, captions.get(space.name), settings, seed)
-                atomic_write(path, encode_json(curve))
-            for point in read_struct(path, Curve).served():
-                said = (
-                    f"recall@{settings.k} of {point.queries} queries in space {entry.name} is "
-                    f"{point.recall:.4f}"
-                )
-                self._watcher.note(f"{said} ({point.path}, {point.asked} asked)")
-                if point.recall < settings.recall_target:
-                    raise BuildError("measure", f"{said}, below {settings.recall_target}")
+            measure_into(path, entry.name, curve, settings.recall_target, self._watcher)
 
     def _curve_file(self, entry: SpaceEntry) -> Path:
         """Where the curve of a space goes: a new folder has the first of its own."""
@@ -322,38 +319,6 @@ class Revision:
             return self.space_folder(entry.name) / CURVE_FILE
         self._curves[entry.name] = name
         return self._file(f"{SPACES}/{entry.folder}/{name}")
-
-    def _curve(
-        self,
-        segments: Sequence[SegmentEntry],
-        space: SpaceDescription,
-        captions: QuerySet | None,
-        settings: MeasureSection,
-        seed: int,
-    ) -> Curve:
-        measured = []
-        for segment in segments:
-            folder = self.folder(segment.name)
-            index = folder / index_name(space.name)
-            vectors = np.memmap(
-                folder / vectors_name(space.name),
-                np.float16,
-                mode="r",
-                shape=(segment.rows, space.dim),
-            )
-            measured.append(
-                MeasuredSegment(
-                    segment.first_row, vectors, read_index(index) if index.exists() else None
-                )
-            )
-        sets = [image_queries(measured, settings.queries, seed)]
-        if captions is not None:
-            sets.append(captions)
-        total = len(settings_of(measured)) * len(sets)
-        with self._watcher.stage("measure", total, "settings") as advance:
-            return measure_space(
-                space.name, measured, sets, k=settings.k, seed=seed, progress=advance
-            )
 
     # -- the end
 
