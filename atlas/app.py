@@ -8,44 +8,32 @@ here, before anything is served.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from litestar import Litestar
 from litestar.config.compression import CompressionConfig
-from litestar.di import Provide
-from litestar.types import ControllerRouterHandler, Scope
 
 from atlas.api.applied_places import usual_filters
 from atlas.api.atlas_page import describe_atlas
-from atlas.api.basemaps import BasemapController, OperatorBasemap, content_policy
+from atlas.api.atlas_schemas import AtlasDescription
+from atlas.api.basemaps import OperatorBasemap
 from atlas.api.encoders import EncoderLoader, open_spaces
-from atlas.api.following import SERVED, Following, HoldingRequests
+from atlas.api.following import Following, HoldingRequests
 from atlas.api.gap_questions import GapQuestions
 from atlas.api.gap_texts import TextTaxa
-from atlas.api.gaps import GapsController
-from atlas.api.images import ImagesController
-from atlas.api.maps import MapsController
-from atlas.api.openapi import openapi_config, static_pages
-from atlas.api.operations import AtlasController, HealthController, metrics
-from atlas.api.page import home, page_assets
+from atlas.api.openapi import openapi_config
 from atlas.api.problems import problem_response
 from atlas.api.questions import Measured, Questions
-from atlas.api.reading import ReadingController
 from atlas.api.records import Records
-from atlas.api.schemas import AtlasDescription
-from atlas.api.search import SearchController
+from atlas.api.routes import dependencies, nothing_to_ask_for, route_handlers
 from atlas.api.serving import Serving
 from atlas.api.spaces import SpaceReader, Spaces
-from atlas.api.taxa import TaxaController
 from atlas.api.taxon_pages import TaxonPages
-from atlas.api.tiles import LegendController, TilesController
 from atlas.api.understanding import Understanding, open_reading
 from atlas.api.workers import BoundedPool
 from atlas.bundle import Bundle, Manifest
@@ -154,6 +142,7 @@ def open_atlas(
         layers,
         grammars=settings.reading.grammars,
         places=settings.reading.places,
+        people_per_km2=settings.reading.people_per_km2,
         gazetteer=previous.gazetteer if previous else None,
     )
     retrieval = Retrieval(
@@ -175,6 +164,7 @@ def open_atlas(
         photos=photos,
         observe=partial(_count_search, collected),
     )
+    basemap = OperatorBasemap.of(settings.page)
     return Atlas(
         settings=settings,
         bundle=bundle,
@@ -198,8 +188,8 @@ def open_atlas(
         description=describe_atlas(
             bundle, catalog, default_space=spaces.default, with_encoder=spaces.with_encoder
         ),
-        serving=_serving(settings, bundle),
-        basemap_choice=_basemap_choice(settings),
+        serving=Serving.of(manifest, settings, basemap),
+        basemap_choice=basemap,
         metrics=collected,
         queues=queues,
     )
@@ -222,28 +212,6 @@ def _pools(settings: Settings, workers: int) -> tuple[BoundedPool, BoundedPool]:
     return searches, photos
 
 
-def _serving(settings: Settings, bundle: Bundle) -> Serving:
-    """The tag follows from the files' checksums: equal bundles on several servers share tags."""
-    checksums = "".join(entry.sha256 for entry in bundle.manifest.files)
-    return Serving(
-        bundle_number=bundle.manifest.number,
-        bundle_tag=hashlib.sha256(checksums.encode()).hexdigest(),
-        cell_resolution=bundle.manifest.cell_resolution,
-        tile_cache_s=settings.maps.tile_cache_s,
-        picture_cache_s=settings.pictures.cache_s,
-        content_policy=content_policy(_basemap_choice(settings), settings.page.hosts),
-    )
-
-
-def _basemap_choice(settings: Settings) -> OperatorBasemap:
-    return OperatorBasemap(
-        tiles=settings.page.tiles,
-        style=settings.page.style,
-        attribution=settings.page.attribution,
-        max_zoom=settings.page.max_zoom,
-    )
-
-
 def create_app(atlas: Atlas, *, loader: EncoderLoader = load_encoder) -> Litestar:
     """The HTTP application around an open atlas, and around every later state of its bundle."""
 
@@ -264,8 +232,11 @@ def create_app(atlas: Atlas, *, loader: EncoderLoader = load_encoder) -> Litesta
             yield
 
     app = Litestar(
-        route_handlers=_route_handlers(),
-        dependencies=_dependencies(following),
+        route_handlers=route_handlers(),
+        dependencies=dependencies(
+            exposition=lambda: following.live.metrics.exposition,
+            refused=lambda: following.refused,
+        ),
         exception_handlers={Exception: problem_response},
         after_exception=[log_unhandled],
         lifespan=[lifespan],
@@ -283,70 +254,12 @@ def create_app(atlas: Atlas, *, loader: EncoderLoader = load_encoder) -> Litesta
 def openapi_document() -> bytes:
     """The OpenAPI document as JSON; it needs no bundle."""
     app = Litestar(
-        route_handlers=_route_handlers(),
-        dependencies={
-            name: _given(lambda: None) for name in (*_COLLABORATORS, "exposition", "refused")
-        },
+        route_handlers=route_handlers(),
+        dependencies=nothing_to_ask_for(),
         openapi_config=openapi_config(),
         logging_config=None,
     )
     return encode_json(app.openapi_schema.to_schema())
-
-
-def _route_handlers() -> list[ControllerRouterHandler]:
-    return [
-        SearchController,
-        ReadingController,
-        ImagesController,
-        TaxaController,
-        MapsController,
-        TilesController,
-        LegendController,
-        GapsController,
-        AtlasController,
-        HealthController,
-        metrics,
-        BasemapController,
-        home,
-        static_pages(),
-        *page_assets(),
-    ]
-
-
-_COLLABORATORS = (
-    "questions",
-    "understanding",
-    "gazetteer",
-    "names",
-    "taxon_pages",
-    "maps",
-    "gap_questions",
-    "records",
-    "description",
-    "serving",
-    "basemap_choice",
-)
-
-
-def _dependencies(following: Following[Atlas]) -> dict[str, Provide]:
-    """What handlers may ask for, by the name they ask by."""
-    return {name: _of_request(name) for name in _COLLABORATORS} | {
-        "exposition": _given(lambda: following.live.metrics.exposition),
-        "refused": _given(lambda: following.refused),
-    }
-
-
-def _of_request(name: str) -> Provide:
-    """A part of the atlas that the request holds: never of two states in one answer."""
-
-    def provide(scope: Scope) -> Any:  # noqa: ANN401 - each name has its own type
-        return getattr(scope["state"][SERVED], name)
-
-    return Provide(provide, sync_to_thread=False)
-
-
-def _given(give: Callable[[], object]) -> Provide:
-    return Provide(give, sync_to_thread=False)
 
 
 def _waiting(reader: SpaceReader) -> float:

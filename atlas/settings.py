@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from atlas.errors import AtlasError
+from atlas.reading.town_reach import PEOPLE_PER_KM2
 from atlas.search.diversity import DiversitySettings
 from atlas.search.fusion import FusionSettings
 from atlas.search.planner import SearchSettings
@@ -130,6 +131,9 @@ class ReadingSettings(_Section, frozen=True, kw_only=True):
     scene_spaces: Annotated[
         tuple[str, ...], Meta(description="spaces whose encoders know scenes: they get place words")
     ] = ()
+    people_per_km2: Annotated[
+        float, Meta(ge=100, le=100_000, description="density by which a town's reach is reckoned")
+    ] = PEOPLE_PER_KM2
 
 
 class PicturesSettings(_Section, frozen=True, kw_only=True):

@@ -31,6 +31,8 @@ from indexer.plan_sections import OutputSection
 from indexer.prepare import Prepared, prepare
 from indexer.progress import Watcher
 from indexer.quality.sensitive_taxa import SensitiveTaxa
+from indexer.revised_catalog import write_revised_catalog
+from indexer.revised_spaces import encode_segments, measure_spaces
 from indexer.revision import Revision, identity_after, require_live
 from indexer.stages.admit import admit_rows
 from indexer.stages.sort import SORT_STEPS, cut_segments, order_rows, write_segment
@@ -106,13 +108,15 @@ class Addition:
         check_rejects(accounts, plan.rejects.max_share, refused)
         added = self._write_segments(rows)
         segments = (*base.segments, *added)
-        revision.encode(added)
+        encode_segments(revision, added)
         sources = self._sources(accounts)
         living = revision.list_living(segments)
         counted = sum(source.rows_out - source.removed for source in sources)
         if living != counted:
             raise BuildError("account", f"{counted} rows in all accounts, but {living} in segments")
-        revision.write_catalog(segments, sources, hosted=plan.media.host, living=revision.living)
+        write_revised_catalog(
+            revision, segments, sources, hosted=plan.media.host, living=revision.living
+        )
         taxa = pq.read_table(self._work.taxa)
         captions = {
             space.name: caption_queries(
@@ -125,7 +129,7 @@ class Addition:
             for space in plan.spaces
             if space.name in self._prepared.encoders
         }
-        revision.measure(segments, captions, plan.measure, plan.index.seed)
+        measure_spaces(revision, segments, captions, plan.measure, plan.index.seed)
         layers = layers_with(
             base.layers,
             plan.layers,

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from atlas.bundle.bundle import CURVE_FILE, SEGMENTS, SPACE_FILE, SPACES
 from atlas.bundle.files import atomic_write
-from atlas.bundle.manifest import Manifest, SourceEntry, encode_json
+from atlas.bundle.manifest import Manifest, SourceEntry, encode_json, read_struct
 from atlas.bundle.segment import ROWS, vectors_name
 from atlas.search.curve import Curve
 from atlas.search.encoder import OpenClipEncoder
@@ -31,10 +31,10 @@ from indexer.described import (
 from indexer.fit import SegmentFolder
 from indexer.indexing import index_space
 from indexer.layers.built import LayerFiles, layers_of_build
-from indexer.measuring import curve_of, measure_into, measured_segment
 from indexer.parts import records_path, rejects_path, vectors_path
 from indexer.plan import Plan
 from indexer.progress import Watcher
+from indexer.recall import check_recall, measure_recall, segment_in
 from indexer.sources import Source
 from indexer.stages.catalog import (
     STEPS,
@@ -236,21 +236,32 @@ class Assembly:
 
     def _measure(self) -> None:
         """Measure every space and stop the build where it falls short of the plan."""
-        settings, seed = self._plan.measure, self._plan.index.seed
-        for space, dim in self._dims.items():
-
-            def curve(space: str = space, dim: int = dim) -> Curve:
-                segments = [
-                    measured_segment(
-                        self._folder(cut), space, first_row=cut.first_row, rows=cut.rows, dim=dim
-                    )
-                    for cut in self._cuts
-                ]
-                captions = self._captions(space)
-                return curve_of(space, segments, captions, settings, seed, self._watcher)
-
+        for space in self._dims:
             path = self._space(space) / CURVE_FILE
-            measure_into(path, space, curve, settings.recall_target, self._watcher)
+            if not path.exists():
+                atomic_write(path, encode_json(self._curve(space)))
+            check_recall(read_struct(path, Curve), self._plan.measure, self._watcher)
+
+    def _curve(self, space: str) -> Curve:
+        segments = [
+            segment_in(
+                self._folder(cut),
+                space,
+                first_row=cut.first_row,
+                rows=cut.rows,
+                dim=self._dims[space],
+            )
+            for cut in self._cuts
+        ]
+        return measure_recall(
+            space,
+            segments,
+            self._captions(space),
+            queries=self._plan.measure.queries,
+            k=self._plan.measure.k,
+            seed=self._plan.index.seed,
+            watcher=self._watcher,
+        )
 
     def _captions(self, space: str) -> QuerySet | None:
         """Captions of taxa as queries, where the space's encoder is at hand."""

@@ -23,6 +23,8 @@ from indexer.living import view_living
 from indexer.plan_sections import IndexSection, MeasureSection
 from indexer.progress import Watcher
 from indexer.remeasure import captions_of
+from indexer.revised_catalog import write_revised_catalog
+from indexer.revised_spaces import encode_segments, measure_spaces, retrain_spaces
 from indexer.revision import Revision, identity_after, require_live, work_folder
 from indexer.stages.gather import Gathered, gather_segment
 from indexer.stages.sort import SegmentSlice, cut_segments
@@ -94,17 +96,17 @@ def _rewrite(
         return Built(manifest=base, was_live=True)
     segments = _gather(revision, cuts, rows, order, watcher)
     if retrains:
-        revision.retrain(segments, index, order)
+        retrain_spaces(revision, segments, index, order)
     else:
-        revision.encode(segments)
-    revision.write_catalog(segments, base.sources)
+        encode_segments(revision, segments)
+    write_revised_catalog(revision, segments, base.sources)
     taxa = pq.read_table(revision.work.taxa)
     captions = {
         space.name: queries
         for space in revision.spaces.values()
         if (queries := captions_of(space, taxa, settings.queries, index.seed, watcher)) is not None
     }
-    revision.measure(segments, captions, settings, index.seed)
+    measure_spaces(revision, segments, captions, settings, index.seed)
     layers = gather_layers(
         base.layers,
         base.segments,

@@ -70,6 +70,11 @@ REJECT_SCHEMA = pa.schema(
 )
 
 
+# Files of published embeddings and pictures write some ids with hyphens and some without.
+LOOSE_UUID = "^([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})$"
+HYPHENATED = r"\1-\2-\3-\4-\5"
+
+
 class RejectReason(StrEnum):
     """Why a row or an image was refused; the `reason` column of the rejects."""
 

@@ -13,14 +13,9 @@ from atlas.errors import BundleError, EncoderError, SpaceUnavailable
 from atlas.search.curve import Curve
 from indexer.captions import caption_queries
 from indexer.progress import Watcher
+from indexer.recall import measure_recall
 from indexer.space_encoder import encoder_of
-from indexer.stages.measure import (
-    MeasuredSegment,
-    QuerySet,
-    image_queries,
-    measure_space,
-    settings_of,
-)
+from indexer.stages.measure import MeasuredSegment, QuerySet
 
 
 def measure_bundle(
@@ -42,15 +37,12 @@ def measure_bundle(
             )
             for segment in bundle.segments
         ]
-        sets = [image_queries(segments, queries, seed)]
         captions = captions_of(space, names, queries, seed, watcher)
-        if captions is not None:
-            sets.append(captions)
-        total = len(settings_of(segments)) * len(sets)
-        with watcher.stage("measure", total, "settings") as advance:
-            curves.append(
-                measure_space(space.name, segments, sets, k=k, seed=seed, progress=advance)
+        curves.append(
+            measure_recall(
+                space.name, segments, captions, queries=queries, k=k, seed=seed, watcher=watcher
             )
+        )
     return tuple(curves)
 
 

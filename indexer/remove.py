@@ -19,6 +19,7 @@ from atlas.bundle.manifest import Manifest, SourceEntry
 from atlas.errors import BuildError
 from indexer.alone import alone_with
 from indexer.progress import Watcher
+from indexer.revised_catalog import write_revised_catalog
 from indexer.revision import Revision, identity_after, require_live, work_folder
 from indexer.stops import clear_stops
 
@@ -89,7 +90,7 @@ def _without(revision: Revision, chosen: Chosen, living: int, identity: str) -> 
             "remove", f"{living} rows less {len(chosen.row_ids)} removed, but {found} left"
         )
     sources = [_less(source, chosen.sources) for source in base.sources]
-    revision.write_catalog(segments, sources, living=revision.living)
+    write_revised_catalog(revision, segments, sources, living=revision.living)
     return revision.publish(segments, sources, identity=identity)
 
 

@@ -8,9 +8,8 @@ moment and started again, and until `CURRENT` is swapped the old state is live.
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from atlas.bundle.bundle import (
     COARSE_FILE,
     CURVE_FILE,
     SEGMENTS,
-    SPACE_FILE,
     SPACES,
     read_space,
 )
@@ -32,31 +30,14 @@ from atlas.bundle.manifest import (
     Manifest,
     SegmentEntry,
     SourceEntry,
-    SpaceDescription,
     SpaceEntry,
-    encode_json,
 )
-from atlas.bundle.segment import ROWS, read_tombstones, vectors_name
+from atlas.bundle.segment import ROWS, read_tombstones
 from atlas.errors import BuildError
-from atlas.search.curve import Curve
-from atlas.search.torch_codes import choose_device
-from indexer.carried import burst_rule, hosted_licences, kept_files, map_storage
-from indexer.fit import SegmentFolder
-from indexer.indexing import index_space
+from indexer.carried import kept_files
 from indexer.layers.built import LayerFiles
 from indexer.living import StoredRows, list_living
-from indexer.measuring import curve_of, measure_into, measured_segment
-from indexer.plan_sections import IndexSection, MeasureSection
 from indexer.progress import Watcher
-from indexer.stages.catalog import (
-    STEPS,
-    CatalogInput,
-    SegmentVectors,
-    SourceRow,
-    write_catalog,
-)
-from indexer.stages.encode import encode_rows
-from indexer.stages.measure import QuerySet
 from indexer.stages.publish import Finished, publish_bundle
 from indexer.state import State, begin_in, live_manifest, new_folders
 from indexer.work import WorkFolder
@@ -114,7 +95,7 @@ class Revision:
         self._written = WrittenFiles(work.assembly)
         self._retrains = retrains
         self.spaces = {entry.name: read_space(root, entry) for entry in base.spaces}
-        self._watcher = watcher
+        self.watcher = watcher
         self._files: dict[str, Path] = {}
         self._curves: dict[str, str] = {}
 
@@ -143,6 +124,21 @@ class Revision:
     def coarse(self, space: str) -> Path:
         """The trained index of a space, shared by all its segments."""
         return self.space_folder(space) / COARSE_FILE
+
+    @property
+    def catalog(self) -> Path:
+        """The new catalog."""
+        final = self.root / self.state.catalog_name
+        return final if final.exists() else self.work.catalog
+
+    def curve_file(self, entry: SpaceEntry) -> Path:
+        """Where the curve of a space goes: a new folder has the first of its own."""
+        name = f"curve-{self.state.number:06d}.json"
+        if self._retrains:
+            self._curves[entry.name] = CURVE_FILE
+            return self.space_folder(entry.name) / CURVE_FILE
+        self._curves[entry.name] = name
+        return self._file(f"{SPACES}/{entry.folder}/{name}")
 
     # -- tombstones
 
@@ -179,7 +175,7 @@ class Revision:
     def list_living(self, segments: Sequence[SegmentEntry]) -> int:
         """List the rows that count and number their taxa; returns how many there are."""
         if not self.living.exists():
-            with self._watcher.stage("rows", 1, "list") as advance:
+            with self.watcher.stage("rows", 1, "list") as advance:
                 list_living(
                     self.stored(segments),
                     self.base.ranks,
@@ -190,135 +186,6 @@ class Revision:
                 )
                 advance(1)
         return int(pq.read_metadata(self.living).num_rows)
-
-    def write_catalog(
-        self,
-        segments: Sequence[SegmentEntry],
-        sources: Sequence[SourceEntry],
-        *,
-        hosted: Sequence[str] = (),
-        living: Path | None = None,
-    ) -> None:
-        """Write the catalog of these segments; `hosted` are further licences of kept pictures."""
-        path = self.root / self.state.catalog_name
-        bursts = burst_rule(self.root / self.base.catalog, self.base.spaces)
-        with self._watcher.stage("catalog", STEPS, "steps") as advance:
-            given = CatalogInput(
-                rows=tuple(self.folder(segment.name) / ROWS for segment in segments),
-                taxa=self.work.taxa,
-                names=self.work.taxon_names,
-                sources=tuple(
-                    SourceRow(**{name: getattr(s, name) for name in SourceRow.__struct_fields__})
-                    for s in sources
-                ),
-                hosted_licences=(*hosted_licences(self.root / self.base.catalog), *hosted),
-                finest=self.base.cell_resolution,
-                living=living,
-                storage=map_storage(self.root / self.base.catalog),
-                bursts=bursts,
-                vectors=tuple(
-                    SegmentVectors(
-                        path=self.folder(segment.name) / vectors_name(bursts.space),
-                        first_row=segment.first_row,
-                        rows=segment.rows,
-                        dim=self.spaces[bursts.space].dim,
-                    )
-                    for segment in segments
-                    if bursts.space
-                ),
-            )
-            catalog = path if path.exists() else self.work.catalog
-            write_catalog(given, catalog, self.work.scratch, advance)
-
-    # -- vectors
-
-    def encode(self, segments: Sequence[SegmentEntry]) -> None:
-        """Put new segments into the inverted lists of every space that has a trained index."""
-        for space in self.spaces.values():
-            if space.factory is None:
-                continue
-            rows, device = sum(segment.rows for segment in segments), choose_device("auto")
-            with self._watcher.stage("encode", rows, "rows") as advance:
-                for segment in segments:
-                    folder, trained = self.folder(segment.name), self.coarse(space.name)
-                    encode_rows(
-                        folder,
-                        space.name,
-                        segment.rows,
-                        space.dim,
-                        trained,
-                        device=device,
-                        progress=advance,
-                    )
-
-    def retrain(
-        self, segments: Sequence[SegmentEntry], settings: IndexSection, order: Path
-    ) -> None:
-        """Train the index of every space anew on all rows, and fill the new segments' lists.
-
-        The kind of each index stays, its number of lists follows the rows. `order` has `taxon_id`
-        of all rows in their order.
-        """
-        folders = [SegmentFolder(self.folder(segment.name), segment.rows) for segment in segments]
-        for name, space in self.spaces.items():
-            wanted = settings
-            if space.factory is not None:
-                kind = re.sub(r"IVF\d+", "IVF{n}", space.factory)
-                wanted = msgspec.structs.replace(settings, factory=kind, exact_below=0)
-            folder = self.space_folder(name)
-            folder.mkdir(parents=True, exist_ok=True)
-            factory = index_space(
-                name,
-                space.dim,
-                folders,
-                wanted,
-                order=order,
-                folder=folder,
-                watcher=self._watcher,
-            )
-            self.spaces[name] = msgspec.structs.replace(space, factory=factory)
-            if not (folder / SPACE_FILE).exists():
-                atomic_write(folder / SPACE_FILE, encode_json(self.spaces[name]))
-
-    def measure(
-        self,
-        segments: Sequence[SegmentEntry],
-        captions: Mapping[str, QuerySet],
-        settings: MeasureSection,
-        seed: int,
-    ) -> None:
-        """Measure every space over all its vectors; BuildError where recall is too low.
-
-        `captions` are text-like queries by space, where its encoder is at hand.
-        """
-        for entry in self.base.spaces:
-            space = self.spaces[entry.name]
-
-            def curve(space: SpaceDescription = space) -> Curve:
-                measured = [
-                    measured_segment(
-                        self.folder(segment.name),
-                        space.name,
-                        first_row=segment.first_row,
-                        rows=segment.rows,
-                        dim=space.dim,
-                    )
-                    for segment in segments
-                ]
-                asked = captions.get(space.name)
-                return curve_of(space.name, measured, asked, settings, seed, self._watcher)
-
-            path = self._curve_file(entry)
-            measure_into(path, entry.name, curve, settings.recall_target, self._watcher)
-
-    def _curve_file(self, entry: SpaceEntry) -> Path:
-        """Where the curve of a space goes: a new folder has the first of its own."""
-        name = f"curve-{self.state.number:06d}.json"
-        if self._retrains:
-            self._curves[entry.name] = CURVE_FILE
-            return self.space_folder(entry.name) / CURVE_FILE
-        self._curves[entry.name] = name
-        return self._file(f"{SPACES}/{entry.folder}/{name}")
 
     # -- the end
 
@@ -366,7 +233,7 @@ class Revision:
             rejects=rejects,
             files=self._files | ({} if layers is None else layers.files),
         )
-        with self._watcher.stage("publish", 0, "files") as advance:
+        with self.watcher.stage("publish", 0, "files") as advance:
             complete = publish_bundle(
                 self.root,
                 finished,

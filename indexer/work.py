@@ -148,6 +148,11 @@ def open_database(
     return connection
 
 
+def quoted(text: str | Path) -> str:
+    """A text or a path as a literal of SQL, for where no parameter may stand."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
 def batches_of(
     connection: duckdb.DuckDBPyConnection, query: str, parameters: Iterable[object] = ()
 ) -> pa.RecordBatchReader:

@@ -16,6 +16,7 @@ from msgspec import Meta
 from atlas.api.applied_places import PlaceMeaning, PlaceMode, with_place
 from atlas.api.not_applied import NotApplied
 from atlas.api.schemas import Interpretation, SpanRead
+from atlas.api.towns import Settled, settled
 from atlas.geo.layers import Layers
 from atlas.reading.places import Gazetteer
 from atlas.reading.spans import (
@@ -91,15 +92,17 @@ def apply_spans(
     soft: list[PlaceMeaning] = []
     for span in spans:
         reason = _not_wanted(span, reading)
-        if reason is None:
-            try:
-                if reading.place == "soft" and isinstance(span.value, PlaceMeaning):
-                    reason = _preferred(soft, asked, span.value, offered)
+        meant = Settled(span.value)
+        try:
+            meant = settled(span.value, offered.layers, offered.gazetteer)
+            if reason is None:
+                if reading.place == "soft" and isinstance(meant.value, PlaceMeaning):
+                    reason = _preferred(soft, asked, meant.value, offered)
                 else:
-                    limits = _limited(limits, asked, span.value, taxa, offered)
-            except NotApplied as why:
-                reason = str(why)
-        shown.append(_shown(text, span, reason, offered.gazetteer))
+                    limits = _limited(limits, asked, meant.value, taxa, offered)
+        except NotApplied as why:
+            reason = reason or str(why)
+        shown.append(_shown(text, span, meant, reason, offered.gazetteer))
     applied = [span for span in shown if span.applied and span.kind not in _SEEN]
     interpretation = Interpretation(
         text=_without(text, applied),
@@ -137,20 +140,32 @@ def let_go_of_place(interpretation: Interpretation, notice: str) -> Interpretati
     return msgspec.structs.replace(interpretation, spans=spans, notice=notice)
 
 
-def _shown(text: str, span: Span, reason: str | None, gazetteer: Gazetteer) -> SpanRead:
-    near = span.value.place if isinstance(span.value, Near) else None
-    place = None if near is None else gazetteer.get(near)
+def _shown(
+    text: str, span: Span, meant: Settled, reason: str | None, gazetteer: Gazetteer
+) -> SpanRead:
     return SpanRead(
         start=span.start,
         end=span.end,
         words=text[span.start : span.end],
         kind=span.kind,
-        value=msgspec.to_builtins(span.value),
+        value=msgspec.to_builtins(meant.value),
         confidence=span.confidence,
         applied=reason is None,
         reason=reason,
-        origin=None if place is None else place.origin or None,
+        origin=_origin(meant.value, gazetteer),
+        note=meant.note,
     )
+
+
+def _origin(value: Meaning, gazetteer: Gazetteer) -> str | None:
+    """Whom to cite for the points of places that limit by their distance."""
+    ids: tuple[str, ...] = ()
+    if isinstance(value, Near) and value.place is not None:
+        ids = (value.place,)
+    elif isinstance(value, Within) and value.within_m:
+        ids = value.place
+    places = (gazetteer.get(place_id) for place_id in ids)
+    return "; ".join(sorted({place.origin for place in places if place and place.origin})) or None
 
 
 def _not_wanted(span: Span, reading: Reading) -> str | None:

@@ -9,6 +9,7 @@ import msgspec
 
 from atlas.api.named_places import in_places, names_of, near_place, with_near
 from atlas.api.not_applied import NotApplied
+from atlas.api.towns import in_towns
 from atlas.geo.layers import Layer, Layers
 from atlas.reading.place_words import DEFAULT_WITHIN_M
 from atlas.reading.places import Gazetteer
@@ -59,7 +60,7 @@ def _layer(layers: Layers, feature: str, kind: str, told: str) -> Layer:
 def _near(
     limits: Filter, asked: Filter, meant: Near, layers: Layers, gazetteer: Gazetteer
 ) -> Filter:
-    if asked.near is not None or asked.around is not None:
+    if any(stated is not None for stated in (asked.near, asked.around, asked.around_any)):
         raise NotApplied("the filter says what to be near")
     if meant.feature == "place":
         return near_place(limits, meant, layers, gazetteer)
@@ -87,6 +88,8 @@ def _near(
 def _within(
     limits: Filter, asked: Filter, meant: Within, layers: Layers, gazetteer: Gazetteer
 ) -> Filter:
+    if meant.within_m:
+        return in_towns(limits, asked, meant, gazetteer)
     if meant.place:
         if meant.country or meant.region or meant.continent:
             raise NotApplied("it is an area or something larger, and a filter holds both at once")

@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 
-from atlas.api.layer_pages import layer_summary
-from atlas.api.schemas import (
+from atlas.api.atlas_schemas import (
     AtlasCounts,
     AtlasDescription,
     FlagSummary,
@@ -17,6 +16,7 @@ from atlas.api.schemas import (
     SourceSummary,
     SpaceSummary,
 )
+from atlas.api.layer_pages import layer_summary
 from atlas.bundle import Bundle, SpaceDescription
 from atlas.bundle.manifest import read_struct
 from atlas.catalog import Catalog

@@ -1,6 +1,6 @@
 """The ground of the page's map: the atlas's own with names, or the one that an operator set.
 
-Knows settings as plain arguments and the gazetteer, no records. Any thread.
+Knows the page's settings and the gazetteer, no records. Any thread.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from atlas.api.problems import refusals
 from atlas.geo.basemap import basemap
 from atlas.reading.place_labels import place_labels
 from atlas.reading.places import Gazetteer
+from atlas.settings import PageSettings
 
 _CACHE_S = 604_800
 
@@ -31,6 +32,16 @@ class OperatorBasemap(msgspec.Struct, frozen=True, kw_only=True):
     style: Annotated[str, Meta(description="address of a MapLibre style")] = ""
     attribution: Annotated[str, Meta(description="whom the map credits, as text")] = ""
     max_zoom: Annotated[int, Meta(description="greatest zoom that has tiles")] = 19
+
+    @classmethod
+    def of(cls, page: PageSettings) -> OperatorBasemap:
+        """What the operator set for the page."""
+        return cls(
+            tiles=page.tiles,
+            style=page.style,
+            attribution=page.attribution,
+            max_zoom=page.max_zoom,
+        )
 
 
 def content_policy(chosen: OperatorBasemap, hosts: tuple[str, ...]) -> str:

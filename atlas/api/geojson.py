@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import shapely
 
-from atlas.api.schemas import Feature, FeatureCollection, Geometry
+from atlas.api.map_schemas import Feature, FeatureCollection
+from atlas.api.schemas import Geometry
 from atlas.geo.cells import parse_cell
 from atlas.geo.outlines import outlines, world_polygons
 from atlas.species.distribution import Distribution

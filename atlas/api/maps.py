@@ -10,12 +10,12 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
 from atlas.api.geojson import feature_collection
+from atlas.api.map_schemas import FeatureCollection
 from atlas.api.media import cache_headers, entity_tag, is_current, not_modified
 from atlas.api.media_types import CSV, GEOJSON, JSON, PARQUET, accepted
 from atlas.api.params import BoxText, parse_box
 from atlas.api.problems import refusals
 from atlas.api.record_filters import records_that_count
-from atlas.api.schemas import FeatureCollection
 from atlas.api.serving import Serving
 from atlas.species.distribution import Distribution
 from atlas.species.distribution_table import csv_of, parquet_of

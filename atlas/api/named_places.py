@@ -63,6 +63,11 @@ def near_place(limits: Filter, meant: Near, layers: Layers, gazetteer: Gazetteer
     point = place_filters.Around(
         latitude=place.latitude, longitude=place.longitude, within_m=float(meant.within_m)
     )
+    return with_around(limits, point)
+
+
+def with_around(limits: Filter, point: place_filters.Around) -> Filter:
+    """The filter with one more point to be near."""
     around = (*(limits.around or ()), point)
     if len(around) > MOST_NEAR:
         raise NotApplied(f"a filter holds {MOST_NEAR} points to be near")
@@ -94,14 +99,15 @@ def in_places(
 
 def _area(place_id: str, layers: Layers, gazetteer: Gazetteer) -> tuple[Layer, str]:
     place = gazetteer.get(place_id)
-    known = _that_knows(layers, "category", place)
+    known = area_layer(layers, place)
     if known is None:
-        if place is not None and place.kind == "city":
-            raise NotApplied(
-                "this atlas has no layer of towns' bounds; say how near to the town instead"
-            )
         raise NotApplied("this atlas has no layer of areas that knows this one")
     return known
+
+
+def area_layer(layers: Layers, place: Place | None) -> tuple[Layer, str] | None:
+    """The layer of areas that has a place, and its name there; NotApplied where several have."""
+    return _that_knows(layers, "category", place)
 
 
 def _that_knows(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 
-from atlas.api.schemas import AtlasDescription, Health
+from atlas.api.atlas_schemas import AtlasDescription, Health
 from atlas.api.serving import Serving
 
 # Litestar adds the character set.

@@ -72,6 +72,7 @@ def search_of_query(
     flags: str | None,
     near: Sequence[str] | None,
     around: Sequence[str] | None,
+    around_any: Sequence[str] | None,
     country: Sequence[str] | None,
     region: Sequence[str] | None,
     habitat: Sequence[str] | None,
@@ -92,7 +93,8 @@ def search_of_query(
         "max_uncertainty_m": max_uncertainty_m,
         "flags": flags,
         "near": None if near is None else [_near(text) for text in words(near) or []],
-        "around": None if around is None else [_point(text) for text in words(around) or []],
+        "around": _points(around, "around"),
+        "around_any": _points(around_any, "around_any"),
         "country": words(country),
         "region": words(region),
         "habitat": words(habitat),
@@ -155,12 +157,14 @@ def _near(text: str) -> dict[str, str]:
     return dict(zip(("feature", "within_m", "min_order"), parts, strict=False))
 
 
-def _point(text: str) -> dict[str, str]:
-    """Latitude, longitude and metres with colons between."""
-    parts = text.split(":")
-    if len(parts) != len(_POINT):
-        raise InvalidQuery("around", "must be latitude:longitude:metres")
-    return dict(zip(_POINT, parts, strict=True))
+def _points(written: Sequence[str] | None, parameter: str) -> list[dict[str, str]] | None:
+    """Latitude, longitude and metres of each, with colons between."""
+    if written is None:
+        return None
+    points = [text.split(":") for text in words(written) or []]
+    if any(len(parts) != len(_POINT) for parts in points):
+        raise InvalidQuery(parameter, "must be latitude:longitude:metres")
+    return [dict(zip(_POINT, parts, strict=True)) for parts in points]
 
 
 def _one_or_several(values: Sequence[str] | None) -> str | list[str] | None:

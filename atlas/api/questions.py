@@ -27,7 +27,8 @@ from atlas.api.applied import (
 from atlas.api.applied_places import PlaceMode
 from atlas.api.layer_pages import layer_summary
 from atlas.api.records import as_hits
-from atlas.api.schemas import HeldBackRows, Interpretation, Plan, SearchAnswer, SegmentPlan, TookMs
+from atlas.api.schemas import Interpretation
+from atlas.api.search_schemas import HeldBackRows, Plan, SearchAnswer, SegmentPlan, TookMs
 from atlas.api.spaces import Encoded, Spaces, Vector, read_photo, read_text
 from atlas.api.understanding import Understanding
 from atlas.api.workers import BoundedPool

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from atlas.api.schemas import Hit, Record, SpaceScore, StoredRecord, TaxonName
+from atlas.api.schemas import Record, StoredRecord, TaxonName
+from atlas.api.search_schemas import Hit, SpaceScore
 from atlas.bundle import Bundle
 from atlas.bundle.flags import HIDDEN_PLACE, Flag, flag_names, flags_in
 from atlas.catalog import Catalog, ImageRow

@@ -12,7 +12,7 @@ from atlas.api.applied_places import PlaceMode
 from atlas.api.params import BoxText, as_parameter, search_of_form, search_of_query
 from atlas.api.problems import refusals
 from atlas.api.questions import Questions, Search, SeasonsAsked
-from atlas.api.schemas import SearchAnswer
+from atlas.api.search_schemas import SearchAnswer
 from atlas.api.uploads import SearchForm, take_whole
 from atlas.errors import InvalidQuery
 from atlas.search.diversity import Diversify
@@ -72,6 +72,10 @@ class SearchController(Controller):
             list[str] | None,
             QueryParameter(description="latitude:longitude:metres, such as -1.29:36.82:25000"),
         ] = None,
+        around_any: Annotated[
+            list[str] | None,
+            QueryParameter(description="the same: points of which a record must be near one"),
+        ] = None,
         country: Words = None,
         region: Words = None,
         habitat: Words = None,
@@ -116,6 +120,7 @@ class SearchController(Controller):
             flags=flags,
             near=near,
             around=around,
+            around_any=around_any,
             country=country,
             region=region,
             habitat=habitat,

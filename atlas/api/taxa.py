@@ -9,8 +9,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from atlas.api.problems import refusals
-from atlas.api.schemas import Taxon, TaxonMatches
 from atlas.api.taxon_pages import TaxonPages
+from atlas.api.taxon_schemas import Taxon, TaxonMatches
 from atlas.species.names import TaxonNames
 
 

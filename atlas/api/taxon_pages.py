@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from atlas import catalog as tables
-from atlas.api.schemas import ChildTaxon, CommonName, RankName, Taxon, TaxonCounts
+from atlas.api.taxon_schemas import ChildTaxon, CommonName, RankName, Taxon, TaxonCounts
 from atlas.catalog import Catalog
 from atlas.species.table_rows import table_rows
 

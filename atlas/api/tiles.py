@@ -9,10 +9,10 @@ from litestar.di import NamedDependency, Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
+from atlas.api.map_schemas import MapCapabilities, MapLayer
 from atlas.api.media import cache_headers, entity_tag, is_current, not_modified
 from atlas.api.problems import refusals
 from atlas.api.record_filters import records_that_count
-from atlas.api.schemas import MapCapabilities, MapLayer
 from atlas.api.serving import Serving
 from atlas.geo.tiles import EXTENT, MAX_ZOOM, Tile, resolution_for_zoom
 from atlas.species.layers import LAYERS, layer_named

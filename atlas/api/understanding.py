@@ -67,17 +67,24 @@ class Understanding:
 
 
 def open_reading(
-    catalog: Catalog, layers: Layers, *, grammars: str, places: str, gazetteer: Gazetteer | None
+    catalog: Catalog,
+    layers: Layers,
+    *,
+    grammars: str,
+    places: str,
+    people_per_km2: float,
+    gazetteer: Gazetteer | None,
 ) -> tuple[Gazetteer, Understanding]:
     """What reads questions about a bundle, with an operator's own grammars and places.
 
-    The two are paths, or "" for none. A `gazetteer` that was opened before is used on. Raises
-    GrammarError or PlacesError, naming the file at fault.
+    `grammars` and `places` are paths, or "" for none; by `people_per_km2` towns reach so far. A
+    `gazetteer` that was opened before is used on. Raises GrammarError or PlacesError, naming the
+    file at fault.
     """
     spoken = read_grammars(Path(grammars) if grammars else None)
     if gazetteer is None:
         languages = [grammar.language for grammar in spoken]
-        gazetteer = read_gazetteer(languages, Path(places) if places else None)
+        gazetteer = read_gazetteer(languages, Path(places) if places else None, people_per_km2)
     # Names that the layers of an earlier state brought go with it.
     gazetteer = gazetteer.base.with_places(places_of(layers, gazetteer.base))
     return gazetteer, Understanding(catalog, layers, spoken, gazetteer, _today)

@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from atlas.api.atlas_schemas import AtlasDescription
 from atlas.api.params import parse_box, spans_off, to_search
-from atlas.api.schemas import AtlasDescription, Hit, Interpretation, SearchAnswer
+from atlas.api.schemas import Interpretation
+from atlas.api.search_schemas import Hit, SearchAnswer
 from atlas.app import Atlas, open_atlas
 from atlas.settings import Settings
 from atlas.species.names import taxon_named
@@ -103,7 +105,7 @@ def _understood(interpretation: Interpretation) -> Table:
     for span in interpretation.spans:
         table.add_row(
             escape(span.words),
-            escape(f"{span.kind}: {_meaning(span.value)}"),
+            escape(f"{span.kind}: {span.note or _meaning(span.value)}"),
             "limits the search" if span.applied else escape(f"not applied: {span.reason}"),
         )
     table.add_row(escape(interpretation.text), "looks", "given to the encoder")

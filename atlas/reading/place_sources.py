@@ -25,6 +25,7 @@ from babel import Locale
 from atlas.errors import AtlasError
 from atlas.reading.grammar import PACKAGE_DATA
 from atlas.reading.places import Box, Gazetteer, Place, PlaceKind
+from atlas.reading.town_reach import PEOPLE_PER_KM2, with_reaches
 
 TABLE = "places.csv"
 TOWNS = "GeoNames, CC BY 4.0"
@@ -65,10 +66,13 @@ class Listed(NamedTuple):
     box: Box | None
 
 
-def read_gazetteer(languages: Sequence[str], table: Path | None = None) -> Gazetteer:
+def read_gazetteer(
+    languages: Sequence[str], table: Path | None = None, people_per_km2: float = PEOPLE_PER_KM2
+) -> Gazetteer:
     """The gazetteer with names in these languages; `table` is an operator's own table.
 
-    A row whose id is known adds names to that place, and its box where it gives one.
+    A row whose id is known adds names to that place, and its box where it gives one. By
+    `people_per_km2` and its people a town's reach is reckoned, unless a row gives its box.
     """
     places = _from_packages(tuple(languages))
     own = resources.files(PACKAGE_DATA).joinpath(TABLE).read_text(encoding="utf-8")
@@ -78,7 +82,7 @@ def read_gazetteer(languages: Sequence[str], table: Path | None = None) -> Gazet
             rows += read_table(table.read_text(encoding="utf-8"), str(table))
         except (OSError, UnicodeDecodeError) as error:
             raise PlacesError(str(table), 0, f"cannot be read: {error}") from error
-    return Gazetteer(_with_countries(_with_rows(places, rows)))
+    return Gazetteer(with_reaches(_with_countries(_with_rows(places, rows)), people_per_km2))
 
 
 def read_table(text: str, file: str) -> Iterator[Listed]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from atlas.reading.candidates import Candidate
 from atlas.reading.folded import FoldedText
 from atlas.reading.places import Found, Gazetteer, Place
@@ -266,7 +268,8 @@ def within_of(choices: Sequence[Place]) -> Within:
     listed: dict[str, list[str]] = {"country": [], "region": [], "continent": [], "place": []}
     for place in choices:
         listed[place.kind if place.kind in listed else "place"].append(place.code)
-    return Within(**{field: tuple(sorted(set(codes))) for field, codes in listed.items()})
+    found = {field: tuple(sorted(set(codes))) for field, codes in listed.items()}
+    return msgspec.convert(found, Within)
 
 
 def confidence_of(choices: Sequence[Place]) -> float:

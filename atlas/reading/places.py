@@ -57,6 +57,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     latitude: float | None = None
     longitude: float | None = None
     population: int = 0
+    reach_m: Annotated[
+        int | None, Meta(description="of a town: how far from its point it is taken to reach")
+    ] = None
     origin: Annotated[str, Meta(description="whom to cite for where it is")] = ""
     well_known: bool = False
 
@@ -142,8 +145,9 @@ class Gazetteer:
     ) -> Found | None:
         """The longest name of a place that begins with a word; None where none does.
 
-        A one-word name in `never` is passed over. Names that are short, or of towns and of little
-        known regions, count only where they were typed with a capital, unless `loosely`.
+        A one-word name in `never` is passed over, unless it is that of a great city and typed with
+        a capital: "Lagos" is more than lakes in Spanish. Names that are short, or of towns and of
+        little known regions, count only where they were typed with a capital, unless `loosely`.
         """
         words = question.words
         reach = first
@@ -152,7 +156,9 @@ class Gazetteer:
         for last in range(reach, first - 1, -1):
             name = " ".join(word.text for word in words[first : last + 1])
             places = self._by_name.get(name)
-            if places is None or (last == first and name in never):
+            if places is None:
+                continue
+            if last == first and name in never and not _is_great(places, question, first):
                 continue
             meant = tuple(places) if loosely else self._meant(places, name, question, first, last)
             if meant:
@@ -203,6 +209,11 @@ class Gazetteer:
             ),
         )
         return [place for _, place in ordered[:limit]]
+
+
+def _is_great(places: Sequence[Place], question: FoldedText, word: int) -> bool:
+    """Whether a word with a capital is the name of a great city."""
+    return question.is_capital(word) and any(place.population >= GREAT_CITY for place in places)
 
 
 def _joined(question: FoldedText, word: int) -> bool:

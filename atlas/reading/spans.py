@@ -31,12 +31,17 @@ class Near(Value, frozen=True, kw_only=True):
 
 
 class Within(Value, frozen=True, kw_only=True):
-    """In any of these: ISO 3166 codes, and ids of the gazetteer."""
+    """In any of these: ISO 3166 codes, and ids of the gazetteer.
+
+    `within_m` has a number for each `place` where these are towns of which only points are known:
+    the metres from its point that count as in it. The reader leaves it out.
+    """
 
     country: tuple[str, ...] = ()
     region: tuple[str, ...] = ()
     continent: tuple[str, ...] = ()
     place: tuple[str, ...] = ()
+    within_m: tuple[int, ...] = ()
 
 
 class Elevation(Value, frozen=True, kw_only=True):

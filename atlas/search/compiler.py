@@ -7,6 +7,7 @@ Knows the catalog and the segments' row ranges, nothing of vectors.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from functools import partial
 from threading import Lock
 
@@ -21,8 +22,15 @@ from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
 from atlas.geo.layers import Layers
 from atlas.search.filters import Condition, Filter, condition_of, key_of, without_places
-from atlas.search.place_filters import Statement, cited, judge_all, statements_of
+from atlas.search.place_filters import (
+    Statement,
+    all_may_pass,
+    all_pass,
+    cited,
+    statements_of,
+)
 from atlas.search.selection import Selection
+from atlas.search.shares import meanwhile
 from atlas.search.surroundings import Surroundings
 from atlas.search.taxon_runs import read_runs
 
@@ -45,7 +53,7 @@ class _HeldBack(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     positions: tuple[RowIds, ...]
 
 
-class CompiledFilter(msgspec.Struct, frozen=True, kw_only=True):
+class CompiledFilter(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The rows that pass: one selection a segment, in the bundle's order.
 
     `matching` is their exact number. `held_back` counts the rows that meet every condition and
@@ -60,8 +68,13 @@ class CompiledFilter(msgspec.Struct, frozen=True, kw_only=True):
     matching: int
     held_back: int
     held_back_for: tuple[HeldBackFor, ...]
-    unjudged: int = 0
+    possible: Future[int] | None = None
     cited: tuple[LayerEntry, ...] = ()
+
+    @property
+    def unjudged(self) -> int:
+        """See above; waits for the count, which a thread begins when the filter is compiled."""
+        return 0 if self.possible is None else self.possible.result() - self.matching
 
 
 class FilterCompiler:
@@ -114,8 +127,8 @@ class FilterCompiler:
         return compiled
 
     def _compile(self, asked: Filter, key: bytes) -> CompiledFilter:
-        near_points = map(self._surroundings.of, asked.around or ())
-        statements = (*statements_of(asked, self._layers), *near_points)
+        about_points = self._surroundings.statements(asked)
+        statements = (*statements_of(asked, self._layers), *about_points)
         if statements:
             return self._narrow(asked, key, statements)
         condition = condition_of(asked, self._catalog, finest=self._finest)
@@ -143,8 +156,9 @@ class FilterCompiler:
     def _narrow(self, asked: Filter, key: bytes, statements: Sequence[Statement]) -> CompiledFilter:
         """Of the rows that pass the rest of the filter, those that every statement holds for."""
         rest = self.compile(without_places(asked))
-        passing, possible = self._judged(rest.selections, statements)
-        matching = sum(selection.count for selection in passing)
+        passing = _narrowed(rest.selections, statements)
+        # No search needs to know how many more may pass: they are counted while it looks for hits.
+        possible = meanwhile(partial(_possible, rest.selections, statements))
         hidden: tuple[Selection, ...] = ()
         if rest.held_back:
             every = self.compile(msgspec.structs.replace(without_places(asked), flags="all"))
@@ -152,26 +166,16 @@ class FilterCompiler:
                 Selection.of_positions(positions[selection.contains(positions)], selection.rows)
                 for selection, positions in zip(every.selections, self._held_back, strict=True)
             ]
-            hidden, _ = self._judged(flagged, statements)
+            hidden = _narrowed(flagged, statements)
         return CompiledFilter(
             key=key,
             selections=passing,
-            matching=matching,
+            matching=sum(selection.count for selection in passing),
             held_back=sum(selection.count for selection in hidden),
             held_back_for=self._reasons(hidden) if hidden else (),
-            unjudged=possible - matching,
+            possible=possible,
             cited=cited(statements),
         )
-
-    def _judged(
-        self, selections: Sequence[Selection], statements: Sequence[Statement]
-    ) -> tuple[tuple[Selection, ...], int]:
-        """What is left of each segment's selection, and how many rows may pass in all."""
-        found = [
-            selection.narrowed(partial(judge_all, statements, number))
-            for number, selection in enumerate(selections)
-        ]
-        return tuple(passing for passing, _ in found), sum(possible for _, possible in found)
 
     def _reasons(self, present: tuple[Selection, ...]) -> tuple[HeldBackFor, ...]:
         """What hides rows of these selections, the flags that hide none left out."""
@@ -221,6 +225,24 @@ class FilterCompiler:
             )
             pieces.append(row_ids[first:last] - segment.first_row)
         return tuple(pieces)
+
+
+def _narrowed(
+    selections: Sequence[Selection], statements: Sequence[Statement]
+) -> tuple[Selection, ...]:
+    """Of each segment's selection, the rows that every statement holds for."""
+    return tuple(
+        selection.narrowed(partial(all_pass, statements, number))
+        for number, selection in enumerate(selections)
+    )
+
+
+def _possible(selections: Sequence[Selection], statements: Sequence[Statement]) -> int:
+    """How many rows of the selections every statement may hold for."""
+    return sum(
+        selection.number_of(partial(all_may_pass, statements, number))
+        for number, selection in enumerate(selections)
+    )
 
 
 def _size_bytes(compiled: CompiledFilter) -> int:

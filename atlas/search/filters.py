@@ -199,6 +199,7 @@ def without_places(asked: Filter) -> Filter:
         asked,
         near=None,
         around=None,
+        around_any=None,
         country=None,
         region=None,
         habitat=None,

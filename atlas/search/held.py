@@ -10,7 +10,7 @@ from threading import Lock
 from cachetools import LRUCache
 
 from atlas.bundle.segment import Segment
-from atlas.search.lists import HeldRows
+from atlas.search.list_counts import HeldRows
 from atlas.search.planner import SpaceIndex
 from atlas.search.selection import Selection
 

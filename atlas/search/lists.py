@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.search.grouped_centroids import GROUPED_FROM, GroupedCentroids
+from atlas.search.list_counts import Counts, HeldRows, held_by_lists
 from atlas.search.selection import Selection
 from atlas.search.vectors import Positions, QueryVector
 
-Counts = npt.NDArray[np.int64]
 ListNumbers = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float32]
@@ -29,34 +29,6 @@ class Chosen(NamedTuple):
 
     numbers: ListNumbers
     scores: Scores
-
-
-class HeldRows(NamedTuple):
-    """A filter's passing rows by list: (lists,) int64 counts, and what they look like.
-
-    `holding` lists hold any. `even` tells whether they hold about as many as rows drawn at random
-    would: then the nearest passing rows lie as near as their number lets expect, and not in some
-    far region of their own.
-    """
-
-    counts: Counts
-    holding: int
-    even: bool
-
-
-# Rows of a taxon or a region fill far fewer lists than as many rows drawn at random.
-_EVEN_FROM = 0.8
-# So many passing rows a list are counted one by one; of twice as many and more a sample.
-_COUNTED_A_LIST = 16
-
-
-def held_rows(counts: Counts, sizes: Counts) -> HeldRows:
-    """Describe passing rows by list, `counts`, of lists that hold `sizes` rows."""
-    holding = int(np.count_nonzero(counts))
-    share = float(counts.sum()) / max(float(sizes.sum()), 1.0)
-    # A list of s rows holds none of a share f of all rows with the probability (1 - f)^s.
-    expected = float((1.0 - np.power(1.0 - share, sizes)).sum())
-    return HeldRows(counts, holding, holding >= _EVEN_FROM * expected)
 
 
 class Centroids:
@@ -155,24 +127,11 @@ class Lists:
         )
 
     def held(self, selection: Selection, list_numbers: npt.NDArray[np.int32]) -> HeldRows:
-        """How many of the selection's rows each list holds.
+        """How many of the selection's rows each list holds, estimated where many pass.
 
-        `list_numbers` is the list of each row of the segment. About 10 ns a passing row. Where
-        many pass, every n-th row is counted for n: all lists hold 16 rows of such a sample on
-        average, and one of which a few rows pass may seem to hold none.
+        `list_numbers` is the list of each row of the segment.
         """
-        if selection.all_rows:
-            return held_rows(self.sizes, self.sizes)
-        list_numbers = np.asarray(list_numbers)  # slices of a mapped array's own class are slow
-        step = selection.count // (_COUNTED_A_LIST * self.centroids.count)
-        if step > 1:
-            tried = np.arange(step // 2, selection.rows, step)
-            sampled = list_numbers[tried[selection.contains(tried)]]
-            counts = step * np.bincount(sampled, minlength=self.centroids.count)
-            return held_rows(counts, self.sizes)
-        rows = selection.positions() if selection.run is None else selection.run
-        counts = np.bincount(list_numbers[rows], minlength=self.centroids.count)
-        return held_rows(counts, self.sizes)
+        return held_by_lists(selection, list_numbers, self.sizes)
 
     def candidates(
         self, rotated: Vector, chosen: Chosen, fetch: int, selection: Selection

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Annotated, NamedTuple, Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 import numpy as np
@@ -93,6 +93,10 @@ class PlaceFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Annotated[tuple[Around, ...], Meta(min_length=1, max_length=MAX_CONDITIONS)] | None,
         Meta(description="Points that a record must be near, all of them; needs no layer."),
     ] = None
+    around_any: Annotated[
+        Annotated[tuple[Around, ...], Meta(min_length=1, max_length=MAX_CONDITIONS)] | None,
+        Meta(description="Points of which a record must be near one; needs no layer."),
+    ] = None
     country: Annotated[
         Values | None,
         Meta(description="Countries by ISO 3166-1 alpha-2 code or name, territorial waters too."),
@@ -108,13 +112,6 @@ class PlaceFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Annotated[dict[str, LayerRange], Meta(min_length=1, max_length=MAX_CONDITIONS)] | None,
         Meta(description="Ranges or values of any place layer, by its name."),
     ] = None
-
-
-class Judged(NamedTuple):
-    """Which rows pass for certain, and which may pass; bool, one a row asked for."""
-
-    passes: Passing
-    possible: Passing
 
 
 class InRange(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,19 +132,23 @@ class InRange(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the layer has values of the rows of a segment."""
         return self.layer.covers(segment)
 
-    def judge(self, segment: int, rows: Rows) -> Judged:
-        """The outcome for rows of a segment, whose values the layer has."""
+    def passes(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a segment it holds for wherever they were; the layer has their values."""
         bounds = self.layer.interval(segment, self.order)
-        least, most = bounds.low[rows], bounds.high[rows]
-        high = _float32(self.high, -np.inf)
-        passes, possible = most <= high, least <= high
+        found: Passing = bounds.high[rows] <= _float32(self.high, -np.inf)
         if self.low > -math.inf:
-            low = _float32(self.low, np.inf)
-            passes, possible = passes & (least >= low), possible & (most >= low)
+            found &= bounds.low[rows] >= _float32(self.low, np.inf)
         if self.names is not None:
-            named = np.isin(self.layer.name_numbers(segment)[rows], [*self.names])
-            passes = passes & named
-        return Judged(passes, possible)
+            found &= np.isin(self.layer.name_numbers(segment)[rows], [*self.names])
+        return found
+
+    def may_pass(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a segment it holds for somewhere that they may have been."""
+        bounds = self.layer.interval(segment, self.order)
+        found: Passing = bounds.low[rows] <= _float32(self.high, -np.inf)
+        if self.low > -math.inf:
+            found &= bounds.high[rows] >= _float32(self.low, np.inf)
+        return found
 
 
 def _float32(number: float, towards: float) -> np.float32:
@@ -172,14 +173,20 @@ class IsOneOf(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the layer has values of the rows of a segment."""
         return self.layer.covers(segment)
 
-    def judge(self, segment: int, rows: Rows) -> Judged:
-        """The outcome for rows of a segment, whose values the layer has."""
+    def passes(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a segment it holds for wherever they were; the layer has their values."""
+        held = self.layer.category(segment)
+        found = self._is_wanted(held.value[rows])
+        found &= held.other[rows] == CERTAIN
+        return found
+
+    def may_pass(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a segment it holds for somewhere that they may have been."""
         held = self.layer.category(segment)
         value, other = held.value[rows], held.other[rows]
-        named = self._is_wanted(value)
-        passes = named & (other == CERTAIN)
-        possible = named | (value == UNKNOWN) | (other == UNKNOWN) | self._is_wanted(other)
-        return Judged(passes, possible)
+        found = self._is_wanted(value) | self._is_wanted(other)
+        found |= (value == UNKNOWN) | (other == UNKNOWN)
+        return found
 
     def _is_wanted(self, numbers: npt.NDArray[np.int32]) -> Passing:
         """Which numbers of names are wanted, (n,) bool; those of no name are not."""
@@ -205,8 +212,11 @@ class Statement(Protocol):
     def covers(self, segment: int) -> bool:
         """Whether anything is known of the rows of a segment."""
 
-    def judge(self, segment: int, rows: Rows) -> Judged:
-        """The outcome for rows of a segment that is covered."""
+    def passes(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a covered segment it holds for, wherever in their uncertainty they were."""
+
+    def may_pass(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a covered segment it may hold for; all that pass are among them."""
 
 
 def statements_of(asked: PlaceFilter, layers: Layers) -> tuple[Statement, ...]:
@@ -304,21 +314,27 @@ def cited(statements: Sequence[Statement]) -> tuple[LayerEntry, ...]:
     return tuple({entry.name: entry for entry in entries}.values())
 
 
-def judge_all(statements: Sequence[Statement], segment: int, rows: Rows) -> Judged:
-    """Rows that every statement holds for, and rows that it may; at least one statement.
+def all_pass(statements: Sequence[Statement], segment: int, rows: Rows) -> Passing:
+    """Which rows every statement holds for; all where there is no statement.
 
     A row without a value in a layer, because it came after the layer was made, cannot be judged.
     """
-    first, *others = (_judged(statement, segment, rows) for statement in statements)
-    passes, possible = first
-    for one in others:
-        passes &= one.passes
-        possible &= one.possible
-    return Judged(passes, possible)
+    found: Passing | None = None
+    for one in statements:
+        passes = one.passes(segment, rows) if one.covers(segment) else _every(rows, passing=False)
+        found = passes if found is None else found & passes
+    return _every(rows, passing=True) if found is None else found
 
 
-def _judged(statement: Statement, segment: int, rows: Rows) -> Judged:
-    if statement.covers(segment):
-        return statement.judge(segment, rows)
-    count = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
-    return Judged(np.zeros(count, bool), np.ones(count, bool))
+def all_may_pass(statements: Sequence[Statement], segment: int, rows: Rows) -> Passing:
+    """Which rows every statement may hold for; all where there is no statement."""
+    found: Passing | None = None
+    for one in statements:
+        may = one.may_pass(segment, rows) if one.covers(segment) else _every(rows, passing=True)
+        found = may if found is None else found & may
+    return _every(rows, passing=True) if found is None else found
+
+
+def _every(rows: Rows, *, passing: bool) -> Passing:
+    number = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+    return np.full(number, passing)

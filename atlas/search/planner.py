@@ -21,7 +21,8 @@ from atlas.bundle.segment import Segment
 from atlas.search.costs import ASSUMED
 from atlas.search.curve import Curve, CurvePoint
 from atlas.search.index import default_probes
-from atlas.search.lists import Centroids, Chosen, HeldRows, Lists, lists_of_rows
+from atlas.search.list_counts import HeldRows
+from atlas.search.lists import Centroids, Chosen, Lists, lists_of_rows
 from atlas.search.selection import Selection
 from atlas.search.vectors import QueryVector, best, best_of_reads
 

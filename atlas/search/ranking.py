@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.bundle.segment import Segment
-from atlas.search.lists import HeldRows
+from atlas.search.list_counts import HeldRows
 from atlas.search.planner import Choice, Found, Probe, Reach, SegmentPlan, SpaceIndex
 from atlas.search.selection import Selection
 from atlas.search.vectors import QueryVector, best

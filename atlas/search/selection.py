@@ -12,6 +12,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from atlas.search import row_bits
+from atlas.search.shares import in_shares
+
 Positions = npt.NDArray[np.int64]
 Passing = npt.NDArray[np.bool_]
 
@@ -50,7 +53,9 @@ class Selection:
         self.run = run
         self._positions = positions
         self._bits = bits
-        self._block_counts = None if bits is None else _counts_by_block(bits)
+        self._block_counts = (
+            None if bits is None else row_bits.numbers_by_block(bits, _BLOCK_ROWS // 8)
+        )
 
     @classmethod
     def everything(cls, rows: int) -> Selection:
@@ -91,12 +96,12 @@ class Selection:
     @classmethod
     def of_bits(cls, bits: npt.NDArray[np.uint8], rows: int) -> Selection:
         """Rows by one bit each, lowest bit first, none set beyond `rows`; in the smallest form."""
-        count = int(np.bitwise_count(bits).sum(dtype=np.int64))
+        count = row_bits.number_of(bits)
         if count * _BITS_FROM_ONE_IN < rows:
-            return cls.of_positions(_positions(bits), rows)
-        first, last = _first_bit(bits), len(bits) * 8 - _zeros_behind(bits)
-        if last - first == count:
-            return cls.of_run(first, last, rows)
+            return cls.of_positions(row_bits.positions_of(bits), rows)
+        first, last = row_bits.first_set(bits), row_bits.last_set(bits)
+        if last - first + 1 == count:
+            return cls.of_run(first, last + 1, rows)
         return cls(rows, count, bits=bits)
 
     @property
@@ -135,49 +140,58 @@ class Selection:
             return Selection.of_positions(self._positions[~inside], self.rows)
         bits = self.bits().copy()
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
-            _clear(bits, start, stop)
+            row_bits.clear(bits, start, stop)
         return Selection.of_bits(bits, self.rows)
 
-    def narrowed(
-        self, judge: Callable[[slice | Positions], tuple[Passing, Passing]]
-    ) -> tuple[Selection, int]:
-        """Those positions that `judge` lets pass, and how many it says may pass.
+    def narrowed(self, judge: Callable[[slice | Positions], Passing]) -> Selection:
+        """Those positions that `judge` lets pass, on several threads where it is asked of many.
 
-        It is asked for slices and positions in order, and answers both, bool, one a position. It
-        may be asked of positions outside the selection, which are then left out.
+        It is asked for slices and positions, and answers bool, one a position. It may be asked of
+        positions outside the selection, which are then left out.
         """
         if self._positions is not None:
-            passes, may = judge(self._positions)
-            kept = Selection.of_positions(self._positions[passes], self.rows)
-            return kept, int(np.count_nonzero(may))
-        if self.count * _JUDGE_ALL_FROM_ONE_IN >= self.rows:
-            return self._narrowed_in_place(judge)
-        mask = np.zeros(self.rows, bool)
-        possible = 0
-        for rows, inside in self.reads():
-            passes, may = judge(rows)
-            if inside is not None:
-                passes, may = passes & inside, may & inside
-            mask[rows] = passes
-            possible += int(np.count_nonzero(may))
-        return Selection.of_mask(mask), possible
+            return Selection.of_positions(self._positions[judge(self._positions)], self.rows)
+        if self._is_judged_whole:
+            before = self.bits()
+            kept = np.zeros_like(before)
 
-    def _narrowed_in_place(
-        self, judge: Callable[[slice | Positions], tuple[Passing, Passing]]
-    ) -> tuple[Selection, int]:
-        """The same for many rows, kept as bits: every row from the first to the last is judged."""
-        before, possible = self.bits(), 0
-        kept = np.zeros_like(before)
-        begin, end = (0, self.rows) if self.run is None else (self.run.start & ~7, self.run.stop)
-        for start in range(begin, end, _JUDGED_ROWS):
-            stop = min(start + _JUDGED_ROWS, end)
-            stretch = slice(start // 8, (stop + 7) // 8)
-            passes, may = (
-                np.packbits(answer, bitorder="little") for answer in judge(slice(start, stop))
-            )
-            np.bitwise_and(passes, before[stretch], out=kept[stretch])
-            possible += int(np.bitwise_count(may & before[stretch]).sum(dtype=np.int64))
-        return Selection.of_bits(kept, self.rows), possible
+            def narrow(first: int, last: int) -> None:
+                for judged, stretch in _stretches_of(first, last):
+                    passing = np.packbits(judge(judged), bitorder="little")
+                    np.bitwise_and(passing, before[stretch], out=kept[stretch])
+
+            in_shares(narrow, *self._span(), _JUDGED_ROWS)
+            return Selection.of_bits(kept, self.rows)
+        mask = np.zeros(self.rows, bool)
+        for rows, inside in self.reads():
+            passes = judge(rows)
+            mask[rows] = passes if inside is None else passes & inside
+        return Selection.of_mask(mask)
+
+    def number_of(self, judge: Callable[[slice | Positions], Passing]) -> int:
+        """How many positions `judge` lets pass; on one thread."""
+        if self._positions is not None:
+            return int(np.count_nonzero(judge(self._positions)))
+        found = 0
+        if self._is_judged_whole:
+            before = self.bits()
+            for judged, stretch in _stretches_of(*self._span()):
+                bits = np.packbits(judge(judged), bitorder="little")
+                found += row_bits.number_of(bits & before[stretch])
+            return found
+        for rows, inside in self.reads():
+            passes = judge(rows)
+            found += int(np.count_nonzero(passes if inside is None else passes & inside))
+        return found
+
+    @property
+    def _is_judged_whole(self) -> bool:
+        """Whether so many pass that every row from the first to the last is judged."""
+        return self.count * _JUDGE_ALL_FROM_ONE_IN >= self.rows
+
+    def _span(self) -> tuple[int, int]:
+        """From where to where rows may pass, from a multiple of 8."""
+        return (0, self.rows) if self.run is None else (self.run.start & ~7, self.run.stop)
 
     def contains(self, positions: Positions) -> Passing:
         """Whether each position passes, bool, the shape of `positions`."""
@@ -196,6 +210,20 @@ class Selection:
         begin = rows.start & ~7
         return self._mask(begin, rows.stop)[rows.start - begin :]
 
+    def every(self, step: int) -> tuple[Positions, int]:
+        """About every `step`-th row of the segment, of which those that pass; and the step taken.
+
+        The rows are chosen by their positions alone. Where rows are kept as bits the step is a
+        power of two below 8 or a multiple of 8, not above `step`.
+        """
+        if step <= 1:
+            return self.positions(), 1
+        if self.run is not None:
+            return np.arange(self.run.start + step // 2, self.run.stop, step), step
+        if self._positions is not None:
+            return self._positions[step // 2 :: step], step
+        return row_bits.every(self.bits(), step)
+
     def positions(self) -> Positions:
         """All passing positions, sorted, int64; eight bytes a row."""
         if self._positions is not None:
@@ -209,7 +237,7 @@ class Selection:
         if self._bits is not None:
             return self._bits
         if self._positions is not None:
-            return _packed(self._positions, self.rows)
+            return row_bits.packed(self._positions, self.rows)
         return np.packbits(self._mask(0, self.rows), bitorder="little")
 
     def blocks(self, rows: int = 65_536) -> Iterator[slice | Positions]:
@@ -280,65 +308,16 @@ class Selection:
         return mask
 
 
+def _stretches_of(first: int, last: int) -> Iterator[tuple[slice, slice]]:
+    """Rows from `first`, a multiple of 8, a stretch at a time, and the bytes of their bits."""
+    for start in range(first, last, _JUDGED_ROWS):
+        stop = min(start + _JUDGED_ROWS, last)
+        yield slice(start, stop), slice(start // 8, (stop + 7) // 8)
+
+
 def _stretches(dense: Passing, first: int) -> Iterator[tuple[int, int, bool]]:
     """Runs of equal blocks as (start, stop, dense), counted from block number `first`."""
     edges = np.flatnonzero(np.diff(dense)) + 1
     bounds = [0, *edges.tolist(), len(dense)]
     for start, stop in pairwise(bounds):
         yield first + start, first + stop, bool(dense[start])
-
-
-def _packed(positions: Positions, rows: int) -> npt.NDArray[np.uint8]:
-    """One bit a row from sorted distinct positions; time follows the positions, not the rows."""
-    bits = np.zeros((rows + 7) // 8, np.uint8)
-    if len(positions):
-        byte = positions >> 3
-        starts = np.flatnonzero(np.concatenate([[True], byte[1:] != byte[:-1]]))
-        values = np.left_shift(1, positions & 7).astype(np.uint8)
-        bits[byte[starts]] = np.add.reduceat(values, starts)  # distinct bits: their sum is their or
-    return bits
-
-
-def _counts_by_block(bits: npt.NDArray[np.uint8]) -> Positions:
-    """Passing rows of each block of `_BLOCK_ROWS` rows, (blocks,) int64."""
-    block_bytes = _BLOCK_ROWS // 8
-    padded = np.zeros(-(-len(bits) // block_bytes) * block_bytes, np.uint8)
-    padded[: len(bits)] = bits
-    counts: Positions = (
-        np.bitwise_count(padded).reshape(-1, block_bytes).sum(axis=1, dtype=np.int64)
-    )
-    return counts
-
-
-def _positions(bits: npt.NDArray[np.uint8]) -> Positions:
-    """Positions of the bits that are set, few of them: only bytes that hold any are unpacked."""
-    held = np.flatnonzero(bits != 0)
-    found = np.flatnonzero(np.unpackbits(bits[held], bitorder="little").view(bool))
-    positions: Positions = held[found >> 3] * 8 + (found & 7)
-    return positions
-
-
-def _first_bit(bits: npt.NDArray[np.uint8]) -> int:
-    """The position of the first bit that is set; there is one."""
-    byte = int((bits != 0).argmax())
-    value = int(bits[byte])
-    return byte * 8 + (value & -value).bit_length() - 1
-
-
-def _zeros_behind(bits: npt.NDArray[np.uint8]) -> int:
-    """How many bits behind the last that is set are not."""
-    behind = int((bits[::-1] != 0).argmax())
-    return behind * 8 + 8 - int(bits[len(bits) - 1 - behind]).bit_length()
-
-
-def _clear(bits: npt.NDArray[np.uint8], start: int, stop: int) -> None:
-    """Clear the bits from `start` to `stop - 1`, at least one."""
-    first, last = start >> 3, (stop - 1) >> 3
-    before = (1 << (start & 7)) - 1
-    after = 0xFF & ~((2 << ((stop - 1) & 7)) - 1)
-    if first == last:
-        bits[first] &= before | after
-        return
-    bits[first] &= before
-    bits[last] &= after
-    bits[first + 1 : last] = 0

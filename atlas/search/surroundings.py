@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,10 +17,19 @@ from atlas.bundle.manifest import LayerEntry
 from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
 from atlas.geo.distance import geodesic_m, most_m, to_space
-from atlas.search.place_filters import Around, Judged, Rows
+from atlas.search.place_filters import Around, Passing, PlaceFilter, Rows
 from atlas.search.selection import Selection
 
 RowIds = npt.NDArray[np.int64]
+
+
+class Judged(NamedTuple):
+    """Which rows pass for certain, and which may; bool, one a row asked for."""
+
+    passes: Passing
+    possible: Passing
+
+
 # Less than the shortest degree of latitude on the ellipsoid, 110,574 m: no row is left out.
 _DEGREE_M = 110_500.0
 # A scan of two columns; the band of latitude leaves few rows to measure.
@@ -32,9 +42,9 @@ _UNKNOWN = "latitude IS NULL OR longitude IS NULL OR uncertainty_m IS NULL"
 
 
 class NearPoint(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """The statement that a record lies near a point: rows that pass, and that may, a segment."""
+    """The statement that a record lies near a point: rows that do, and that may, a segment."""
 
-    passes: tuple[Selection, ...]
+    certain: tuple[Selection, ...]
     possible: tuple[Selection, ...]
 
     @property
@@ -46,9 +56,46 @@ class NearPoint(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """The catalog has every row."""
         return True
 
-    def judge(self, segment: int, rows: Rows) -> Judged:
-        """The outcome for rows of a segment."""
-        return Judged(self.passes[segment].holds(rows), self.possible[segment].holds(rows))
+    def passes(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a segment lie near wherever in their uncertainty they were."""
+        return self.certain[segment].holds(rows)
+
+    def may_pass(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a segment may lie near."""
+        return self.possible[segment].holds(rows)
+
+
+class NearAny(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """The statement that a record lies near one of some points.
+
+    It holds for certain where it does for one of them; a record that is certain to lie in one of
+    two circles and in neither for certain cannot be judged.
+    """
+
+    points: tuple[NearPoint, ...]
+
+    @property
+    def entry(self) -> LayerEntry | None:
+        """No layer tells of it."""
+        return None
+
+    def covers(self, segment: int) -> bool:  # noqa: ARG002 - a protocol's signature
+        """The catalog has every row."""
+        return True
+
+    def passes(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a segment lie near one of the points wherever they were."""
+        first, *others = (point.passes(segment, rows) for point in self.points)
+        for near in others:
+            first |= near
+        return first
+
+    def may_pass(self, segment: int, rows: Rows) -> Passing:
+        """Which rows of a segment may lie near one of the points."""
+        first, *others = (point.may_pass(segment, rows) for point in self.points)
+        for near in others:
+            first |= near
+        return first
 
 
 class Surroundings:
@@ -58,6 +105,12 @@ class Surroundings:
         """Nothing is read before it is asked for."""
         self._catalog = catalog
         self._segments = tuple(segments)
+
+    def statements(self, asked: PlaceFilter) -> Iterator[NearPoint | NearAny]:
+        """The statements of a filter about points."""
+        yield from map(self.of, asked.around or ())
+        if asked.around_any is not None:
+            yield NearAny(points=tuple(map(self.of, asked.around_any)))
 
     def of(self, around: Around) -> NearPoint:
         """The records within a distance of a point.
@@ -81,7 +134,7 @@ class Surroundings:
             mask = np.unpackbits(bits, count=segment.rows, bitorder="little").view(bool)
             mask[positions] = True
             possible.append(Selection.of_mask(mask))
-        return NearPoint(passes=certain, possible=tuple(possible))
+        return NearPoint(certain=certain, possible=tuple(possible))
 
     @cached_property
     def _unknown(self) -> tuple[npt.NDArray[np.uint8], ...]:

@@ -20,8 +20,9 @@ from indexer.darwin_core import clean
 from indexer.records import RejectReason
 from indexer.sources.archive import ArchiveTable
 from indexer.sources.darwin_columns import Columns
-from indexer.sources.table_runs import RefusedRow, Run, Start, TextReader
-from indexer.sources.text_columns import filled, is_empty, or_null, tidied
+from indexer.sources.source import Start
+from indexer.sources.table_runs import RefusedRow, Run, TextReader
+from indexer.sources.text_columns import Passing, filled, is_empty, or_null, passing_of, tidied
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -51,7 +52,7 @@ class Media(NamedTuple):
         texts = {name: text.take(index) for name, text in self.texts.items()}
         return Media(self.of.take(index), self.line[at], texts)
 
-    def pictures(self) -> npt.NDArray[np.bool_]:
+    def pictures(self) -> Passing:
         """Which may be pictures: those that do not say that they are sound, film or text."""
         kind = pc.utf8_lower(self.texts["type"])
         form = pc.utf8_lower(self.texts["format"])
@@ -59,7 +60,7 @@ class Media(NamedTuple):
         moving = pc.match_substring_regex(kind, r"moving")
         no_picture = pc.match_substring_regex(form, r"^(audio|video|text|application|model)/")
         passes = pc.and_(pc.and_not(still, moving), pc.invert(no_picture))
-        return np.asarray(passes.to_numpy(zero_copy_only=False), bool)
+        return passing_of(passes)
 
 
 def hashes_of(ids: pa.Array) -> Hashes:
@@ -106,10 +107,6 @@ class MediaTable:
                 for name, terms in _MEDIA_TERMS.items()
             }
             yield Media(read_ids(run), run.row, texts)
-
-    def refused(self, block: Start) -> list[RefusedRow]:
-        """The rows of a block that cannot be read."""
-        return self._reader.read(block, {"id": self.table.joining}).refused
 
     def _is_audubon(self, name: str) -> bool:
         """Audubon Core has the address in `accessURI`; its `identifier` is any name."""

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from atlas.bundle.flags import Flag
-from atlas.errors import BuildError, PlanError
+from atlas.errors import PlanError
 from indexer.darwin_core import TERMS, Defaults, with_cells
 from indexer.plan_sections import DwcaSection
 from indexer.records import RejectReason, image_ids_of
@@ -32,14 +32,14 @@ from indexer.sources.archived_media import (
     read_ids,
 )
 from indexer.sources.citations import citation_of
-from indexer.sources.darwin_columns import Columns, licence_codes, records_of
-from indexer.sources.header import columns_by_name
-from indexer.sources.input_file import stamp_of, written_on
+from indexer.sources.darwin_columns import Columns, licence_codes, records_of, with_columns
+from indexer.sources.header import check_constant, columns_by_name
+from indexer.sources.input_file import changed, stamp_of, written_on
 from indexer.sources.media_files import MediaFiles
 from indexer.sources.record_tables import completed, refused_rows
-from indexer.sources.source import ReadPart, SourcePart, part_name
-from indexer.sources.table_runs import RefusedRow, Run, Start, TextReader
-from indexer.sources.text_columns import distinct, filled, is_empty, or_null
+from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, parts_of
+from indexer.sources.table_runs import RefusedRow, Run, TextReader
+from indexer.sources.text_columns import Passing, distinct, filled, is_empty, or_null
 
 _ADDRESS = r"^[A-Za-z][A-Za-z0-9+.-]*:"
 Places = npt.NDArray[np.int64]
@@ -97,37 +97,23 @@ class DwcaSource:
             self._settings = msgspec.structs.replace(self._settings, citation=citation)
         starts = list(self._reader.starts(self._part_rows))
         blocks, strays = self._blocks(starts)
-        found = [
-            (self._archive.core.table, start, tuple(blocks[number]))
+        runs = [
+            FileRun(self._archive.core.table, start, stamp, tuple(blocks[number]))
             for number, start in enumerate(starts)
         ]
-        for number, (rows, lost) in strays.items():
-            found.append((self._archive.media[number].table, Start(0, rows), tuple(lost)))
-        return [
-            SourcePart(
-                source_key=self._settings.key,
-                name=part_name(self._settings.key, number),
-                number=number,
-                file=file,
-                first_row=start.first_row,
-                rows=start.rows,
-                offset=start.offset,
-                first_line=start.line,
-                stamp=stamp,
-                joined=of,
-            )
-            for number, (file, start, of) in enumerate(found)
+        runs += [
+            FileRun(self._archive.media[number].table, Start(0, rows), stamp, tuple(lost))
+            for number, (rows, lost) in strays.items()
         ]
+        return parts_of(self._settings.key, runs)
 
     def read(self, part: SourcePart) -> ReadPart:
         """Read one part; see `Source.read`."""
         if self._stamp() != part.stamp:
-            path = self._settings.path
-            raise BuildError("read", f"{path} changed while the build was running; start it again")
+            raise changed(self._settings.path)
         if part.file != self._archive.core.table:
             return self._read_strays(part)
-        start = Start(part.first_row, part.rows, part.offset, part.first_line)
-        run = self._reader.read(start, self._columns())
+        run = self._reader.read(part.start, self._columns())
         ids = self._ids_of(run)
         media, of = joined(list(self._media(part)), ids)
         rows = self._rows(run, media, of)
@@ -171,11 +157,7 @@ class DwcaSource:
         """The file's column for each name that the atlas reads; PlanError where it has none."""
         core = self._archive.core
         wanted = {name: name for name in (*TERMS, *self._ranks)}
-        unknown = sorted(set(self._settings.constant) - set(wanted))
-        if unknown:
-            raise PlanError(
-                self._settings.path, f"`constant` sets {unknown[0]!r}, which the atlas never reads"
-            )
+        check_constant(self._settings.path, self._settings.constant, wanted)
         found = columns_by_name(core.table, core.columns, wanted, self._settings.columns)
         if not found and not core.constant:
             raise PlanError(core.table, "has no column that the atlas reads", 1)
@@ -263,7 +245,7 @@ class DwcaSource:
         order = np.argsort(occurrence, kind="stable")
         return _Rows(occurrence[order], medium[order], refused, refused_media)
 
-    def _usable(self, media: Media) -> tuple[npt.NDArray[np.bool_], list[RefusedRow]]:
+    def _usable(self, media: Media) -> tuple[Passing, list[RefusedRow]]:
         """Which media can be rows, and why the others cannot."""
         addresses = media.texts["address"]
         pictures = media.pictures()
@@ -319,24 +301,21 @@ class DwcaSource:
         records: pa.Table,
         ids: pa.Array,
         media: Mapping[str, pa.Array],
-        has_medium: npt.NDArray[np.bool_],
+        has_medium: Passing,
     ) -> pa.Table:
         """The records with what is known of the photo, and ids that differ by it."""
         codes, recognised = licence_codes(media["licence"], self._settings.media_licence)
         unknown = np.where(has_medium & ~recognised, np.int32(Flag.MEDIA_LICENCE_UNKNOWN), 0)
         own = filled(ids, records["occurrence_id"].combine_chunks(), records.num_rows)
         address = media["address"]
-        changed = {
+        of_photos = {
             "image_id": image_ids_of(self._settings.key, own, address),
             "media_licence": pc.if_else(pa.array(has_medium), codes, pa.scalar(None, pa.string())),
             "flags": pa.array((records["flags"].to_numpy() | unknown).astype(np.int32)),
         }
         if self._with_pictures:
-            changed["media_ref"] = or_null(address)
-        for name, values in changed.items():
-            at = records.schema.get_field_index(name)
-            records = records.set_column(at, records.schema.field(at), values)
-        return records
+            of_photos["media_ref"] = or_null(address)
+        return with_columns(records, of_photos)
 
     @property
     def _defaults(self) -> Defaults:

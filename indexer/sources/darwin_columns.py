@@ -32,7 +32,15 @@ from indexer.darwin_core import (
 )
 from indexer.licences import normalise_licence
 from indexer.records import RECORD_SCHEMA, image_ids_of, made_occurrence_id
-from indexer.sources.text_columns import Passing, distinct, is_empty, or_null, plain, tidied
+from indexer.sources.text_columns import (
+    Passing,
+    distinct,
+    is_empty,
+    or_null,
+    passing_of,
+    plain,
+    tidied,
+)
 
 Flags = npt.NDArray[np.int32]
 Numbers = npt.NDArray[np.float64]
@@ -176,6 +184,14 @@ def record_table(found: Mapping[str, pa.Array], rows: int) -> pa.Table:
     )
 
 
+def with_columns(records: pa.Table, changed: Mapping[str, pa.Array]) -> pa.Table:
+    """The records with these columns in place of their own."""
+    for name, values in changed.items():
+        at = records.schema.get_field_index(name)
+        records = records.set_column(at, records.schema.field(at), values)
+    return records
+
+
 def places_of(latitude: pa.Array, longitude: pa.Array, uncertainty: pa.Array) -> Places:
     """Read columns of equal length, text or numbers; "" and null are not given."""
     (lat, lat_given), (lon, lon_given) = _numbers(latitude), _numbers(longitude)
@@ -253,7 +269,7 @@ def licence_codes(text: pa.Array, default: str) -> tuple[pa.Array, Passing]:
     read = [normalise_licence(value or default) for value in found.values]
     codes = found.spread([licence and licence.code for licence in read], pa.string())
     known = [licence is not None and licence.recognised for licence in read]
-    return codes, found.spread(known, pa.bool_()).to_numpy(zero_copy_only=False)
+    return codes, passing_of(found.spread(known, pa.bool_()))
 
 
 def lineages(ranks: Sequence[pa.Array], rows: int) -> pa.Array:

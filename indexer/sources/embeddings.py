@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from atlas.bundle.flags import Flag
-from atlas.errors import PictureError, PlanError
+from atlas.errors import PlanError
 from indexer.darwin_core import clean, clean_name, with_cells
 from indexer.plan_sections import EmbeddingsSection
-from indexer.records import REJECT_SCHEMA, RejectReason
+from indexer.records import HYPHENATED, LOOSE_UUID, REJECT_SCHEMA, RejectReason
 from indexer.sources.darwin_columns import (
     days_of_column,
     licence_codes,
@@ -38,7 +38,14 @@ from indexer.sources.parquet_table import (
     runs_of_row_groups,
 )
 from indexer.sources.ready_vectors import check_vector_column, likely_dim, unit_vectors
-from indexer.sources.source import ReadPart, SourcePart, part_name
+from indexer.sources.source import (
+    FileRun,
+    ReadPart,
+    SourcePart,
+    Start,
+    WithoutPictures,
+    parts_of,
+)
 from indexer.sources.text_columns import is_empty, or_null, text_of, tidied
 
 # A row group has to be decoded whole, so parts follow row groups: small ones are put together,
@@ -46,9 +53,6 @@ from indexer.sources.text_columns import is_empty, or_null, text_of, tidied
 _LEAST_PART_ROWS = 32_768
 _MOST_PART_ROWS = 65_536
 
-# The published files write some ids with hyphens and some without.
-_LOOSE_UUID = "^([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})$"
-_HYPHENATED = r"\1-\2-\3-\4-\5"
 # Column by default for each field; fields without one are read only where the plan maps them.
 _DEFAULT_COLUMNS = {
     "occurrence_id": "source_id",
@@ -68,7 +72,7 @@ _DEFAULT_COLUMNS = {
 }
 
 
-class EmbeddingsSource:
+class EmbeddingsSource(WithoutPictures):
     """The rows of one or more Parquet files with a vector column."""
 
     def __init__(
@@ -105,25 +109,15 @@ class EmbeddingsSource:
 
         Raises PlanError where no file matches, or one lacks a column or is no Parquet file.
         """
-        parts: list[SourcePart] = []
+        runs: list[FileRun] = []
         for file in self._files():
             self._columns(file)
             stamp = stamp_of(file)
-            for first_row, rows in runs_of_row_groups(
+            starts = runs_of_row_groups(
                 row_group_sizes(file), least=_LEAST_PART_ROWS, most=_MOST_PART_ROWS
-            ):
-                parts.append(
-                    SourcePart(
-                        source_key=self._settings.key,
-                        name=part_name(self._settings.key, len(parts)),
-                        number=len(parts),
-                        file=file,
-                        first_row=first_row,
-                        rows=rows,
-                        stamp=stamp,
-                    )
-                )
-        return parts
+            )
+            runs += (FileRun(file, Start(*start), stamp) for start in starts)
+        return parts_of(self._settings.key, runs)
 
     def read(self, part: SourcePart) -> ReadPart:
         """Read one part, with the unit vectors of its records in float16; see `Source.read`."""
@@ -142,8 +136,8 @@ class EmbeddingsSource:
         written = pc.utf8_lower(
             pc.utf8_trim_whitespace(_text(part.file, table, columns["image_id"]))
         )
-        valid = pc.match_substring_regex(written, _LOOSE_UUID).to_numpy(zero_copy_only=False)
-        ids = pc.replace_substring_regex(written, pattern=_LOOSE_UUID, replacement=_HYPHENATED)
+        valid = pc.match_substring_regex(written, LOOSE_UUID).to_numpy(zero_copy_only=False)
+        ids = pc.replace_substring_regex(written, pattern=LOOSE_UUID, replacement=HYPHENATED)
         bad_id = (RejectReason.ID_INVALID, f"{self._settings.id_column} is not a UUID")
         problems = {**vectors.problems, **{int(at): bad_id for at in np.flatnonzero(~valid)}}
         good_vector = np.ones(rows, dtype=bool)
@@ -159,17 +153,6 @@ class EmbeddingsSource:
         rejects = self._rejects(part, table, columns, dict(sorted(problems.items())))
         unit = vectors.unit if valid.all() else vectors.unit[valid[good_vector]]
         return ReadPart(records, rejects, rows, {self._settings.space: unit})
-
-    def picture(self, media_ref: str) -> bytes:
-        """Always raises PictureError: this source brings vectors and no pictures."""
-        raise PictureError(
-            RejectReason.FILE_MISSING, f"{self._settings.key} has no pictures ({media_ref})"
-        )
-
-    def picture_stamp(self, media_ref: str) -> str:
-        """Always "": there are no pictures, not even of `media_ref`."""
-        del media_ref
-        return ""
 
     def _files(self) -> list[Path]:
         path = self._settings.path

@@ -18,7 +18,7 @@ from indexer.records import Reject, RejectReason, records_table, rejects_table
 from indexer.sources.header import columns_by_name
 from indexer.sources.input_file import check_unchanged, stamp_of, written_on
 from indexer.sources.parquet_table import as_text, column_names, read_rows, row_group_sizes
-from indexer.sources.source import ReadPart, SourcePart, part_name
+from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, parts_of
 from indexer.sources.text_table import TextTable
 
 _FILE = "file"
@@ -69,20 +69,8 @@ class FolderSource:
             raise PlanError(self._settings.path, "is not a folder of images")
         stamp = stamp_of(self._settings.records)
         starts = self._parquet_starts() if self._is_parquet else self._text_starts()
-        return [
-            SourcePart(
-                source_key=self._settings.key,
-                name=part_name(self._settings.key, number),
-                number=number,
-                file=self._settings.records,
-                first_row=start.first_row,
-                rows=start.rows,
-                offset=start.offset,
-                first_line=start.line,
-                stamp=stamp,
-            )
-            for number, start in enumerate(starts)
-        ]
+        runs = (FileRun(self._settings.records, start, stamp) for start in starts)
+        return parts_of(self._settings.key, runs)
 
     def read(self, part: SourcePart) -> ReadPart:
         """Read one part; see `Source.read`."""
@@ -175,7 +163,7 @@ class FolderSource:
             self._settings.records, header, wanted, self._settings.columns, [_FILE]
         )
 
-    def _text_starts(self) -> Iterator[_Start]:
+    def _text_starts(self) -> Iterator[Start]:
         table = TextTable(self._settings)
         self._columns(table.columns)
         rows = table.rows()
@@ -183,7 +171,7 @@ class FolderSource:
             run = list(itertools.islice(rows, self._part_rows))
             if not run:
                 return
-            yield _Start(first_row, len(run), run[0].offset, run[0].line)
+            yield Start(first_row, len(run), run[0].offset, run[0].line)
 
     def _text_rows(self, part: SourcePart) -> Iterator[InputRow]:
         table = TextTable(self._settings)
@@ -194,11 +182,11 @@ class FolderSource:
             values = {} if row.reason else {name: row.fields[at] for name, at in places.items()}
             yield InputRow(row.line, values, row.reason, row.detail)
 
-    def _parquet_starts(self) -> Iterator[_Start]:
+    def _parquet_starts(self) -> Iterator[Start]:
         self._columns(column_names(self._settings.records))
         total = sum(row_group_sizes(self._settings.records))
         for first_row in range(0, total, self._part_rows):
-            yield _Start(first_row, min(self._part_rows, total - first_row), 0, 1)
+            yield Start(first_row, min(self._part_rows, total - first_row))
 
     def _parquet_rows(self, part: SourcePart) -> Iterator[InputRow]:
         columns = self._columns(column_names(part.file))
@@ -212,15 +200,6 @@ class FolderSource:
         for at in range(table.num_rows):
             values = {name: column[at] for name, column in texts.items()}
             yield InputRow(part.first_row + at + 1, values)
-
-
-class _Start(NamedTuple):
-    """Where a part begins: its rows, and in a text table its byte offset and line."""
-
-    first_row: int
-    rows: int
-    offset: int
-    line: int
 
 
 def _checked(row: InputRow) -> InputRow:

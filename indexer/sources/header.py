@@ -34,6 +34,13 @@ def columns_by_name(
     return {name: column for name, column in found.items() if column}
 
 
+def check_constant(table: Path, constant: Iterable[str], read: Iterable[str]) -> None:
+    """Raise PlanError where the plan sets a term for every row that is none of those `read`."""
+    unknown = sorted(set(constant) - set(read))
+    if unknown:
+        raise PlanError(table, f"`constant` sets {unknown[0]!r}, which the atlas never reads")
+
+
 def _found(column: str, header: Sequence[str]) -> str:
     """The header's own spelling of a column, "" where it has none.
 

@@ -25,7 +25,7 @@ from indexer.records import RejectReason, uuid_texts
 from indexer.sources.inat_names import OBSERVERS_QUERY, taxa_query, write_named
 from indexer.sources.input_file import stamp_of
 from indexer.sources.text_columns import whole
-from indexer.work import INGEST_MEMORY, open_database
+from indexer.work import INGEST_MEMORY, open_database, quoted
 from indexer.written import WrittenFiles, taken_over
 
 # Raised by hand when a change of the code joins the same tables to other rows.
@@ -129,9 +129,9 @@ def join(dumps: Dumps, ranks: Sequence[str], scratch: Path) -> Joined:
 
 def _view(table: str, file: Path) -> str:
     """A table as text; rows that cannot be read go to DuckDB's table of rejects."""
-    kinds = ", ".join(f"{_quoted(column)}: 'VARCHAR'" for column in header_of(file))
+    kinds = ", ".join(f"{quoted(column)}: 'VARCHAR'" for column in header_of(file))
     return (
-        f"CREATE VIEW {table} AS SELECT * FROM read_csv({_quoted(str(file))}, delim = '\\t', "
+        f"CREATE VIEW {table} AS SELECT * FROM read_csv({quoted(file)}, delim = '\\t', "
         "quote = '', escape = '', header = true, auto_detect = false, ignore_errors = true, "
         f"store_rejects = true, rejects_limit = 0, columns = {{{kinds}}})"
     )
@@ -216,7 +216,7 @@ _KEY = f"coalesce({_value('observation_uuid')}, md5(observation_uuid)::UUID)"
 def _refused(dumps: Dumps) -> str:
     """The rows that cannot be read: once for each, however often its table was read."""
     name = " ".join(
-        f"WHEN {_quoted(str(file))} THEN {_quoted(file.name)}" for file in dumps.files.values()
+        f"WHEN {quoted(file)} THEN {quoted(file.name)}" for file in dumps.files.values()
     )
     return (
         f"SELECT CASE file_path {name} END AS file, line, "
@@ -230,13 +230,9 @@ def _refused(dumps: Dumps) -> str:
 
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
     connection.execute(
-        f"COPY ({query}) TO {_quoted(str(path))} "
+        f"COPY ({query}) TO {quoted(path)} "
         f"(FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {_GROUP_ROWS})"
     )
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def values_of(photos: pa.Table, column: str) -> pa.Array:

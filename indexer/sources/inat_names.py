@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from atlas.bundle.files import atomic_path
 from indexer.sources.text_columns import whole
-from indexer.work import batches_of
+from indexer.work import batches_of, quoted
 
 OBSERVERS_QUERY = (
     "SELECT id, any_value(name) AS name FROM (SELECT TRY_CAST(observer_id AS BIGINT) AS id, "
@@ -32,7 +32,7 @@ def taxa_query(ranks: Sequence[str]) -> str:
     Inactive taxa stay: observations carry them. Ancestry is written with either kind of slash.
     """
     names = ", ".join(
-        f"coalesce(max(above.name) FILTER (WHERE above.rank = {_quoted(rank)}), '') "
+        f"coalesce(max(above.name) FILTER (WHERE above.rank = {quoted(rank)}), '') "
         f"AS {_column(rank)}"
         for rank in ranks
     )
@@ -81,10 +81,6 @@ class Named:
             name: pa.DictionaryArray.from_arrays(indices, whole(names[name]).fill_null(""))
             for name in names.column_names
         }
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _column(rank: str) -> str:

@@ -17,20 +17,26 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from atlas.bundle.flags import Flag
-from atlas.errors import BuildError
 from indexer.darwin_core import Defaults, clean, with_cells
 from indexer.plan_sections import InatOpenDataSection
 from indexer.records import RECORD_SCHEMA, RejectReason
-from indexer.sources.darwin_columns import Columns, licence_codes, records_of
+from indexer.sources.darwin_columns import Columns, licence_codes, records_of, with_columns
 from indexer.sources.inat_dumps import Dumps, Joined, dumps_in, join, texts_of, values_of
 from indexer.sources.inat_names import Named
-from indexer.sources.input_file import written_on
+from indexer.sources.input_file import changed, written_on
 from indexer.sources.media_files import MediaFiles
 from indexer.sources.parquet_table import read_rows, row_group_sizes, runs_of_row_groups
 from indexer.sources.record_tables import refused_rows
-from indexer.sources.source import ReadPart, SourcePart, part_name
+from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, parts_of
 from indexer.sources.table_runs import RefusedRow
-from indexer.sources.text_columns import constant, distinct, tidied, whole
+from indexer.sources.text_columns import (
+    Passing,
+    constant,
+    distinct,
+    passing_of,
+    tidied,
+    whole,
+)
 
 PUBLIC_PHOTOS = "https://inaturalist-open-data.s3.amazonaws.com/photos/"
 _OBSERVATIONS = "https://www.inaturalist.org/observations/"
@@ -40,8 +46,6 @@ _EARTH_M = 6_370_997.0
 _SQUARE_DEGREES = 0.2
 _PHOTO_ID = r"^[1-9]\d{0,17}$"
 _EXTENSION = r"^[A-Za-z0-9]{1,8}$"
-
-Passing = npt.NDArray[np.bool_]
 
 
 class InatOpenDataSource:
@@ -85,34 +89,20 @@ class InatOpenDataSource:
         stamp, joined = self._dumps.stamp, self._joined
         sizes = row_group_sizes(joined.photos)
         runs = [
-            (joined.photos, first, rows)
-            for first, rows in runs_of_row_groups(
-                sizes, least=self._part_rows, most=self._part_rows
-            )
+            FileRun(joined.photos, Start(*start), stamp)
+            for start in runs_of_row_groups(sizes, least=self._part_rows, most=self._part_rows)
         ]
         lost = sum(row_group_sizes(joined.refused))
         runs += [
-            (joined.refused, first, min(_REFUSED_PART_ROWS, lost - first))
+            FileRun(joined.refused, Start(first, min(_REFUSED_PART_ROWS, lost - first)), stamp)
             for first in range(0, lost, _REFUSED_PART_ROWS)
         ]
-        return [
-            SourcePart(
-                source_key=self._settings.key,
-                name=part_name(self._settings.key, number),
-                number=number,
-                file=file,
-                first_row=first,
-                rows=rows,
-                stamp=stamp,
-            )
-            for number, (file, first, rows) in enumerate(runs)
-        ]
+        return parts_of(self._settings.key, runs)
 
     def read(self, part: SourcePart) -> ReadPart:
         """Read one part; see `Source.read`."""
         if dumps_in(self._settings.path).stamp != part.stamp:
-            path = self._settings.path
-            raise BuildError("read", f"{path} changed while the build was running; start it again")
+            raise changed(self._settings.path)
         table = read_rows(
             part.file,
             first_row=part.first_row,
@@ -156,11 +146,11 @@ class InatOpenDataSource:
     def _checked(self, photos: pa.Table) -> tuple[Passing, list[RefusedRow]]:
         """Which rows can be records, and why the others cannot."""
         number, written = whole(photos["photo_id"]), whole(photos["photo_id_text"])
-        no_photo = _mask(pc.and_(number.is_null(), pc.equal(written.fill_null(""), "")))
+        no_photo = passing_of(pc.and_(number.is_null(), pc.equal(written.fill_null(""), "")))
         extension = whole(photos["extension"]).fill_null("").dictionary_encode()
-        known = _mask(pc.match_substring_regex(extension.dictionary, _EXTENSION))
-        sound = _mask(number.is_valid()) & known[extension.indices.to_numpy()]
-        stray = ~_mask(whole(photos["observed"]))
+        known = passing_of(pc.match_substring_regex(extension.dictionary, _EXTENSION))
+        sound = passing_of(number.is_valid()) & known[extension.indices.to_numpy()]
+        stray = ~passing_of(whole(photos["observed"]))
         refused_bare = no_photo & self._with_pictures
         wrong = (~no_photo & ~sound) | stray | refused_bare
         at = np.flatnonzero(wrong)
@@ -225,18 +215,17 @@ class InatOpenDataSource:
             self._defaults,
             media_refs=photo_id,
         )
-        licensed = np.where(_mask(has_photo) & ~recognised, np.int32(Flag.MEDIA_LICENCE_UNKNOWN), 0)
-        changed = {
+        licensed = np.where(
+            passing_of(has_photo) & ~recognised, np.int32(Flag.MEDIA_LICENCE_UNKNOWN), 0
+        )
+        of_photos = {
             "media_licence": pc.if_else(has_photo, codes, pa.scalar(None, pa.string())),
             "flags": pa.array((records["flags"].to_numpy() | licensed).astype(np.int32)),
         }
         if self._with_pictures:
             reference = pc.binary_join_element_wise("photos/", name, "")
-            changed["media_ref"] = pc.if_else(has_photo, reference, pa.scalar(None, pa.string()))
-        for field, values in changed.items():
-            at = records.schema.get_field_index(field)
-            records = records.set_column(at, records.schema.field(at), values)
-        return with_cells(records, self._resolution)
+            of_photos["media_ref"] = pc.if_else(has_photo, reference, pa.scalar(None, pa.string()))
+        return with_cells(with_columns(records, of_photos), self._resolution)
 
     @property
     def _defaults(self) -> Defaults:
@@ -302,10 +291,6 @@ def _withheld(photos: pa.Table) -> pa.DictionaryArray:
     which = np.zeros(photos.num_rows, np.int32)
     which[moved] = at + 1
     return pa.DictionaryArray.from_arrays(pa.array(which), pa.array(["", *told], pa.string()))
-
-
-def _mask(passing: pa.Array) -> Passing:
-    return np.asarray(passing.to_numpy(zero_copy_only=False), bool)
 
 
 def _unreadable(part: SourcePart, table: pa.Table) -> pa.Table:

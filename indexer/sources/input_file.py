@@ -35,7 +35,12 @@ def stamp_of(path: Path) -> str:
 def check_unchanged(path: Path, stamp: str) -> None:
     """Raise BuildError where the file is no longer as it was when its parts were made."""
     if stamp_of(path) != stamp:
-        raise BuildError("read", f"{path} changed while the build was running; start it again")
+        raise changed(path)
+
+
+def changed(path: Path, stage: str = "read") -> BuildError:
+    """That an input is no longer as it was when its parts were made, seen at this stage."""
+    return BuildError(stage, f"{path} changed while the build was running; start it again")
 
 
 def written_on(path: Path) -> date:

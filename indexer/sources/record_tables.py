@@ -10,23 +10,23 @@ from functools import cached_property
 
 import pyarrow as pa
 
-from atlas.errors import PictureError, PlanError
+from atlas.errors import PlanError
 from atlas.species.taxa import canonical_name
 from indexer.darwin_core import TERMS, Defaults, clean_name, with_cells
 from indexer.plan_sections import RecordsSection
-from indexer.records import REJECT_SCHEMA, RejectReason
+from indexer.records import REJECT_SCHEMA
 from indexer.sources.darwin_columns import Columns, records_of
-from indexer.sources.header import columns_by_name
-from indexer.sources.input_file import check_unchanged, stamp_of, unpacked_name, written_on
-from indexer.sources.source import ReadPart, SourcePart, part_name
-from indexer.sources.table_runs import ParquetReader, RefusedRow, Start, TableReader, TextReader
+from indexer.sources.header import check_constant, columns_by_name
+from indexer.sources.input_file import check_unchanged, stamp_of, written_on
+from indexer.sources.source import FileRun, ReadPart, SourcePart, WithoutPictures, parts_of
+from indexer.sources.table_runs import RefusedRow, TableReader, reader_of
 from indexer.sources.text_columns import filled, tidied
 
 # A part of so many rows takes half a second, and some 200 MB.
 PART_ROWS = 65_536
 
 
-class RecordTable:
+class RecordTable(WithoutPictures):
     """The rows of `settings.path`."""
 
     def __init__(
@@ -50,26 +50,14 @@ class RecordTable:
         """
         stamp = stamp_of(self._settings.path)
         self._columns()
-        return [
-            SourcePart(
-                source_key=self._settings.key,
-                name=part_name(self._settings.key, number),
-                number=number,
-                file=self._settings.path,
-                first_row=start.first_row,
-                rows=start.rows,
-                offset=start.offset,
-                first_line=start.line,
-                stamp=stamp,
-            )
-            for number, start in enumerate(self._reader.starts(self._part_rows))
-        ]
+        starts = self._reader.starts(self._part_rows)
+        runs = (FileRun(self._settings.path, start, stamp) for start in starts)
+        return parts_of(self._settings.key, runs)
 
     def read(self, part: SourcePart) -> ReadPart:
         """Read one part; see `Source.read`."""
         check_unchanged(part.file, part.stamp)
-        start = Start(part.first_row, part.rows, part.offset, part.first_line)
-        run = self._reader.read(start, self._columns())
+        run = self._reader.read(part.start, self._columns())
         defaults = Defaults(
             source_key=self._settings.key,
             licence=self._settings.licence,
@@ -92,34 +80,14 @@ class RecordTable:
             len(run.row) + len(run.refused),
         )
 
-    def picture(self, media_ref: str) -> bytes:
-        """Always raises PictureError: these records come without pictures."""
-        raise PictureError(
-            RejectReason.FILE_MISSING, f"{self._settings.key} has no pictures ({media_ref})"
-        )
-
-    def picture_stamp(self, media_ref: str) -> str:
-        """Always "": there are no pictures, not even of `media_ref`."""
-        del media_ref
-        return ""
-
     @cached_property
     def _reader(self) -> TableReader:
-        name = unpacked_name(self._settings.path)
-        if not name.lower().endswith((".parquet", ".pq")):
-            return TextReader(self._settings)
-        if name != self._settings.path.name:
-            raise PlanError(self._settings.path, "a zip may hold a text table only; unpack it")
-        return ParquetReader(self._settings.path)
+        return reader_of(self._settings)
 
     def _columns(self) -> dict[str, str]:
         """The file's column for each name that the atlas reads; PlanError where it has none."""
         wanted = {name: name for name in (*TERMS, *self._ranks)}
-        unknown = sorted(set(self._settings.constant) - set(wanted))
-        if unknown:
-            raise PlanError(
-                self._settings.path, f"`constant` sets {unknown[0]!r}, which the atlas never reads"
-            )
+        check_constant(self._settings.path, self._settings.constant, wanted)
         found = columns_by_name(
             self._settings.path, self._reader.header, wanted, self._settings.columns
         )

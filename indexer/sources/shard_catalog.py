@@ -16,14 +16,13 @@ import pyarrow as pa
 
 from atlas.bundle.files import atomic_path
 from atlas.errors import PlanError
+from indexer.records import HYPHENATED, LOOSE_UUID
 from indexer.sources.parquet_table import column_names, open_parquet
 from indexer.sources.shard_index import INDEX_SCHEMA
 from indexer.sources.text_columns import text_of
-from indexer.work import open_database
+from indexer.work import open_database, quoted
 
 GROUP_ROWS = 65_536
-# The published files write some ids with hyphens and some without.
-_UUID = "^([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})$"
 CATALOG_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "uuid": ("uuid",),
     "source_url": ("source_url", "identifier"),
@@ -128,14 +127,14 @@ def join_catalog(
         connection.register("catalog_file", catalog.reader())
         connection.register("credit_file", provenance.reader() if provenance else _NO_CREDITS)
         if index:
-            files = ", ".join(_quoted(str(file)) for file in index)
+            files = ", ".join(quoted(file) for file in index)
             connection.execute(f"CREATE VIEW entry_file AS SELECT * FROM read_parquet([{files}])")
         else:
             connection.register("entry_file", INDEX_SCHEMA.empty_table())
         try:
             with atomic_path(path) as temporary:
                 connection.execute(
-                    f"COPY ({_query(catalog.schema.names, rows)}) TO {_quoted(str(temporary))} "
+                    f"COPY ({_query(catalog.schema.names, rows)}) TO {quoted(temporary)} "
                     f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {GROUP_ROWS})"
                 )
         except duckdb.Error as error:
@@ -171,13 +170,9 @@ def _id(column: str) -> str:
     """A UUID as it is written, hyphens and all; null for what is none."""
     text = f"lower(trim({column}))"
     return (
-        f"CASE WHEN regexp_full_match({text}, '{_UUID[1:-1]}') "
-        rf"THEN regexp_replace({text}, '{_UUID}', '\1-\2-\3-\4-\5') END"
+        f"CASE WHEN regexp_full_match({text}, '{LOOSE_UUID}') "
+        f"THEN regexp_replace({text}, '{LOOSE_UUID}', '{HYPHENATED}') END"
     )
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _named(column: str) -> str:

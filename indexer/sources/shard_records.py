@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from atlas.bundle.flags import Flag
 from indexer.darwin_core import Defaults, clean
 from indexer.licences import normalise_licence
-from indexer.sources.darwin_columns import Columns, licence_codes, records_of
+from indexer.sources.darwin_columns import Columns, licence_codes, records_of, with_columns
 from indexer.sources.shard_catalog import CATALOG_COLUMNS, PROVENANCE_COLUMNS
 from indexer.sources.shard_files import TAR
 from indexer.sources.text_columns import distinct, is_empty, or_null, text_of, tidied
@@ -51,10 +51,7 @@ def records_of_pictures(
     }
     if with_pictures:
         changed["media_ref"] = _references(table)
-    for field, values in changed.items():
-        at = records.schema.get_field_index(field)
-        records = records.set_column(at, records.schema.field(at), values)
-    return records
+    return with_columns(records, changed)
 
 
 def _terms(

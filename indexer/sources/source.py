@@ -6,7 +6,8 @@ pickled and used in any process, one thread reading parts, any thread reading pi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
@@ -16,7 +17,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from atlas.errors import PictureError
 from indexer.plan_sections import SourceSettings
+from indexer.records import RejectReason
+
+
+class Start(NamedTuple):
+    """Where a run begins: its rows, and in a text table its byte offset and line."""
+
+    first_row: int
+    rows: int
+    offset: int = 0
+    line: int = 1
 
 
 class SourcePart(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +49,20 @@ class SourcePart(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     offset: int = 0
     first_line: int = 1
+    stamp: str
+    joined: tuple[tuple[int, int, int, int, int], ...] = ()
+
+    @property
+    def start(self) -> Start:
+        """Where its rows begin."""
+        return Start(self.first_row, self.rows, self.offset, self.first_line)
+
+
+class FileRun(NamedTuple):
+    """A run of rows that is to be a part; `stamp` and `joined` as there."""
+
+    file: Path
+    start: Start
     stamp: str
     joined: tuple[tuple[int, int, int, int, int], ...] = ()
 
@@ -73,6 +99,45 @@ class Source(Protocol):
         """The state of an image file (size and time), "" where it is missing; cheap."""
 
 
+class WithoutPictures(ABC):
+    """What a source answers of pictures where its records come without any."""
+
+    @property
+    @abstractmethod
+    def settings(self) -> SourceSettings:
+        """The plan's entry."""
+
+    def picture(self, media_ref: str) -> bytes:
+        """Always raises PictureError: these records come without pictures."""
+        raise PictureError(
+            RejectReason.FILE_MISSING, f"{self.settings.key} has no pictures ({media_ref})"
+        )
+
+    def picture_stamp(self, media_ref: str) -> str:
+        """Always "": there are no pictures, not even of `media_ref`."""
+        del media_ref
+        return ""
+
+
 def part_name(source_key: str, number: int) -> str:
     """Name of a part; names sort in the order of the rows."""
     return f"{source_key}-{number:06d}"
+
+
+def parts_of(source_key: str, runs: Iterable[FileRun]) -> list[SourcePart]:
+    """A part of each run, numbered in their order."""
+    return [
+        SourcePart(
+            source_key=source_key,
+            name=part_name(source_key, number),
+            number=number,
+            file=run.file,
+            first_row=run.start.first_row,
+            rows=run.start.rows,
+            offset=run.start.offset,
+            first_line=run.start.line,
+            stamp=run.stamp,
+            joined=run.joined,
+        )
+        for number, run in enumerate(runs)
+    ]

@@ -18,9 +18,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from atlas.errors import BuildError
+from atlas.errors import BuildError, PlanError
 from indexer.records import RejectReason
-from indexer.sources.input_file import open_bytes
+from indexer.sources.input_file import open_bytes, unpacked_name
 from indexer.sources.parquet_table import (
     as_text,
     column_names,
@@ -28,19 +28,11 @@ from indexer.sources.parquet_table import (
     row_group_sizes,
     runs_of_row_groups,
 )
+from indexer.sources.source import Start
 from indexer.sources.text_columns import text_of
 from indexer.sources.text_table import TextLayout, TextTable
 
 _UNDECODABLE = "holds bytes that are not in the file's encoding; declare it in the plan"
-
-
-class Start(NamedTuple):
-    """Where a run begins: its rows, and in a text table its byte offset and line."""
-
-    first_row: int
-    rows: int
-    offset: int = 0
-    line: int = 1
 
 
 class RefusedRow(NamedTuple):
@@ -205,6 +197,16 @@ class TextReader:
         whole = list(zip(*fields, strict=True)) or [()] * len(self.header)
         texts = {name: whole[self.header.index(column)] for name, column in columns.items()}
         return _sound_run(np.array(row, np.int64), texts, refused)
+
+
+def reader_of(layout: TextLayout) -> TableReader:
+    """A reader of a table that may be text, alone or in a zip, or Parquet. Raises PlanError."""
+    name = unpacked_name(layout.table)
+    if not name.lower().endswith((".parquet", ".pq")):
+        return TextReader(layout)
+    if name != layout.table.name:
+        raise PlanError(layout.table, "a zip may hold a text table only; unpack it")
+    return ParquetReader(layout.table)
 
 
 def _values_of(column: pa.ChunkedArray) -> pa.Array:

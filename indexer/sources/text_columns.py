@@ -86,12 +86,17 @@ def tidied(text: pa.Array, tidy: Callable[[str], str]) -> pa.Array:
     return found.spread([tidy(value) for value in found.values], pa.string())
 
 
+def passing_of(column: pa.Array | pa.ChunkedArray) -> Passing:
+    """A column of truth values without nulls, as an array."""
+    return np.asarray(column.to_numpy(zero_copy_only=False), bool)
+
+
 def is_empty(text: pa.Array) -> Passing:
     """Whether each text is ""."""
     if pa.types.is_dictionary(text.type):
         by_value: Passing = is_empty(text.dictionary)[text.indices.to_numpy()]
         return by_value
-    return np.asarray(pc.equal(text, "").to_numpy(zero_copy_only=False), bool)
+    return passing_of(pc.equal(text, ""))
 
 
 def or_null(text: pa.Array) -> pa.Array:

@@ -15,16 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from atlas.bundle.files import atomic_write
-from atlas.errors import BuildError, PictureError, PlanError
+from atlas.errors import PictureError, PlanError
 from indexer.darwin_core import Defaults, with_cells
 from indexer.plan_sections import TreeOfLifeSection
 from indexer.records import RejectReason
-from indexer.sources.input_file import stamp_of, written_on
+from indexer.sources.input_file import changed, stamp_of, written_on
 from indexer.sources.parquet_shard import ParquetPictures
 from indexer.sources.parquet_table import read_rows, row_group_sizes, runs_of_row_groups
 from indexer.sources.record_tables import refused_rows
@@ -38,8 +37,9 @@ from indexer.sources.shard_catalog import (
 from indexer.sources.shard_files import ShardFile, ShardFiles
 from indexer.sources.shard_index import index_shards
 from indexer.sources.shard_records import records_of_pictures
-from indexer.sources.source import ReadPart, SourcePart, part_name
+from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, parts_of
 from indexer.sources.table_runs import RefusedRow
+from indexer.sources.text_columns import Passing, passing_of
 from indexer.written import taken_over
 
 # Raised by hand when a change of the code joins the same files to other rows.
@@ -47,8 +47,6 @@ _VERSION = 1
 _ID = "uuid"
 # Where a picture lies: `SHARD@BYTE+LENGTH` in a tar, `SHARD@ROW` in a table.
 _REFERENCE = re.compile(r"(?P<shard>.+)@(?P<at>\d+)(?:\+(?P<size>\d+))?")
-
-Passing = npt.NDArray[np.bool_]
 
 
 class TreeOfLifeSource:
@@ -99,25 +97,16 @@ class TreeOfLifeSource:
         runs = runs_of_row_groups(
             row_group_sizes(joined), least=self._part_rows, most=self._part_rows
         )
-        return [
-            SourcePart(
-                source_key=self._settings.key,
-                name=part_name(self._settings.key, number),
-                number=number,
-                file=joined,
-                first_row=first,
-                rows=rows,
-                stamp=joined.stem,
-            )
-            for number, (first, rows) in enumerate(runs)
-        ]
+        return parts_of(
+            self._settings.key,
+            (FileRun(joined, Start(*start), stamp=joined.stem) for start in runs),
+        )
 
     def read(self, part: SourcePart) -> ReadPart:
         """Read one part; see `Source.read`."""
         shards = [ShardFile(name, stamp) for name, stamp in self._stamps.items()]
         if self._state(shards) != part.stamp:
-            path = self._settings.catalog
-            raise BuildError("read", f"{path} changed while the build was running; start it again")
+            raise changed(self._settings.catalog)
         names = pq.read_schema(part.file).names
         table = read_rows(part.file, first_row=part.first_row, rows=part.rows, columns=names)
         passing, refused = self._checked(table)
@@ -169,8 +158,7 @@ class TreeOfLifeSource:
         if shard in self._seen and not self._files.is_local:
             return
         if not self._files.is_unchanged(ShardFile(shard, self._stamps[shard])):
-            problem = f"{self._files.path_of(shard)} changed while the build was running"
-            raise BuildError("embed", f"{problem}; start it again")
+            raise changed(self._files.path_of(shard), "embed")
         self._seen.add(shard)
 
     @cached_property
@@ -261,8 +249,8 @@ class TreeOfLifeSource:
     def _checked(self, table: pa.Table) -> tuple[Passing, list[RefusedRow]]:
         """Which rows can be records, and why the others cannot."""
         picture = table["size_bytes"].fill_null(-2).to_numpy()
-        in_catalog = _mask(table["row"].is_valid())
-        identified = _mask(table["id"].is_valid())
+        in_catalog = passing_of(table["row"].is_valid())
+        identified = passing_of(table["id"].is_valid())
         passing = in_catalog & identified
         if self._with_pictures:
             passing &= picture >= 0
@@ -315,7 +303,3 @@ def _place_of(media_ref: str) -> tuple[str, int, int | None]:
         raise PictureError(RejectReason.FILE_MISSING, f"{media_ref!r} is no place in a shard")
     size = match["size"]
     return match["shard"], int(match["at"]), None if size is None else int(size)
-
-
-def _mask(passing: pa.ChunkedArray) -> Passing:
-    return np.asarray(passing.to_numpy(zero_copy_only=False), bool)

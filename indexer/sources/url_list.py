@@ -12,35 +12,26 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from atlas.bundle.flags import Flag
-from atlas.errors import BuildError, PlanError
+from atlas.errors import BuildError
 from indexer.darwin_core import TERMS, Defaults, with_cells
 from indexer.fetching.addresses import problem_of
 from indexer.fetching.photo_cache import PhotoCache
 from indexer.plan_sections import UrlsSection
 from indexer.records import RejectReason, image_ids_of
-from indexer.sources.darwin_columns import Columns, licence_codes, records_of
-from indexer.sources.header import columns_by_name
-from indexer.sources.input_file import check_unchanged, stamp_of, unpacked_name, written_on
+from indexer.sources.darwin_columns import Columns, licence_codes, records_of, with_columns
+from indexer.sources.header import check_constant, columns_by_name
+from indexer.sources.input_file import check_unchanged, stamp_of, written_on
 from indexer.sources.record_tables import completed, refused_rows
-from indexer.sources.source import ReadPart, SourcePart, part_name
-from indexer.sources.table_runs import (
-    ParquetReader,
-    RefusedRow,
-    Run,
-    Start,
-    TableReader,
-    TextReader,
-)
+from indexer.sources.source import FileRun, ReadPart, SourcePart, parts_of
+from indexer.sources.table_runs import RefusedRow, Run, TableReader, reader_of
+from indexer.sources.text_columns import Passing, passing_of
 
 _ADDRESS = "address of the photo"
 _MEDIA_LICENCE = "licence of the photo"
-
-Passing = npt.NDArray[np.bool_]
 
 
 class UrlSource:
@@ -82,26 +73,14 @@ class UrlSource:
         """
         stamp = stamp_of(self._settings.path)
         self._columns()
-        return [
-            SourcePart(
-                source_key=self._settings.key,
-                name=part_name(self._settings.key, number),
-                number=number,
-                file=self._settings.path,
-                first_row=start.first_row,
-                rows=start.rows,
-                offset=start.offset,
-                first_line=start.line,
-                stamp=stamp,
-            )
-            for number, start in enumerate(self._reader.starts(self._part_rows))
-        ]
+        starts = self._reader.starts(self._part_rows)
+        runs = (FileRun(self._settings.path, start, stamp) for start in starts)
+        return parts_of(self._settings.key, runs)
 
     def read(self, part: SourcePart) -> ReadPart:
         """Read one part; see `Source.read`."""
         check_unchanged(part.file, part.stamp)
-        start = Start(part.first_row, part.rows, part.offset, part.first_line)
-        run = self._reader.read(start, self._columns())
+        run = self._reader.read(part.start, self._columns())
         passing, refused = self._checked(run)
         records = self._records(run, passing, written_on(part.file))
         rejects = refused_rows(part, part.file.name, sorted([*run.refused, *refused]))
@@ -161,21 +140,12 @@ class UrlSource:
 
     @cached_property
     def _reader(self) -> TableReader:
-        name = unpacked_name(self._settings.path)
-        if not name.lower().endswith((".parquet", ".pq")):
-            return TextReader(self._settings)
-        if name != self._settings.path.name:
-            raise PlanError(self._settings.path, "a zip may hold a text table only; unpack it")
-        return ParquetReader(self._settings.path)
+        return reader_of(self._settings)
 
     def _columns(self) -> dict[str, str]:
         """The file's column for each name that the atlas reads; PlanError where it has none."""
         wanted = {name: name for name in (*TERMS, *self._ranks)}
-        unknown = sorted(set(self._settings.constant) - set(wanted))
-        if unknown:
-            raise PlanError(
-                self._settings.path, f"`constant` sets {unknown[0]!r}, which the atlas never reads"
-            )
+        check_constant(self._settings.path, self._settings.constant, wanted)
         wanted |= {_ADDRESS: self._settings.address_column}
         wanted |= {_MEDIA_LICENCE: self._settings.media_licence_column}
         return columns_by_name(
@@ -224,7 +194,7 @@ class UrlSource:
         has_photo = pc.not_equal(address, "")
         licence = Columns(given, rows).text(_MEDIA_LICENCE)
         codes, known = licence_codes(licence, self._settings.media_licence)
-        unknown = has_photo.to_numpy(zero_copy_only=False) & ~known
+        unknown = passing_of(has_photo) & ~known
         flags = records["flags"].to_numpy() | np.where(unknown, int(Flag.MEDIA_LICENCE_UNKNOWN), 0)
         occurrences = records["occurrence_id"].combine_chunks()
         changed = {
@@ -234,7 +204,4 @@ class UrlSource:
         }
         if self._with_pictures:
             changed["media_ref"] = address
-        for field, values in changed.items():
-            at = records.schema.get_field_index(field)
-            records = records.set_column(at, records.schema.field(at), values)
-        return with_cells(records, self._resolution)
+        return with_cells(with_columns(records, changed), self._resolution)

@@ -148,6 +148,7 @@ def values_of(parameter: Document, look: Look) -> list[str]:
             for lat, lon in (look.here, look.there)
             for within_m in (500, 16_000, 30_000)
         ],
+        "around_any": [f"{look.here[0]}:{look.here[1]}:16000,{look.there[0]}:{look.there[1]}:500"],
         "country": ["CR", "BR"],
         "region": ["CR-A"],
         "habitat": ["forest"],
@@ -226,6 +227,12 @@ def filters(look: Look) -> list[dict[str, Any]]:
             [{"latitude": lat, "longitude": lon, "within_m": within_m}]
             for lat, lon in (look.here, look.there)
             for within_m in (500.0, 16_000.0, 30_000.0)
+        ],
+        "around_any": [
+            [
+                {"latitude": lat, "longitude": lon, "within_m": 16_000.0}
+                for lat, lon in (look.here, look.there)
+            ]
         ],
         "country": [["CR"], ["BR"]],
         "region": [["CR-A"]],

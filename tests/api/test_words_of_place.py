@@ -197,6 +197,93 @@ def test_near_a_town_is_near_its_point(client: Client) -> None:
         assert metres + hit["uncertainty_m"] <= 60_000
 
 
+SAN_JOSE = (9.93388, -84.08489)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "organisms from San José, Costa Rica",
+        "organisms in san jose, costa rica",
+        "organismos en San José, Costa Rica",
+    ],
+)
+def test_in_a_town_is_within_its_reach(client: Client, text: str) -> None:
+    """Whoever asks for a town must see what was supposed of it, in either language."""
+    (span,) = client.post("/v1/interpret", json={"text": text}).json()["spans"]
+    assert (span["kind"], span["applied"], span["reason"]) == ("within", True, None)
+    assert span["value"] == {"place": ["city/3621849"], "within_m": [6_000]}
+    assert span["note"] == (
+        "within 6 km of the middle of San José; where the region ends is not known"
+    )
+    assert span["origin"] == "GeoNames, CC BY 4.0"
+    named = client.get("/v1/places", params={"q": "San José", "limit": 20}).json()["places"]
+    town = next(one for one in named if one["id"] == "city/3621849")
+    assert town["reach_m"] == 6_000
+
+
+@pytest.fixture(scope="module")
+def wide_client(rivers: Path) -> Iterator[Client]:
+    """An atlas whose operator takes towns to be thinly settled, so that photos lie in one."""
+    settings = override(Settings(), "bundle", path=str(rivers))
+    settings = override(settings, "reading", people_per_km2=100.0)
+    with TestClient(create_app(open_atlas(settings)), raise_server_exceptions=False) as running:
+        yield running
+
+
+def _away_m(hit: dict[str, Any], town: tuple[float, float]) -> float:
+    """How far a record may be from a town, from its raw coordinates."""
+    latitude, longitude = town
+    metres = pyproj.Geod(ellps="WGS84").inv(longitude, latitude, hit["lon"], hit["lat"])[2]
+    return float(metres) + float(hit["uncertainty_m"])
+
+
+def test_every_hit_in_a_town_is_within_its_reach(wide_client: Client) -> None:
+    """Judged from raw coordinates: the answer would judge itself by the same code."""
+    text = "organisms from San José, Costa Rica"
+    words = search(wide_client, text=text, limit=200)
+    (span,) = words["interpretation"]["spans"]
+    assert span["value"]["within_m"] == [33_000]
+    assert words["interpretation"]["text"] == "organisms"
+    assert 0 < words["matching"] < search(wide_client, text="organisms")["matching"]
+    assert all(_away_m(hit, SAN_JOSE) <= 33_000 for hit in words["hits"])
+    soft = search(wide_client, text=text, limit=200, place="soft")
+    met = {hit["image_id"] for hit in soft["hits"] if hit["places_met"]}
+    assert met == {hit["image_id"] for hit in words["hits"]}
+
+
+def test_one_of_two_towns_is_enough(wide_client: Client) -> None:
+    """No photo is in two towns; a link must say the same as the words."""
+    text = "organisms in San Jose, Costa Rica or Amsterdam"
+    words = search(wide_client, text=text, limit=200)
+    (span,) = words["interpretation"]["spans"]
+    assert span["value"] == {
+        "place": ["city/3621849", "city/2759794"], "within_m": [33_000, 49_000],
+    }  # fmt: skip
+    towns = (*SAN_JOSE, 33_000), (52.37403, 4.88969, 49_000)
+    near = [
+        {hit["image_id"] for hit in words["hits"] if _away_m(hit, town[:2]) <= town[2]}
+        for town in towns
+    ]
+    assert all(near)
+    assert set.union(*near) == {hit["image_id"] for hit in words["hits"]}
+    points = ",".join(":".join(map(str, town)) for town in towns)
+    looks = words["interpretation"]["text"]
+    asked: dict[str, str | int] = {"text": looks, "interpret": "false", "limit": 200}
+    link = wide_client.get("/v1/search", params=asked | {"around_any": points}).json()
+    assert link["hits"] == words["hits"]
+    assert link["unjudged"] == words["unjudged"]
+    wrong = wide_client.get("/v1/search", params=asked | {"around_any": "1:2"})
+    assert (wrong.status_code, wrong.json()["field"]) == (422, "around_any")
+
+
+def test_the_command_prints_what_was_supposed(rivers: Path) -> None:
+    """Who asks at a shell must see how far the town was taken to reach."""
+    asked = ["search", "organisms from San José, Costa Rica", "--bundle", str(rivers)]
+    printed = CliRunner().invoke(main, asked, env={"COLUMNS": "300"})
+    assert "within 6 km of the middle of San José; where the region ends" in printed.stdout
+
+
 @pytest.mark.parametrize("around", ["1:2", "1:2:3:4", "91:0:5", "a:0:5", "1:2:0"])
 def test_a_point_that_cannot_be_read_names_its_parameter(client: Client, around: str) -> None:
     """Whoever typed the link must see which part of it is wrong."""

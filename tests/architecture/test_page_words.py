@@ -10,6 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from atlas.api import problems, questions
+from atlas.api.towns import settled
+from atlas.geo.layers import Layers as PlaceLayers
+from atlas.reading.places import Gazetteer, Place
+from atlas.reading.spans import Within
 from atlas.species import legend
 from atlas.species.gap_words import Facts, Nearby, reason
 from atlas.species.gaps import MEANINGS, SamplingState
@@ -102,8 +106,23 @@ def reasons() -> Iterator[str]:
                 )
 
 
+def towns_told() -> Iterator[str]:
+    """What is supposed of one town, of several, and where a region has no bounds."""
+    towns = [
+        Place(id=f"city/{name}", kind="city", name=name, latitude=0, longitude=0, reach_m=9_000)
+        for name in ("Lima", "Cusco", "Puno")
+    ]
+    region = Place(id="region/PE-LIM", kind="region", name="Lima")
+    gazetteer = Gazetteer([*towns, region])
+    for several in (1, 2, 3):
+        named = Within(place=tuple(town.id for town in towns[:several]))
+        yield settled(named, PlaceLayers(), gazetteer).note or ""
+    yield settled(Within(region=("PE-LIM",)), PlaceLayers(), gazetteer).note or ""
+
+
 def told() -> Iterator[str]:
     """The other sentences that the page shows."""
+    yield from towns_told()
     yield from ("switched off", questions.NOTHING_THERE, WORDING, legend.NOT_SEARCHED)
     yield from MEANINGS.values()
     yield from (layer.title for layer in LAYERS.values())
@@ -138,4 +157,15 @@ def test_reasons_are_translated_whole() -> None:
     english = re.compile(r"\b(?:the|of|visits?|record|species|met|expected|last|ago)\b")
     for sentence in set(reasons()):
         spanish = translated(sentence, read("es_answers.json")) or sentence
+        assert not english.search(spanish), spanish
+
+
+def test_what_is_supposed_of_towns_is_translated_whole() -> None:
+    """A sentence half in English says less than one in a language that one does not speak."""
+    english = re.compile(r"\b(?:within|the|middle|where|is|are|known|or)\b")
+    sentences = list(towns_told())
+    assert len(sentences) == 4
+    for sentence in sentences:
+        spanish = translated(sentence, read("es_answers.json"))
+        assert spanish is not None
         assert not english.search(spanish), spanish

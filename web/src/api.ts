@@ -13,7 +13,7 @@ export interface PhotoRecord {
 export interface Hit extends PhotoRecord { score: number }
 export interface Span {
   start: number; end: number; words: string; kind: string; value: { [key: string]: unknown };
-  applied: boolean; reason: string | null;
+  applied: boolean; reason: string | null; note: string | null;
 }
 export interface Interpretation { text: string; spans: Span[]; notice: string | null }
 export interface SearchAnswer {

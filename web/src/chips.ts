@@ -30,7 +30,8 @@ function spans(state: State, read: Interpretation | null): HTMLElement[] {
 
 /** What was understood, in words; docs/api.md has the fields of each kind. */
 function meaning(span: Span): string {
-  const { kind, value } = span;
+  const { kind, value, note } = span;
+  if (note) return told(note);
   if (kind === "taxon") return String(value.scientific_name);
   if (kind === "time") return timeMeant(value);
   if (kind === "near") return say("meant.near", { feature: say(`meant.${value.feature as Feature}`), km: number(Number(value.within_m) / 1000, 1) });

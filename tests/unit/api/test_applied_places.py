@@ -108,6 +108,10 @@ def layers(tmp_path: Path) -> Layers:
             {"around": (place_filters.Around(latitude=-12.0, longitude=-77.0, within_m=5000),)},
         ),
         (
+            Within(place=("city/1",), within_m=(9000,)),
+            {"around": (place_filters.Around(latitude=-12.0, longitude=-77.0, within_m=9000),)},
+        ),
+        (
             Near(feature="place", within_m=5000, place="mountains/andes"),
             {"near": (place_filters.Near(feature="range", within_m=5000, name="Andes"),)},
         ),
@@ -132,7 +136,7 @@ def test_what_a_layer_can_tell_limits(
         (Near(feature="place", within_m=1000, place="area/manu"), "no layer of named places"),
         (Near(feature="place", within_m=1000, place="city/9"), "no layer of named places"),
         (Near(feature="place", within_m=0, place="city/1"), "above 0"),
-        (Within(place=("city/1",)), "how near to the town"),
+        (Within(place=("city/1",)), "no layer of areas"),
         (Within(place=("area/both",)), "several layers"),
         (Within(place=("area/manu",), country=("KE",)), "an area or something larger"),
         (Near(feature="river", within_m=0), "above 0"),
@@ -164,6 +168,10 @@ def test_what_no_layer_can_tell_is_said(layers: Layers, meant: PlaceMeaning, rea
         (
             Near(feature="place", within_m=10, place="city/1"),
             Filter(around=(place_filters.Around(latitude=1, longitude=1, within_m=1),)),
+        ),
+        (
+            Within(place=("city/1",), within_m=(9000,)),
+            Filter(around_any=(place_filters.Around(latitude=1, longitude=1, within_m=1),)),
         ),
         (
             Within(place=("area/manu",)),

@@ -1,4 +1,4 @@
-"""A source of a small folder of pictures."""
+"""A source of a small folder of pictures, and a bundle with a trained index."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from indexer.build import build
+from indexer.plan import read_plan
 from indexer.plan_sections import FolderSection
+from indexer.progress import Silent
 from indexer.sources.folder import FolderSource
+from tests.factories import make_photos, write_plan
 from tests.unit.indexer.tables import RANKS, FolderMaker
 
 
@@ -39,3 +43,21 @@ def folder_source(tmp_path: Path) -> FolderMaker:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def indexed_bundle(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """The root of a bundle of 290 photos whose index has two lists. Never write to it."""
+    folder = tmp_path_factory.mktemp("indexed-bundle")
+    make_photos(folder / "photos", records=290, seed=1)
+    plan = write_plan(
+        folder / "plan.toml",
+        photos=folder / "photos",
+        model=tiny_model,
+        bundle=folder / "atlas",
+        rejects="max_share = 0.9",
+        index='exact_below = 10\nfactory = "IVF2,SQ8"',
+        measure="recall_target = 0.5",
+    )
+    build(read_plan(plan), Silent())
+    return folder / "atlas"

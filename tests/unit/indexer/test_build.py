@@ -14,7 +14,7 @@ import pytest
 
 from atlas.bundle.bundle import Bundle
 from atlas.errors import BuildError, PlanError
-from indexer import assemble, indexing, measuring, prepare, reading, state
+from indexer import assemble, indexing, prepare, reading, recall, state
 from indexer.alone import alone_in
 from indexer.work import WorkFolder
 from tests.e2e.test_kill_and_resume import catalog_rows, checksums, without_catalog
@@ -208,7 +208,7 @@ BOUNDARIES = (
     (indexing, "train_space"),
     (indexing, "encode_rows"),
     (assemble, "write_catalog"),
-    (measuring, "measure_space"),
+    (recall, "measure_space"),
     (assemble, "publish_bundle"),
 )
 

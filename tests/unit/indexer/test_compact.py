@@ -173,7 +173,7 @@ def test_too_little_recall_stops(lived: Path, monkeypatch: pytest.MonkeyPatch) -
         points = tuple(msgspec.structs.replace(point, recall=0.9) for point in curve.points)
         return msgspec.structs.replace(curve, points=points)
 
-    monkeypatch.setattr("indexer.revision.measure_space", measured)
+    monkeypatch.setattr("indexer.recall.measure_space", measured)
     result = CliRunner().invoke(indexer, ["compact", str(lived), "--quiet"])
     assert result.exit_code == 1
     assert "is 0.9000, below 0.95" in result.stderr

@@ -100,36 +100,18 @@ def test_each_reason_is_said(changes: dict[str, Any], said: str | None) -> None:
         assert said in reasons[0]
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
-    """A bundle of 290 photos whose index has two lists."""
-    folder = tmp_path_factory.mktemp("built")
-    make_photos(folder / "photos", records=290, seed=1)
-    plan = write_plan(
-        folder / "plan.toml",
-        photos=folder / "photos",
-        model=tiny_model,
-        bundle=folder / "atlas",
-        rejects="max_share = 0.9",
-        index='exact_below = 10\nfactory = "IVF2,SQ8"',
-        measure="recall_target = 0.5",
-    )
-    build(read_plan(plan), Silent())
-    return folder / "atlas"
-
-
 @pytest.fixture
-def lived(built: Path, tmp_path: Path) -> Path:
+def lived(indexed_bundle: Path, tmp_path: Path) -> Path:
     """A copy of the bundle that a test may change."""
-    return Path(shutil.copytree(built, tmp_path / "lived"))
+    return Path(shutil.copytree(indexed_bundle, tmp_path / "lived"))
 
 
-def test_a_fresh_bundle_fits(built: Path) -> None:
+def test_a_fresh_bundle_fits(indexed_bundle: Path) -> None:
     """Would break: what was trained a minute ago is to be trained again."""
-    (found,) = drift_of(built, seed=0)
+    (found,) = drift_of(indexed_bundle, seed=0)
     assert found.trained == found.now
     assert found.reasons == ()
-    told = invoke("drift", built)
+    told = invoke("drift", indexed_bundle)
     assert told.exit_code == 0, told.output
     assert "the index fits" in told.output
 

@@ -15,7 +15,6 @@ import pytest
 from atlas.bundle.bundle import Bundle
 from atlas.bundle.manifest import Manifest, read_current, read_manifest
 from indexer.add import add
-from indexer.build import build
 from indexer.compact import compact
 from indexer.plan import read_plan
 from indexer.plan_sections import IndexSection, MeasureSection
@@ -160,21 +159,10 @@ def test_stopped_compaction(tiny_bundle: Path, tmp_path: Path, renames: Renames)
 
 
 @pytest.mark.slow
-def test_stopped_training(tmp_path: Path, tiny_model: Path, renames: Renames) -> None:
+def test_stopped_training(indexed_bundle: Path, tmp_path: Path, renames: Renames) -> None:
     """A new index beside old lists, or a space named before it is whole, would find nothing."""
-    make_photos(tmp_path / "photos", records=290, seed=1)
-    plan = write_plan(
-        tmp_path / "plan.toml",
-        photos=tmp_path / "photos",
-        model=tiny_model,
-        bundle=tmp_path / "bundle",
-        rejects="max_share = 0.9",
-        index='exact_below = 10\nfactory = "IVF2,SQ8"',
-        measure="recall_target = 0.1",
-    )
-    build(read_plan(plan), Silent())
     # Before these, a stopped training leaves what a stopped compaction does.
-    stop_everywhere(train_anew, tmp_path / "bundle", tmp_path, renames, last=8)
+    stop_everywhere(train_anew, indexed_bundle, tmp_path, renames, last=8)
 
 
 @pytest.mark.slow

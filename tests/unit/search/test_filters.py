@@ -147,7 +147,7 @@ def _is_near(image: ImageCase, around: Around) -> tuple[bool, bool]:
     return metres + uncertainty_m <= around.within_m, metres - uncertainty_m <= around.within_m
 
 
-def _meets(image: ImageCase, asked: Filter) -> bool:  # noqa: C901  # one condition after the other
+def _meets(image: ImageCase, asked: Filter) -> bool:  # noqa: C901, PLR0912  # one condition after the other
     """The conditions in plain words, one after the other; `polygon` is a box of straight sides."""
     first, last = image.observed_from, image.observed_to
     checks: list[bool] = []
@@ -156,6 +156,8 @@ def _meets(image: ImageCase, asked: Filter) -> bool:  # noqa: C901  # one condit
         checks.append(any(taxon <= image.taxon_id <= TAXA[taxon].last_descendant for taxon in taxa))
     if asked.around is not None:
         checks += [_is_near(image, around)[0] for around in asked.around]
+    if asked.around_any is not None:
+        checks.append(any(_is_near(image, around)[0] for around in asked.around_any))
     if asked.cells is not None:
         checks.append(_in_cells(image, asked.cells))
     if asked.bbox is not None:
@@ -203,6 +205,12 @@ _cells = [
 _longitudes = st.sampled_from([-180.0, -179.95, -170.0, 0.0, 4.9, 20.0, 170.0, 180.0])
 _latitudes = st.sampled_from([-90.0, -20.0, 0.0, 5.0, 10.0, 52.37, 90.0])
 _taxa = st.integers(0, len(TAXA) - 1)
+_points = st.builds(
+    Around,
+    latitude=_latitudes,
+    longitude=_longitudes,
+    within_m=st.sampled_from([1.0, 31.0, 26_000.0, 1e6, 5e6, 1.2e7, 2.01e7]),
+)
 _days = st.dates(date(2019, 12, 1), date(2022, 6, 1))
 
 
@@ -213,16 +221,8 @@ def _filters(draw: st.DrawFn) -> Filter:
     first, last = sorted([draw(_days), draw(_days)])
     offered: dict[str, st.SearchStrategy[Any]] = {
         "taxon": st.one_of(_taxa, st.lists(_taxa, min_size=1, max_size=4)),
-        "around": st.lists(
-            st.builds(
-                Around,
-                latitude=_latitudes,
-                longitude=_longitudes,
-                within_m=st.sampled_from([1.0, 31.0, 26_000.0, 1e6, 5e6, 1.2e7, 2.01e7]),
-            ),
-            min_size=1,
-            max_size=2,
-        ),
+        "around": st.lists(_points, min_size=1, max_size=2),
+        "around_any": st.lists(_points, min_size=1, max_size=3),
         "cells": st.one_of(
             st.lists(st.sampled_from(_cells), min_size=1, max_size=3),
             st.lists(st.sampled_from(_cells), min_size=25, max_size=40),
@@ -263,15 +263,19 @@ def test_filters_agree_with_brute_force(
     """A wrong row in a page, or a wrong `matching`, is what a filter must never give."""
     met = [row for row, image in enumerate(IMAGES) if row not in REMOVED and _meets(image, asked)]
     passing = [row for row in met if asked.flags == "all" or not IMAGES[row].flags & HELD_BACK]
-    if asked.around is not None:
-        rest = msgspec.structs.replace(asked, around=None)
+    if asked.around is not None or asked.around_any is not None:
+        rest = msgspec.structs.replace(asked, around=None, around_any=None)
         may = [
             image
             for row, image in enumerate(IMAGES)
             if row not in REMOVED
             and _meets(image, rest)
             and (asked.flags == "all" or not image.flags & HELD_BACK)
-            and all(_is_near(image, around)[1] for around in asked.around)
+            and all(_is_near(image, around)[1] for around in asked.around or ())
+            and (
+                asked.around_any is None
+                or any(_is_near(image, around)[1] for around in asked.around_any)
+            )
         ]
         assert compile_filter(asked).unjudged == len(may) - len(passing)
     compiled = compile_filter(asked)
@@ -282,7 +286,7 @@ def test_filters_agree_with_brute_force(
 
 @pytest.mark.parametrize(
     "field",
-    ["taxon", "taxa", "around", "cells", "bbox", "polygon", "observed", "months"],
+    ["taxon", "taxa", "around", "around_any", "cells", "bbox", "polygon", "observed", "months"],
 )
 def test_the_oracle_sees_rows_pass(field: str) -> None:
     """If no record ever met a condition, agreement with the oracle would prove nothing."""
@@ -290,6 +294,10 @@ def test_the_oracle_sees_rows_pass(field: str) -> None:
         "taxon": 2,
         "taxa": [3, 5],
         "around": [{"latitude": 52.0, "longitude": 5.0, "within_m": 1e5}],
+        "around_any": [
+            {"latitude": 52.0, "longitude": 5.0, "within_m": 1e5},
+            {"latitude": 10.0, "longitude": 20.0, "within_m": 1e4},
+        ],
         "cells": [h3.latlng_to_cell(10.0, 20.0, 3)],
         "bbox": [170.0, -20.0, -170.0, 10.0],
         "polygon": _triangle(0.0, 0.0, 60.0),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atlas.search.index import encode_segment, train
-from atlas.search.lists import Centroids, Lists, held_rows, lists_of_rows, nearest_holding
+from atlas.search.lists import Centroids, Lists, lists_of_rows, nearest_holding
 from atlas.search.selection import Selection
 from atlas.search.vectors import unit_vectors
 from tests.bundle_factory import random_vectors
@@ -63,21 +63,6 @@ def test_held_rows_and_candidates_agree(factory: str) -> None:
         assert sorted(found.tolist()) == chosen.tolist()
 
 
-def test_many_held_rows_are_counted_by_a_sample() -> None:
-    """Counting millions of rows takes longer than the search; a list that is missed loses hits."""
-    random = np.random.default_rng(6)
-    vectors = random_vectors(20_000, 16, seed=3)
-    index, list_numbers = encode_segment(train(vectors, "IVF16,PQ4x6"), vectors)
-    lists = Lists(index, Centroids(index))
-    for chosen in (random.random(20_000) < 0.7, np.arange(20_000) >= 4_000):
-        counts = lists.held(Selection.of_mask(chosen), list_numbers).counts
-        true = np.bincount(list_numbers[chosen], minlength=16)
-        step = chosen.sum() // (16 * 16)
-        assert (counts % step == 0).all()
-        assert abs(counts.sum() - true.sum()) < 0.1 * true.sum()
-        assert (np.abs(counts - true) <= 5 * np.sqrt(step * true)).all()
-
-
 def test_fewer_candidates_are_the_first_of_more() -> None:
     """The curve takes several numbers of candidates from one search."""
     vectors = random_vectors(2_000, 16, seed=3)
@@ -101,16 +86,3 @@ def test_a_graph_of_centroids_finds_near_lists() -> None:
     best = nearest_holding(centroids.scores(rotated), None, 8)
     assert len(set(through_graph.numbers.tolist()) & set(best.numbers.tolist())) >= 6
     assert (np.diff(through_graph.scores) <= 0).all()
-
-
-def test_random_rows_lie_even_and_a_run_does_not() -> None:
-    """How far to look differs tenfold between the two."""
-    random = np.random.default_rng(1)
-    sizes = random.integers(50, 400, 500)
-    everywhere = random.binomial(sizes, 0.1)
-    assert held_rows(everywhere, sizes).even
-    assert held_rows(sizes, sizes).even
-    somewhere = np.where(np.arange(500) < 60, sizes, 0)
-    described = held_rows(somewhere, sizes)
-    assert not described.even
-    assert described.holding == 60

@@ -19,7 +19,7 @@ from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery, NotFound
 from atlas.search.curve import Curve, CurvePoint
 from atlas.search.filters import Filter
-from atlas.search.lists import HeldRows
+from atlas.search.list_counts import HeldRows
 from atlas.search.planner import Choice, Probe, Reach, SearchSettings, SpaceIndex, Tier
 from atlas.search.ranking import Ranking
 from atlas.search.retrieval import Question, Retrieval

@@ -118,7 +118,8 @@ def test_narrowing_any_form_is_narrowing_its_rows(
     may |= passes
     selection = Selection.of_mask(inside)
     assert selection.positions().tolist() == np.flatnonzero(inside).tolist()
-    found, possible = selection.narrowed(lambda part: (passes[part], may[part]))
+    found = selection.narrowed(lambda part: passes[part])
+    possible = selection.number_of(lambda part: may[part])
     assert found.positions().tolist() == np.flatnonzero(inside & passes).tolist()
     assert found.count == np.count_nonzero(inside & passes)
     assert possible == np.count_nonzero(inside & may)
@@ -129,14 +130,15 @@ def test_many_rows_are_narrowed_stretch_by_stretch() -> None:
     random = np.random.default_rng(3)
     rows = 600_003
     inside, passes = random.random((2, rows)) < 0.5
-    found, possible = Selection.of_mask(inside).narrowed(lambda part: (passes[part], passes[part]))
+    found = Selection.of_mask(inside).narrowed(lambda part: passes[part])
+    possible = Selection.of_mask(inside).number_of(lambda part: passes[part])
     assert np.array_equal(found.positions(), np.flatnonzero(inside & passes))
     assert possible == found.count
     run = np.zeros(rows, bool)
     run[262_140:262_150] = True
-    few, _ = Selection.of_mask(~run).narrowed(lambda part: (~run[part], run[part]))
+    few = Selection.of_mask(~run).narrowed(lambda part: ~run[part])
     assert np.array_equal(few.positions(), np.flatnonzero(~run))
-    one, _ = Selection.of_mask(inside).narrowed(lambda part: (run[part], run[part]))
+    one = Selection.of_mask(inside).narrowed(lambda part: run[part])
     assert np.array_equal(one.positions(), np.flatnonzero(inside & run))
 
 
@@ -155,3 +157,24 @@ def test_bits_take_the_smallest_form(rows: int, data: st.DataObject) -> None:
 def _sets_of(rows: int) -> st.SearchStrategy[set[int]]:
     runs = st.tuples(st.integers(0, rows - 1), st.integers(0, rows))
     return st.sets(st.integers(0, rows - 1)) | runs.map(lambda ends: set(range(*ends)))
+
+
+@given(
+    rows=st.integers(1, 9_000),
+    share=st.sampled_from([0.004, 0.05, 0.5, 1.0]),
+    step=st.integers(1, 40),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_every_few_rows_are_passing_rows_a_step_apart(
+    rows: int, share: float, step: int, seed: int
+) -> None:
+    """What a sample takes for a passing row is one, and no part of the segment is left out."""
+    inside = np.random.default_rng(seed).random(rows) < share
+    selection = Selection.of_mask(inside)
+    sampled, taken = selection.every(step)
+    assert inside[sampled].all()
+    assert (np.diff(sampled) > 0).all()
+    assert 1 <= taken <= step or selection.count == 0
+    if inside.all():
+        assert (np.diff(sampled) == taken).all()
+        assert len(sampled) in {rows // taken, -(-rows // taken)}

@@ -1,16 +1,12 @@
-"""The read side of a bundle's DuckDB file: records, taxa, sources, licences, and plain tables.
+"""Records by row, taxa, groups of duplicates, sources, licences and flags, from their tables.
 
-The connection is private and read-only. Threads: every call works on a cursor of its own, because
-threads that share one DuckDB connection were seen to get each other's values. Knows tables, not
-questions: filters and maps bring their own SQL.
+Knows tables, not questions: filters and maps bring their own SQL. Safe from any thread.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import date
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,124 +16,20 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.bundle.image_ids import IdForm, form_of_ids, ids_of_rows, rows_of_number
-from atlas.errors import BundleError, NotFound
+from atlas.catalog.file import CatalogFile
+from atlas.catalog.rows import (
+    DuplicateRule,
+    ImageRow,
+    Licence,
+    QualityFlag,
+    Source,
+    Taxon,
+    TaxonLabel,
+    TaxonNameRow,
+)
+from atlas.errors import NotFound
 
 RowIds = npt.NDArray[np.int64]
-
-
-class TaxonLabel(msgspec.Struct, frozen=True, kw_only=True):
-    """Enough of a taxon to name it."""
-
-    taxon_id: int
-    scientific_name: str
-    common_name: str | None
-    rank: str
-
-
-class Taxon(msgspec.Struct, frozen=True, kw_only=True):
-    """A taxon. Its subtree is the ids `taxon_id` to `last_descendant`.
-
-    `lineage` runs from the root to the parent. `path` has one name a rank of the bundle, "" where
-    a rank is empty. `images` counts the subtree, `images_here` the taxon itself.
-    """
-
-    taxon_id: int
-    parent_id: int | None
-    last_descendant: int
-    depth: int
-    rank: str
-    scientific_name: str
-    common_name: str | None
-    lineage: tuple[TaxonLabel, ...]
-    path: tuple[str, ...]
-    images: int
-    images_here: int
-
-
-class TaxonNameRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One name of a taxon; `kind` is `scientific` or `common`."""
-
-    name: str
-    kind: str
-    language: str | None
-
-
-class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Where rows came from, and how to cite it."""
-
-    source_id: int
-    key: str
-    title: str
-    citation: str
-    licence: str
-    url: str
-    kind: str
-    rows: int
-
-
-class Licence(msgspec.Struct, frozen=True, kw_only=True):
-    """A licence; `hosting` tells whether the build kept pictures under it."""
-
-    licence_id: int
-    code: str
-    title: str
-    url: str
-    hosting: bool
-
-
-class QualityFlag(msgspec.Struct, frozen=True, kw_only=True):
-    """A quality flag as the bundle was built with it; `bit` is its value in `flags`."""
-
-    bit: int
-    name: str
-    meaning: str
-
-
-class DuplicateRule(msgspec.Struct, frozen=True, kw_only=True):
-    """By what rule photos of a burst count as near-identical, and how many groups were found.
-
-    `space` is the one whose cosines were taken, "" where only identical files were looked for.
-    `groups` hold `rows` photos, the first of each among them.
-    """
-
-    space: str
-    least_cosine: float
-    near_rows: int
-    groups: int
-    rows: int
-
-
-class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the atlas with its taxon, source and licences.
-
-    `scientific_name` is the record's own spelling, `taxon` what it was matched to. `licence` is
-    the record's, `media_licence` the photo's. `media_type` is None where the bundle does not host
-    the picture. Dates are the first and last day the observation may have been on.
-    """
-
-    row_id: int
-    image_id: uuid.UUID
-    occurrence_id: str | None
-    taxon: TaxonLabel
-    scientific_name: str | None
-    cell: int | None
-    cell_resolution: int | None
-    latitude: float | None
-    longitude: float | None
-    uncertainty_m: float | None
-    observed_from: date | None
-    observed_to: date | None
-    observer: str | None
-    basis_of_record: str | None
-    source: Source
-    licence: Licence | None
-    media_licence: Licence | None
-    rights_holder: str | None
-    reference_url: str | None
-    media_url: str | None
-    media_type: str | None
-    flags: int
-
 
 # First pick the rows, then join: with the pick materialised the join never scans `image` again. The
 # ids come as one list parameter: a join that skips every block without one of them (4 ms for 30 of
@@ -156,13 +48,12 @@ JOIN identity ON identity.row_id = chosen.row_id
 """
 
 
-class Catalog:
+class Catalog(CatalogFile):
     """An open catalog; close it when its bundle is no longer served."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         """Use `Catalog.open`."""
-        self._connection = connection
-        self.path = path
+        super().__init__(connection, path)
         with self._cursor() as cursor:
             form: IdForm = form_of_ids(cursor)
         identities = ids_of_rows(_ROWS, form)
@@ -179,61 +70,6 @@ class Catalog:
             for row in self._records(f"SELECT {_columns(Licence)} FROM licence ORDER BY licence_id")
         }
         self.duplicate_rule = self._read_duplicate_rule()
-
-    @classmethod
-    def open(cls, path: Path, *, threads: int = 1, memory_mb: int = 768) -> Catalog:
-        """Open a DuckDB file read-only; `threads` is DuckDB's own number for all calls together.
-
-        `memory_mb` bounds what it keeps of the file: left alone, DuckDB takes four fifths of the
-        machine, beside the page cache that holds the same blocks.
-        BundleError when the file is missing or is not a catalog.
-        """
-        # The file may have come from elsewhere: nothing in it may reach out or load code.
-        config: dict[str, Any] = {
-            "threads": threads,
-            "memory_limit": f"{memory_mb}MB",
-            "enable_external_access": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-        if not path.is_file():
-            raise BundleError(path, "this file is missing")
-        try:
-            return cls(duckdb.connect(str(path), read_only=True, config=config), path)
-        except duckdb.Error as error:
-            raise BundleError(path, "this file is not a catalog that can be read") from error
-
-    def close(self) -> None:
-        """Close the file; calls under way on other threads fail after this."""
-        self._connection.close()
-
-    @contextmanager
-    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        cursor = self._connection.cursor()
-        try:
-            yield cursor
-        finally:
-            cursor.close()
-
-    def table(
-        self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()
-    ) -> dict[str, npt.NDArray[Any]]:
-        """Run a query and return its columns as arrays.
-
-        Columns that may be null come as masked arrays, text as objects. `parameters` are bound,
-        a sequence to `?` and a mapping to `$name`; never put a user's value into `sql`.
-        """
-        with self._cursor() as cursor:
-            columns: dict[str, npt.NDArray[Any]] = cursor.execute(sql, parameters).fetchnumpy()
-        return columns
-
-    def _records(
-        self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()
-    ) -> list[dict[str, Any]]:
-        with self._cursor() as cursor:
-            cursor.execute(sql, parameters)
-            names = [column[0] for column in cursor.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def rows(self, condition: str, parameters: Sequence[object] = ()) -> RowIds:
         """Row ids of the images that meet an SQL condition on `image`, sorted, (n,) int64."""
@@ -270,6 +106,31 @@ class Catalog:
             media_licence=self._licence(record.pop("media_licence_id")),
             **record,
         )
+
+    def _licence(self, licence_id: int | None) -> Licence | None:
+        return None if licence_id is None else self._licences[licence_id]
+
+    def row_of(self, image_id: uuid.UUID) -> int:
+        """Row id of an image; NotFound when the atlas has none by this id."""
+        found = self._records(self._sql_of_number, {"image_id": image_id})
+        for row_id, own in self.image_ids([record["row_id"] for record in found]).items():
+            if own == image_id:
+                return row_id
+        raise NotFound("image", str(image_id))
+
+    def image_id_of(self, row_id: int) -> uuid.UUID:
+        """Image id of a row; NotFound when there is no such row."""
+        found = self.image_ids([row_id])
+        if row_id not in found:
+            raise NotFound("row", str(row_id))
+        return found[row_id]
+
+    def image_ids(self, row_ids: Sequence[int]) -> dict[int, uuid.UUID]:
+        """Image ids by row id; rows that do not exist are not in the answer."""
+        if not row_ids:
+            return {}
+        found = self._records(self._sql_of_ids, {"rows": list(row_ids)})
+        return {record["row_id"]: record["image_id"] for record in found}
 
     def _read_duplicate_rule(self) -> DuplicateRule | None:
         """None for a bundle that was built before duplicates were grouped."""
@@ -316,31 +177,6 @@ class Catalog:
             for first, rows in zip(firsts.tolist(), members, strict=False)
         }
         return {row: groups[first] for row, first in first_of.items() if first in groups}
-
-    def _licence(self, licence_id: int | None) -> Licence | None:
-        return None if licence_id is None else self._licences[licence_id]
-
-    def row_of(self, image_id: uuid.UUID) -> int:
-        """Row id of an image; NotFound when the atlas has none by this id."""
-        found = self._records(self._sql_of_number, {"image_id": image_id})
-        for row_id, own in self.image_ids([record["row_id"] for record in found]).items():
-            if own == image_id:
-                return row_id
-        raise NotFound("image", str(image_id))
-
-    def image_id_of(self, row_id: int) -> uuid.UUID:
-        """Image id of a row; NotFound when there is no such row."""
-        found = self.image_ids([row_id])
-        if row_id not in found:
-            raise NotFound("row", str(row_id))
-        return found[row_id]
-
-    def image_ids(self, row_ids: Sequence[int]) -> dict[int, uuid.UUID]:
-        """Image ids by row id; rows that do not exist are not in the answer."""
-        if not row_ids:
-            return {}
-        found = self._records(self._sql_of_ids, {"rows": list(row_ids)})
-        return {record["row_id"]: record["image_id"] for record in found}
 
     def taxon(self, taxon_id: int) -> Taxon:
         """One taxon with its lineage and counts; NotFound when there is none by this id."""

@@ -1,0 +1,95 @@
+"""Sets of a segment's rows as one bit a row, lowest bit of a byte first, as FAISS reads them.
+
+Pure functions on uint8 arrays: safe from any thread. Bits beyond the last row are never set.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Bits = npt.NDArray[np.uint8]
+Positions = npt.NDArray[np.int64]
+
+_TAIL_BYTES = 4_096
+
+
+def packed(positions: Positions, rows: int) -> Bits:
+    """One bit a row from sorted distinct positions; time follows the positions, not the rows."""
+    bits = np.zeros((rows + 7) // 8, np.uint8)
+    if len(positions):
+        byte = positions >> 3
+        starts = np.flatnonzero(np.concatenate([[True], byte[1:] != byte[:-1]]))
+        values = np.left_shift(1, positions & 7).astype(np.uint8)
+        bits[byte[starts]] = np.add.reduceat(values, starts)  # distinct bits: their sum is their or
+    return bits
+
+
+def number_of(bits: Bits) -> int:
+    """How many bits are set."""
+    whole = len(bits) & ~7
+    # Eight bytes a step: byte by byte the sum took longer than the comparison that made the bits.
+    words = np.bitwise_count(bits[:whole].view(np.uint64)).sum(dtype=np.int64)
+    return int(words) + int(np.bitwise_count(bits[whole:]).sum(dtype=np.int64))
+
+
+def numbers_by_block(bits: Bits, block_bytes: int) -> Positions:
+    """How many are set in each block of `block_bytes` bytes, a multiple of 8; (blocks,) int64."""
+    padded = np.zeros(-(-len(bits) // block_bytes) * block_bytes, np.uint8)
+    padded[: len(bits)] = bits
+    words = np.bitwise_count(padded.view(np.uint64)).reshape(-1, block_bytes // 8)
+    counts: Positions = words.sum(axis=1, dtype=np.int64)
+    return counts
+
+
+def positions_of(bits: Bits) -> Positions:
+    """Positions of the bits that are set, few of them: only bytes that hold any are unpacked."""
+    held = np.flatnonzero(bits != 0)
+    found = np.flatnonzero(np.unpackbits(bits[held], bitorder="little").view(bool))
+    positions: Positions = held[found >> 3] * 8 + (found & 7)
+    return positions
+
+
+def every(bits: Bits, step: int) -> tuple[Positions, int]:
+    """Positions of the bits that are set among about every `step`-th, and the step that was taken.
+
+    Whole bytes are skipped from 8 up, so that the time is that of the bits that are looked at.
+    """
+    if step < 8:
+        kept, step = (0b0101_0101, 2) if step < 4 else (0b0001_0001, 4)
+        return positions_of(bits & np.uint8(kept)), step
+    stride = step // 8
+    first = stride // 2
+    bit = first & 7
+    found = np.flatnonzero(bits[first::stride] & np.uint8(1 << bit) != 0)
+    return (first + found * stride) * 8 + bit, 8 * stride
+
+
+def first_set(bits: Bits) -> int:
+    """The position of the first bit that is set; there is one."""
+    byte = int((bits != 0).argmax())
+    value = int(bits[byte])
+    return byte * 8 + (value & -value).bit_length() - 1
+
+
+def last_set(bits: Bits) -> int:
+    """The position of the last bit that is set; there is one."""
+    stop = len(bits)
+    while not bits[max(stop - _TAIL_BYTES, 0) : stop].any():
+        stop -= _TAIL_BYTES
+    start = max(stop - _TAIL_BYTES, 0)
+    byte = start + int(np.flatnonzero(bits[start:stop])[-1])
+    return byte * 8 + int(bits[byte]).bit_length() - 1
+
+
+def clear(bits: Bits, start: int, stop: int) -> None:
+    """Clear the bits from `start` to `stop - 1`, at least one."""
+    first, last = start >> 3, (stop - 1) >> 3
+    before = (1 << (start & 7)) - 1
+    after = 0xFF & ~((2 << ((stop - 1) & 7)) - 1)
+    if first == last:
+        bits[first] &= before | after
+        return
+    bits[first] &= before
+    bits[last] &= after
+    bits[first + 1 : last] = 0
