@@ -1,7 +1,11 @@
 """Vectors of a made-up world: species of one genus lie near each other, genera of one family too.
 
-Two clouds of one shape: one all made up, on the numbers of `benchmarks.vectors`; one around real
-image vectors. What is fixed is drawn once; rows and queries come from the generator of the call.
+Two clouds of one shape, with the traits that make real image embeddings hard to search: few
+directions carry most of the variance, all lie in a narrow cone, and texts lie off the images, as
+the text tower's do. One is all made up, calibrated on 1,030 published BioCLIP 2 vectors: norm of
+the mean .77, cosine of random pairs .58 (median), of the nearest neighbour .67 to .95. The other
+lies around real image vectors. What is fixed is drawn once; rows and queries come from the
+generator of the call.
 """
 
 from __future__ import annotations
@@ -19,10 +23,10 @@ from benchmarks.vectors import Matrix, random_basis, spectrum, unit
 
 Species = npt.NDArray[np.int32]
 
-# A little less than there: few kingdoms leave a mean of their own.
+# A little less than the norm of their mean: few kingdoms leave a mean of their own.
 _CONE = 0.75
-# Length of the offset of a taxon from its parent, by rank. Their squares sum to those of the two
-# levels of `benchmarks.vectors` (.36 for the families, .30 for the species in them).
+# Length of the offset of a taxon from its parent, by rank. Their squares sum to those of two levels
+# that fit the published vectors: .36 for the families, .30 for the species in them.
 _OFFSETS = (0.11, 0.14, 0.17, 0.18, 0.19, 0.18, 0.24)
 _IMAGE = 0.45
 _TEXT = 0.30

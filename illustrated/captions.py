@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from illustrated.looks import EYED_GROUPS, PLANS, Look
+from illustrated.looks import EYED_GROUPS, Look
 
 ATTRIBUTES = ("group", "plan", "body", "accent", "pattern", "habitat")
 
@@ -256,8 +256,3 @@ _KIND_WEIGHTS: dict[tuple[str, ...], float] = {
 }
 _KINDS = tuple(_KIND_WEIGHTS)
 _KIND_SHARES = np.array(list(_KIND_WEIGHTS.values())) / sum(_KIND_WEIGHTS.values())
-
-
-def plans_without_name(group: str) -> tuple[str, ...]:
-    """Body plans of a group that captions call by the group's name only."""
-    return tuple(plan for plan in PLANS[group] if plan not in _PLAN_NAMES)

@@ -18,7 +18,6 @@ import torch
 from open_clip.model import CLIP
 from safetensors.torch import save_file
 
-MODEL_FOLDER = Path(__file__).parent / "model"
 IMAGE_SIDE_PX = 96
 SIZE_LIMIT_BYTES = 20_000_000
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from illustrated.looks import HABITATS, Look
+from illustrated.looks import Look
 
 TABLES = Path(__file__).parent / "tables"
 RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
@@ -125,9 +125,3 @@ def _months(text: str) -> tuple[int, ...]:
     first, last = (int(part) for part in text.split("-"))
     count = (last - first) % 12 + 1
     return tuple((first - 1 + index) % 12 + 1 for index in range(count))
-
-
-def habitats_of(species: Species) -> tuple[str, ...]:
-    """Habitats in the order of HABITATS."""
-    own = {look.habitat for look in species.looks}
-    return tuple(habitat for habitat in HABITATS if habitat in own)

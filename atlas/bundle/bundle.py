@@ -133,13 +133,6 @@ class Bundle:
         """Rows that were not removed."""
         return self.manifest.rows - sum(len(segment.tombstones) for segment in self.segments)
 
-    def space_path(self, space: str, name: str) -> Path:
-        """Path of one file of a space; KeyError when there is no such space."""
-        for entry in self.manifest.spaces:
-            if entry.name == space:
-                return self.root / SPACES / entry.folder / name
-        raise KeyError(space)
-
     def curve_path(self, space: str) -> Path:
         """Path of a space's measured recall; KeyError when there is no such space."""
         for entry in self.manifest.spaces:

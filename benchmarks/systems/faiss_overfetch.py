@@ -12,7 +12,7 @@ import numpy as np
 
 from atlas.search.index import encode_segment, lists_for, train, write_index
 from benchmarks.conditions import ANYTHING, Condition, WorldOnDisk
-from benchmarks.systems.system import RowNumbers, Vector
+from benchmarks.systems.system import AfterFilter, RowNumbers, Vector
 
 _PROBES = 16
 _OVERFETCH = 3
@@ -33,8 +33,7 @@ class FaissOverfetch:
             index, _ = encode_segment(trained, data.vectors)
             write_index(index, path)
         self._index = faiss.read_index(str(path))
-        self._data = data
-        self._passing: dict[Condition, np.ndarray] = {}
+        self._filter = AfterFilter(data)
 
     def ask(self, query: Vector, condition: Condition, count: int) -> RowNumbers:
         """Up to `count` row numbers, best first by the codes."""
@@ -45,11 +44,7 @@ class FaissOverfetch:
         rows: RowNumbers = found[0][found[0] >= 0]
         if condition == ANYTHING:
             return rows
-        if condition not in self._passing:
-            self._passing[condition] = np.packbits(self._data.passes(condition))
-        kept = self._passing[condition][rows >> 3] >> (7 - (rows & 7)).astype(np.uint8) & 1 == 1
-        inside: RowNumbers = rows[kept][:count]
-        return inside
+        return self._filter.first(rows, condition, count)
 
     def close(self) -> None:
         """Let go of the index."""

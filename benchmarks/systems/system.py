@@ -1,4 +1,4 @@
-"""The protocol of a system that is compared, and what they share of SQL.
+"""The protocol of a system that is compared, and what they share of filtering and of SQL.
 
 One thread asks; a system keeps to one thread of its own where it lets itself be told.
 """
@@ -43,6 +43,22 @@ class System(Protocol):
 
     def close(self) -> None:
         """Give back what was opened."""
+
+
+class AfterFilter:
+    """Keeps of the rows that a search found those that pass; each condition is tested once."""
+
+    def __init__(self, data: WorldOnDisk) -> None:
+        self._data = data
+        self._passing: dict[Condition, npt.NDArray[np.uint8]] = {}
+
+    def first(self, rows: RowNumbers, condition: Condition, count: int) -> RowNumbers:
+        """The first `count` of `rows` that pass, in their order; fewer where they run out."""
+        if condition not in self._passing:
+            self._passing[condition] = np.packbits(self._data.passes(condition))
+        kept = self._passing[condition][rows >> 3] >> (7 - (rows & 7)).astype(np.uint8) & 1 == 1
+        inside: RowNumbers = rows[kept][:count]
+        return inside
 
 
 def columns_of(data: WorldOnDisk, start: int, stop: int) -> pa.Table:

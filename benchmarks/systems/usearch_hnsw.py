@@ -8,11 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from usearch.index import Index, MetricKind
 
 from benchmarks.conditions import ANYTHING, Condition, WorldOnDisk
-from benchmarks.systems.system import RowNumbers, Vector
+from benchmarks.systems.system import AfterFilter, RowNumbers, Vector
 
 _CHUNK_ROWS = 16_384
 _OVERFETCH = 10
@@ -49,8 +48,7 @@ class UsearchSystem:
                 chunk = np.asarray(data.vectors[start : start + _CHUNK_ROWS])
                 self._index.add(np.arange(start, start + len(chunk), dtype=np.uint64), chunk)
             self._index.save(str(path))
-        self._data = data
-        self._passing: dict[Condition, npt.NDArray[np.uint8]] = {}
+        self._filter = AfterFilter(data)
 
     def ask(self, query: Vector, condition: Condition, count: int) -> RowNumbers:
         """Up to `count` row numbers, best first by the float16 cosine."""
@@ -59,11 +57,7 @@ class UsearchSystem:
         rows: RowNumbers = np.asarray(found.keys).astype(np.int64)
         if condition == ANYTHING:
             return rows
-        if condition not in self._passing:
-            self._passing[condition] = np.packbits(self._data.passes(condition))
-        kept = self._passing[condition][rows >> 3] >> (7 - (rows & 7)).astype(np.uint8) & 1 == 1
-        inside: RowNumbers = rows[kept][:count]
-        return inside
+        return self._filter.first(rows, condition, count)
 
     def close(self) -> None:
         """Let go of the graph."""

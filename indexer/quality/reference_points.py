@@ -6,7 +6,6 @@ build; the points never change, so any process may use them.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from countryinfo import all_countries
 from atlas.bundle.flags import Flag
 from atlas.errors import PlanError
 from atlas.geo.cells import EARTH_RADIUS_KM
+from indexer.quality.rule_table import rules_in
 
 Numbers = npt.NDArray[np.float64]
 KINDS = {
@@ -86,7 +86,9 @@ def reference_points(path: Path | None, *, centroid_m: float, capital_m: float) 
 
     Raises PlanError with file and line where a row of the file cannot be read.
     """
-    rows = [*_countries(centroid_m, capital_m), *(() if path is None else _rows_of(path))]
+    rows = [*_countries(centroid_m, capital_m)]
+    if path is not None:
+        rows += (_row_of(path, line, row) for line, row in rules_in(path, _COLUMNS))
     places = np.array([row[:3] for row in rows], np.float64).reshape(-1, 3)
     flags = np.array([row[3] for row in rows], np.int32)
     return ReferencePoints(places[:, 0], places[:, 1], places[:, 2], flags)
@@ -124,21 +126,6 @@ def _pairs(value: Any) -> Iterator[tuple[float, float]]:  # noqa: ANN401 - of so
         return
     for lat, lon in value if isinstance(value[0], list) else [value]:
         yield float(lat), float(lon)
-
-
-def _rows_of(path: Path) -> Iterator[Row]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise PlanError(path, f"has no column {missing[0]!r}", 1)
-            for row in reader:
-                yield _row_of(path, reader.line_num, row)
-    except OSError as error:
-        raise PlanError(path, f"cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise PlanError(path, f"is not a CSV file in UTF-8: {error}") from error
 
 
 def _row_of(path: Path, line: int, row: dict[str, str]) -> Row:

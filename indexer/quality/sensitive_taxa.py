@@ -6,11 +6,9 @@ and flags. Pure on columns of records; any process.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +32,7 @@ from atlas.species.sensitive import (
 )
 from atlas.species.taxa import fold
 from indexer.darwin_core import with_cells
+from indexer.quality.rule_table import MORE, rules_in
 from indexer.records import made_occurrence_id
 
 Passing = npt.NDArray[np.bool_]
@@ -76,7 +75,8 @@ class SensitiveTaxa(msgspec.Struct, frozen=True, kw_only=True):
         """Read a table. Raises PlanError with file and line where a row cannot be understood."""
         if path is None:
             return cls()
-        rules = tuple(_rules_of(path))
+        found = rules_in(path, ("taxon", "category"))
+        rules = tuple(_rule_of(path, line, row) for line, row in found)
         return cls(rules=rules, digest=hashlib.sha256(path.read_bytes()).hexdigest())
 
     def category_of_rows(self, records: pa.Table) -> npt.NDArray[np.int8]:
@@ -203,24 +203,8 @@ def _ids(records: pa.Table) -> dict[str, pa.Array]:
     return {name: pa.array(values, pa.string()) for name, values in ids.items()}
 
 
-def _rules_of(path: Path) -> Iterator[Rule]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restkey="more")
-            columns = reader.fieldnames or ()
-            for name in ("taxon", "category"):
-                if name not in columns:
-                    raise PlanError(path, f"has no column {name!r}", 1)
-            for row in reader:
-                yield _rule_of(path, reader.line_num, row)
-    except OSError as error:
-        raise PlanError(path, f"cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise PlanError(path, f"is not a CSV file in UTF-8: {error}") from error
-
-
 def _rule_of(path: Path, line: int, row: dict[str, str]) -> Rule:
-    if row.get("more"):
+    if row.get(MORE):
         raise PlanError(path, "has more fields than the header; put a region in quotes", line)
     words = _words_of(row["taxon"] or "")
     if not words:

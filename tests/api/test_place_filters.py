@@ -15,6 +15,7 @@ from litestar.testing import TestClient
 from atlas.app import create_app, open_atlas
 from atlas.settings import Settings, override
 from indexer.commands import indexer
+from tests.api import searching
 
 Client = TestClient[Litestar]
 PARKS = """{"type": "FeatureCollection", "features": [
@@ -27,11 +28,7 @@ PARKS = """{"type": "FeatureCollection", "features": [
 
 def search(client: Client, **filter_: Any) -> dict[str, Any]:
     """A search with this filter and nothing held back."""
-    body = {"text": "a frog", "limit": 200, "filter": {"flags": "all"} | filter_}
-    answer = client.post("/v1/search", json=body)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    return searching.search(client, text="a frog", limit=200, filter={"flags": "all"} | filter_)
 
 
 def test_hits_are_near_and_the_layer_is_cited(placed_client: Client) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 from atlas.app import Atlas, create_app, open_atlas
 from atlas.settings import Settings
 from tests.api.asgi import call
+from tests.api.searching import search
 
 Client = TestClient[Litestar]
 Hit = dict[str, Any]
@@ -26,14 +27,6 @@ HIT_KEYS = {
     "data_generalizations", "flags",
     "spaces", "collapsed", "collapsed_images", "places_met",
 }  # fmt: skip
-
-
-def search(client: Client, **body: Any) -> dict[str, Any]:
-    """POST a search that must succeed."""
-    answer = client.post("/v1/search", json=body)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
 
 
 def test_answer_has_the_promised_shape(client: Client) -> None:

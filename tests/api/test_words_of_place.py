@@ -18,6 +18,7 @@ from atlas.app import create_app, open_atlas
 from atlas.commands import main
 from atlas.settings import Settings, override
 from indexer.commands import indexer
+from tests.api.searching import search
 
 Client = TestClient[Litestar]
 # Along the photos' town in Costa Rica (tests/factories.py), which lie within 0.3 degrees.
@@ -49,14 +50,6 @@ def client(rivers: Path) -> Iterator[Client]:
     settings = override(settings, "reading", scene_spaces=("tiny",))
     with TestClient(create_app(open_atlas(settings)), raise_server_exceptions=False) as running:
         yield running
-
-
-def search(client: Client, **body: Any) -> dict[str, Any]:
-    """POST a search that must succeed."""
-    answer = client.post("/v1/search", json=body)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
 
 
 def test_near_rivers_is_the_filter_near(client: Client) -> None:

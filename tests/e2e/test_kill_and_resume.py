@@ -2,87 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
-import duckdb
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from atlas.bundle.bundle import Bundle
-from atlas.bundle.manifest import CURRENT, Manifest
+from atlas.bundle.manifest import CURRENT
 from tests.bundle_factory import random_vectors
+from tests.comparing import catalog_rows, checksums, without_catalog
 from tests.e2e.disturbed import disturbed, moments
 from tests.factories import TINY_DIM, make_photos, write_plan
 
 KILLS = 30
-TABLES = (
-    "taxon",
-    "taxon_name",
-    "image",
-    "image_key",
-    "image_stored_id",
-    "image_by_cell",
-    "observer",
-    "occupancy",
-    "occupancy_run",
-    "species_cell",
-    "held_back",
-    "duplicate",
-    "duplicate_by_first",
-    "duplicate_rule",
-    "source",
-    "licence",
-    "flag",
-)
-
-
-def start_build(plan: Path) -> subprocess.Popen[bytes]:
-    """Start `indexer build` as a process group of its own."""
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1767225600", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "indexer", "build", "--quiet", str(plan)],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def checksums(root: Path) -> dict[str, str]:
-    """SHA-256 of every file of a bundle but the catalog and the manifest that states its bytes."""
-    return {
-        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(root.rglob("*"))
-        if path.is_file() and path.suffix != ".duckdb" and not path.name.startswith("manifest-")
-    }
-
-
-def catalog_rows(root: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Every table of the catalog, in its own order."""
-    (path,) = root.glob("catalog-*.duckdb")
-    with duckdb.connect(str(path), read_only=True) as connection:
-        return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}
 
 
 def content(root: Path) -> tuple[object, ...]:
     """All of a bundle that can be compared: checksums, rows of the catalog, manifest."""
     manifest = Bundle.open(root, "full").manifest
     return checksums(root), catalog_rows(root), without_catalog(manifest)
-
-
-def without_catalog(manifest: Manifest) -> Manifest:
-    """The manifest less the entry of the DuckDB file, whose bytes are not reproducible."""
-    files = tuple(entry for entry in manifest.files if not entry.path.endswith(".duckdb"))
-    return msgspec.structs.replace(manifest, files=files)
 
 
 def plan_of_everything(path: Path, *, photos: Path, model: Path, bundle: Path) -> Path:

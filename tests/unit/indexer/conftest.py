@@ -1,4 +1,4 @@
-"""A source of a small folder of pictures, and a bundle with a trained index."""
+"""A source of a small folder of pictures, and bundles that several modules read."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from indexer.plan_sections import FolderSection
 from indexer.progress import Silent
 from indexer.sources.folder import FolderSource
 from tests.factories import make_photos, write_plan
+from tests.unit.indexer.frog_atlas import build_archive, write_frogs
 from tests.unit.indexer.tables import RANKS, FolderMaker
 
 
@@ -61,3 +62,10 @@ def indexed_bundle(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -
     )
     build(read_plan(plan), Silent())
     return folder / "atlas"
+
+
+@pytest.fixture(scope="session")
+def frogs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of a bundle of records with addresses of photos. Never write to it."""
+    folder = tmp_path_factory.mktemp("frogs")
+    return build_archive(folder, write_frogs(folder / "archive"), "frogs")

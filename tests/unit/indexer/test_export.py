@@ -36,14 +36,6 @@ from tests.unit.indexer.frog_atlas import (
     write_frogs,
 )
 
-
-@pytest.fixture(scope="module")
-def frogs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of records with addresses of photos."""
-    folder = tmp_path_factory.mktemp("frogs")
-    return build_archive(folder, write_frogs(folder / "archive"), "frogs")
-
-
 EMBEDDINGS = """\
 [atlas]
 title = "Vectors"

@@ -6,8 +6,6 @@ import zipfile
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import pytest
-
 from atlas.bundle.flags import Flag
 from tests.unit.indexer.frog_atlas import (
     as_records,
@@ -15,15 +13,7 @@ from tests.unit.indexer.frog_atlas import (
     exported,
     stored,
     table_of,
-    write_frogs,
 )
-
-
-@pytest.fixture(scope="module")
-def frogs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of records with addresses of photos."""
-    folder = tmp_path_factory.mktemp("frogs")
-    return build_archive(folder, write_frogs(folder / "archive"), "frogs")
 
 
 def test_an_archive_is_built_again_with_the_same_records(frogs: Path, tmp_path: Path) -> None:

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import msgspec
 import pytest
 
 from atlas.bundle.bundle import Bundle
@@ -20,21 +18,8 @@ from indexer.plan import read_plan
 from indexer.plan_sections import IndexSection, MeasureSection
 from indexer.progress import Silent
 from indexer.remove import remove
+from tests.comparing import catalog_rows, live
 from tests.factories import make_photos, write_plan
-
-TABLES = (
-    "taxon",
-    "image",
-    "image_key",
-    "image_stored_id",
-    "image_by_cell",
-    "occupancy",
-    "source",
-    "observer",
-    "occupancy_run",
-    "species_cell",
-    "held_back",
-)
 
 
 class Killed(BaseException):
@@ -81,14 +66,10 @@ def renames(monkeypatch: pytest.MonkeyPatch) -> Renames:
     return counter
 
 
-def state(root: Path) -> tuple[Manifest, list[list[tuple[object, ...]]]]:
+def state(root: Path) -> tuple[Manifest, dict[str, list[tuple[object, ...]]]]:
     """The live manifest less the catalog's bytes, and the catalog's rows."""
     Bundle.open(root, "full")
-    manifest = read_manifest(read_current(root))
-    files = tuple(entry for entry in manifest.files if not entry.path.endswith(".duckdb"))
-    with duckdb.connect(str(root / manifest.catalog), read_only=True) as connection:
-        rows = [connection.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES]
-    return msgspec.structs.replace(manifest, files=files), rows
+    return live(root), catalog_rows(root)
 
 
 def take_away(root: Path) -> None:
@@ -204,7 +185,7 @@ def test_another_removal_after_a_stopped_one(
         dry_run=False,
         watcher=Silent(),
     )
-    manifest, (_, images, *_) = state(root)
+    manifest, rows = state(root)
     assert manifest.number == 3
-    assert any("urn:test:2" in row for row in images)
-    assert not any("urn:test:3" in row for row in images)
+    assert any("urn:test:2" in row for row in rows["image"])
+    assert not any("urn:test:3" in row for row in rows["image"])
