@@ -39,6 +39,17 @@ def test_asking_in_words(page: Page, pictures: Path) -> None:
     page.screenshot(path=pictures / "words.png")
 
 
+def test_what_was_supposed_of_a_town_is_shown(page: Page) -> None:
+    """How far a town reaches is a guess: who does not see it cannot correct it."""
+    page.goto("/?q=organisms+in+Amsterdam")
+    chip = page.locator(".chip").first
+    expect(chip).to_contain_text("in Amsterdam → within 9 km of the middle of Amsterdam")
+    expect(chip).to_contain_text("where the town ends is not known")
+    page.goto("/?q=organismos+en+Amsterdam&lang=es")
+    expect(chip).to_contain_text("a menos de 9 km del centro de Amsterdam")
+    expect(chip).to_contain_text("no se sabe dónde termina la ciudad")
+
+
 def test_asking_with_a_photo(page: Page, tiny_photos: Path) -> None:
     """A photo that is chosen must be searched with, and the nearest of its like listed."""
     page.goto("/")
