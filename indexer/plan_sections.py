@@ -126,6 +126,10 @@ class IndexSection(Section, frozen=True, kw_only=True):
     factory: Text = "auto"
     """FAISS factory string, `{n}` standing for the number of lists; `auto` chooses the nearest to
     `OPQ96,IVF{n},PQ96` that fits the dimension and the number of rows."""
+    coarse: Literal["groups", "hnsw"] = "groups"
+    """How a query finds its nearest lists: `groups` compares it with all centroids and, from 16,384
+    lists on, with those of the nearest groups of them; `hnsw` walks a graph over the centroids, at
+    any number of lists."""
     exact_below: Annotated[int, msgspec.Meta(ge=0)] = 100_000
     """Atlases of fewer rows are searched exactly, without an index."""
     segment_rows: Count = 10_000_000

@@ -29,7 +29,7 @@ DEVICES = [
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("factory", ["OPQ8,IVF32,PQ8", "IVF32,PQ8"])
+@pytest.mark.parametrize("factory", ["OPQ8,IVF32,PQ8", "IVF32,PQ8", "OPQ8,IVF32_HNSW32,PQ8"])
 def test_lists_and_codes_are_those_of_faiss(factory: str, device: str) -> None:
     """A bundle encoded on a GPU is searched on processors: other codes would mean other rows."""
     vectors = random_vectors(ROWS, 32, seed=1)
