@@ -1,13 +1,15 @@
 """How fast the nearest lists are found, and how many of them: compared, by groups, by a graph.
 
-    python -m benchmarks.coarse --lists 16384
+    python -m benchmarks.coarse --lists 16384 [--rows-a-list 8]
 
-Draws centroids as the rows of a made-up world are drawn, and asks for the nearest of them with
-image-like and text-like queries, one at a time on one thread, as a server's search does.
+Draws centroids as the rows of a made-up world are drawn, or finds them by the builder's k-means on so
+many rows a list, and asks for the nearest of them with image-like and text-like queries, one at a
+time on one thread, as a server's search does.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ import faiss
 import msgspec
 import numpy as np
 
+from atlas.search.centroids import find_centroids
 from atlas.search.lists import Centroids, nearest_holding
 from benchmarks.vectors import synthetic
 
@@ -32,15 +35,22 @@ class _Way(NamedTuple):
     find: Callable[[np.ndarray, int], np.ndarray]
 
 
-def measure(lists: int, dim: int, *, queries: int, seed: int) -> dict[str, Any]:
-    """Milliseconds a query and the share of the true nearest lists, by way, kind and count."""
-    drawn = synthetic(lists, dim, seed=seed, queries=queries)
+def measure(
+    lists: int, dim: int, *, queries: int, seed: int, rows_a_list: int = 0
+) -> dict[str, Any]:
+    """Milliseconds a query and the share of the true nearest lists, by way, kind and count.
+
+    Centroids are drawn rows, or found on `rows_a_list` rows for each.
+    """
+    drawn = synthetic(lists * max(1, rows_a_list), dim, seed=seed, queries=queries)
+    centroids = drawn.vectors.astype(np.float32)
+    if rows_a_list:
+        centroids = find_centroids(drawn.vectors, lists, seed)
     truths = {
-        kind: np.argsort(-(asked @ drawn.vectors.astype(np.float32).T), axis=1)
-        for kind, asked in drawn.queries.items()
+        kind: np.argsort(-(asked @ centroids.T), axis=1) for kind, asked in drawn.queries.items()
     }
     found = []
-    for way in _ways(drawn.vectors.astype(np.float32)):
+    for way in _ways(centroids):
         for kind, asked in drawn.queries.items():
             for count in _ASKED:
                 shares, took_ms = [], []
@@ -60,7 +70,15 @@ def measure(lists: int, dim: int, *, queries: int, seed: int) -> dict[str, Any]:
                         "median_ms": round(float(np.median(took_ms)), 3),
                     }
                 )
-    return {"benchmark": "coarse", "lists": lists, "dim": dim, "seed": seed, "found": found}
+    return {
+        "benchmark": "coarse",
+        "lists": lists,
+        "dim": dim,
+        "seed": seed,
+        "rows_a_list": rows_a_list,
+        "load": round(os.getloadavg()[0], 1),
+        "found": found,
+    }
 
 
 def _ways(centroids: np.ndarray) -> list[_Way]:
@@ -93,10 +111,13 @@ def _made(centroids: np.ndarray, kind: str) -> tuple[Centroids, float]:
 @click.option("--dim", default=768, show_default=True)
 @click.option("--queries", default=300, show_default=True)
 @click.option("--seed", default=0, show_default=True)
+@click.option("--rows-a-list", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path))
-def main(lists: int, dim: int, queries: int, seed: int, json_file: Path | None) -> None:
+def main(
+    lists: int, dim: int, queries: int, seed: int, rows_a_list: int, json_file: Path | None
+) -> None:
     """Compare the ways to the nearest lists."""
-    result = measure(lists, dim, queries=queries, seed=seed)
+    result = measure(lists, dim, queries=queries, seed=seed, rows_a_list=rows_a_list)
     for line in result["found"]:
         click.echo("  ".join(f"{name} {value}" for name, value in line.items()))
     if json_file is not None:

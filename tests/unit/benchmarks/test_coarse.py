@@ -29,9 +29,9 @@ def test_shares_are_of_the_true_nearest() -> None:
 def test_the_command_writes_what_it_prints(tmp_path: Path) -> None:
     """Would break: the page's numbers cannot be made again."""
     file = tmp_path / "coarse.json"
-    arguments = ["--lists", "600", "--dim", "8", "--queries", "3", "--json", str(file)]
-    result = CliRunner().invoke(main, arguments)
+    arguments = ["--lists", "600", "--dim", "8", "--queries", "3", "--rows-a-list", "4", "--json"]
+    result = CliRunner().invoke(main, [*arguments, str(file)])
     assert result.exit_code == 0, result.output
     written = json.loads(file.read_bytes())
-    assert (written["lists"], written["dim"], written["seed"]) == (600, 8, 0)
+    assert (written["lists"], written["dim"], written["rows_a_list"]) == (600, 8, 4)
     assert len(written["found"]) == len(result.output.splitlines()) == 12
