@@ -2,9 +2,9 @@
 
     python -m benchmarks.coarse --lists 16384 [--rows-a-list 8]
 
-Draws centroids as the rows of a made-up world are drawn, or finds them by the builder's k-means on so
-many rows a list, and asks for the nearest of them with image-like and text-like queries, one at a
-time on one thread, as a server's search does.
+Draws centroids as the rows of a made-up world are drawn, or finds them by the builder's k-means on
+so many rows a list, and asks for the nearest of them with image-like and text-like queries, one at
+a time on one thread, as a server's search does.
 """
 
 from __future__ import annotations
