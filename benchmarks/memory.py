@@ -23,7 +23,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from atlas.api.questions import Search
+from atlas.api.search_requests import Search
 from atlas.app import Atlas, open_atlas
 from atlas.bundle import Bundle
 from atlas.errors import BundleError

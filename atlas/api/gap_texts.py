@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from atlas.api.gap_questions import AskedTaxa
-from atlas.api.questions import Questions, Search
+from atlas.api.questions import Questions
+from atlas.api.search_requests import Search
 from atlas.catalog import Catalog
 from atlas.errors import InvalidQuery
 from atlas.species.gaps import GapSettings

@@ -77,11 +77,13 @@ class GapsController(Controller):
                 limit=limit,
             )
         )
+        # Caches may not give one client the form that another asked for.
+        headers = {"Vary": "Accept"}
         if form == GEOJSON:
-            return Response(gap_features(answer), media_type=GEOJSON)
+            return Response(gap_features(answer), media_type=GEOJSON, headers=headers)
         if form == CSV:
-            return Response(gap_table(answer), media_type=CSV)
-        return Response(answer, media_type=JSON)
+            return Response(gap_table(answer), media_type=CSV, headers=headers)
+        return Response(answer, media_type=JSON, headers=headers)
 
     @get(
         "/{cell:str}",

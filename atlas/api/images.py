@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
-from atlas.api.media import cache_headers, entity_tag, is_current, not_modified
+from atlas.api.media import NOT_MODIFIED, cache_headers, entity_tag, is_current, not_modified
 from atlas.api.problems import refusals
 from atlas.api.records import Records
 from atlas.api.schemas import StoredRecord
@@ -47,10 +47,8 @@ class ImagesController(Controller):
         summary="One photo",
         media_type="image/jpeg",
         responses=refusals(404)
+        | NOT_MODIFIED
         | {
-            304: ResponseSpec(
-                None, description="The client's copy is current", generate_examples=False
-            ),
             307: ResponseSpec(
                 None, description="The photo is at its source", generate_examples=False
             ),

@@ -6,12 +6,11 @@ from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency, Provide
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
 from atlas.api.geojson import feature_collection
 from atlas.api.map_schemas import FeatureCollection
-from atlas.api.media import cache_headers, entity_tag, is_current, not_modified
+from atlas.api.media import NOT_MODIFIED, cache_headers, entity_tag, is_current, not_modified
 from atlas.api.media_types import CSV, GEOJSON, JSON, PARQUET, accepted
 from atlas.api.params import BoxText, parse_box
 from atlas.api.problems import refusals
@@ -109,12 +108,7 @@ class MapsController(Controller):
         operation_id="getMapPicture",
         summary="A map of a taxon as a picture",
         media_type=PNG,
-        responses=refusals(404)
-        | {
-            304: ResponseSpec(
-                None, description="The client's copy is current", generate_examples=False
-            )
-        },
+        responses=refusals(404) | NOT_MODIFIED,
         sync_to_thread=True,
         no_compression=True,
     )

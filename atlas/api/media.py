@@ -1,7 +1,7 @@
 """Entity tags, caching and conditional answers, which Litestar does not have.
 
-Pure functions on headers; a bundle never changes, so its number and a thing's address are enough
-to name a representation of it.
+Pure functions on headers; a bundle never changes, so its tag (`Serving.bundle_tag`) and a thing's
+address are enough to name a representation of it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,12 @@ import hashlib
 from typing import Any
 
 from litestar import Request, Response
+from litestar.openapi.datastructures import ResponseSpec
+
+NOT_MODIFIED = {
+    304: ResponseSpec(None, description="The client's copy is current", generate_examples=False)
+}
+"""What the OpenAPI document says of a conditional answer."""
 
 
 def entity_tag(*parts: object) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from litestar.params import QueryParameter
 
 from atlas.api.problems import field_of
-from atlas.api.questions import Search
+from atlas.api.search_requests import Search
 from atlas.api.uploads import SearchForm
 from atlas.errors import InvalidQuery
 from atlas.geo.shapes import BoundingBox

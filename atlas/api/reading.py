@@ -13,8 +13,8 @@ from msgspec import Meta
 from atlas.api.applied import Reading, WithoutSpan
 from atlas.api.applied_places import PlaceMode
 from atlas.api.problems import refusals
-from atlas.api.questions import MAX_TEXT
 from atlas.api.schemas import Interpretation, PlaceMatches
+from atlas.api.search_requests import MAX_TEXT
 from atlas.api.understanding import Understanding
 from atlas.reading.places import Gazetteer
 from atlas.search.filters import Filter

@@ -1,9 +1,9 @@
 """What several answers share over the wire: records, words as they were read, place layers.
 
 Pure data, named as in Darwin Core where a term exists. Structs of the domain that are already fit
-for the wire (the filter of a search, name matches, distributions) are used as they are. The answers
-themselves stand by subject in `search_schemas`, `taxon_schemas`, `map_schemas`, `gap_schemas` and
-`atlas_schemas`.
+for the wire (the filter of a search, name matches, distributions) are used as they are. What is
+asked and answered stands by subject in `search_requests`, `search_schemas`, `taxon_schemas`,
+`map_schemas`, `gap_schemas` and `atlas_schemas`.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from litestar.params import FromQuery, JSONBody, MultipartBody, QueryParameter
 from atlas.api.applied_places import PlaceMode
 from atlas.api.params import BoxText, as_parameter, search_of_form, search_of_query
 from atlas.api.problems import refusals
-from atlas.api.questions import Questions, Search, SeasonsAsked
+from atlas.api.questions import Questions
+from atlas.api.search_requests import Search, SeasonsAsked
 from atlas.api.search_schemas import SearchAnswer
 from atlas.api.uploads import SearchForm, take_whole
 from atlas.errors import InvalidQuery

@@ -1,4 +1,4 @@
-"""The answer of a search over the wire: hits, how they were found, and what was left out.
+"""A search over the wire: hits, how they were found, and what was left out.
 
 Pure data.
 """

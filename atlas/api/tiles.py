@@ -10,7 +10,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
 from atlas.api.map_schemas import MapCapabilities, MapLayer
-from atlas.api.media import cache_headers, entity_tag, is_current, not_modified
+from atlas.api.media import NOT_MODIFIED, cache_headers, entity_tag, is_current, not_modified
 from atlas.api.problems import refusals
 from atlas.api.record_filters import records_that_count
 from atlas.api.serving import Serving
@@ -75,13 +75,11 @@ class TilesController(Controller):
         summary="A layer as a vector tile",
         media_type=VECTOR_TILE,
         responses=refusals(404)
+        | NOT_MODIFIED
         | {
             204: ResponseSpec(
                 None, description="The layer has no cell in this tile", generate_examples=False
-            ),
-            304: ResponseSpec(
-                None, description="The client's copy is current", generate_examples=False
-            ),
+            )
         },
         sync_to_thread=True,
         no_compression=True,

@@ -66,11 +66,10 @@ class ArchiveTable(NamedTuple):
 
 
 class Archive(NamedTuple):
-    """The tables of an archive: occurrences, their media, and row types that are not read."""
+    """The tables of an archive that are read: occurrences and their media."""
 
     core: ArchiveTable
     media: tuple[ArchiveTable, ...]
-    unread: tuple[str, ...]
     metadata: str
     described: bool
 
@@ -81,7 +80,7 @@ def open_archive(path: Path, encoding: str | None = None) -> Archive:
     `encoding` stands instead of what the archive states. Raises PlanError, saying what is wrong.
     """
     if path.is_file() and path.suffix.lower() != ".zip":
-        return Archive(_bare(path, OCCURRENCE, encoding), (), (), "", described=False)
+        return Archive(_bare(path, OCCURRENCE, encoding), (), "", described=False)
     if not path.exists():
         raise PlanError(path, "is not there: expected a Darwin Core Archive")
     names = names_in(path)
@@ -102,11 +101,9 @@ def open_archive(path: Path, encoding: str | None = None) -> Archive:
         raise PlanError(file, f"its core is {short}; only archives of occurrences can be built")
     extensions = [child for child in root if child.tag.removeprefix(_TEXT) == "extension"]
     media = [child for child in extensions if child.get("rowType", "") in MEDIA_TYPES]
-    others = [child.get("rowType", "") for child in extensions if child not in media]
     return Archive(
         core,
         tuple(_table(file, folder, child, encoding) for child in media),
-        tuple(_short(other) for other in others),
         root.get("metadata", ""),
         described=True,
     )
@@ -250,7 +247,6 @@ def _undescribed(path: Path, names: list[str], encoding: str | None) -> Archive:
     return Archive(
         _bare(path / cores[0], OCCURRENCE, encoding),
         tuple(_bare(path / name, min(MEDIA_TYPES), encoding) for name in media),
-        (),
         "",
         described=False,
     )

@@ -40,9 +40,10 @@ _ADDRESS = ("accessURI", "identifier")
 
 
 class Media(NamedTuple):
-    """Media: the occurrence that each shows, its line, and cleaned text by name."""
+    """Media: the occurrence that each shows, its table and line, and cleaned text by name."""
 
     of: pa.Array
+    table: npt.NDArray[np.int64]
     line: npt.NDArray[np.int64]
     texts: dict[str, pa.Array]
 
@@ -50,7 +51,7 @@ class Media(NamedTuple):
         """Those at these places, in this order."""
         index = pa.array(at)
         texts = {name: text.take(index) for name, text in self.texts.items()}
-        return Media(self.of.take(index), self.line[at], texts)
+        return Media(self.of.take(index), self.table[at], self.line[at], texts)
 
     def pictures(self) -> Passing:
         """Which may be pictures: those that do not say that they are sound, film or text."""
@@ -79,10 +80,11 @@ def read_ids(run: Run) -> pa.Array:
 
 
 class MediaTable:
-    """One table of media."""
+    """One table of media, and its number among them."""
 
-    def __init__(self, table: ArchiveTable) -> None:
+    def __init__(self, table: ArchiveTable, number: int) -> None:
         self.table = table
+        self._number = number
         self._reader = TextReader(table)
 
     def blocks(self) -> Iterator[Start]:
@@ -106,7 +108,7 @@ class MediaTable:
                 name: self._first(columns, _ADDRESS if self._is_audubon(name) else terms)
                 for name, terms in _MEDIA_TERMS.items()
             }
-            yield Media(read_ids(run), run.row, texts)
+            yield Media(read_ids(run), np.full(len(run.row), self._number), run.row, texts)
 
     def _is_audubon(self, name: str) -> bool:
         """Audubon Core has the address in `accessURI`; its `identifier` is any name."""
@@ -131,6 +133,7 @@ def joined(media: Sequence[Media], ids: pa.Array) -> tuple[Media, npt.NDArray[np
     nothing = pa.array([], pa.string())
     whole = Media(
         pa.concat_arrays([nothing, *(some.of for some in media)]),
+        np.concatenate([np.empty(0, np.int64), *(some.table for some in media)]),
         np.concatenate([np.empty(0, np.int64), *(some.line for some in media)]),
         {
             name: pa.concat_arrays([nothing, *(some.texts[name] for some in media)])

@@ -1,4 +1,4 @@
-"""How an archive wants to be cited: as a whole, and each data set that it was put together from.
+"""How an archive wants to be cited.
 
 Knows EML and what GBIF adds to its downloads. Reads small files, safe from any thread.
 """
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 _CITATIONS = "citations.txt"
-_DATASETS = "dataset"
 
 
 def citation_of(path: Path, archive: Archive) -> str:
@@ -35,19 +34,6 @@ def citation_of(path: Path, archive: Archive) -> str:
     if archive.metadata in names:
         return _cited(folder / archive.metadata)
     return ""
-
-
-def dataset_citations(path: Path, archive: Archive) -> dict[str, str]:
-    """The citation of each data set by its key, as a download of GBIF has them."""
-    if not archive.described:
-        return {}
-    folder = archive.core.table.parent
-    found = {}
-    for name in names_in(path):
-        place = Path(name)
-        if place.parent.name == _DATASETS and place.suffix == ".xml":
-            found[place.stem] = _cited(folder / _DATASETS / place.name)
-    return found
 
 
 def _cited(file: Path) -> str:

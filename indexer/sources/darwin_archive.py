@@ -46,12 +46,15 @@ Places = npt.NDArray[np.int64]
 
 
 class _Rows(NamedTuple):
-    """The rows that a part makes: for each its occurrence, and its medium or -1."""
+    """The rows that a part makes: for each its occurrence, and its medium or -1.
+
+    `refused_media` are by the number of their table.
+    """
 
     occurrence: Places
     medium: Places
     refused: list[RefusedRow]
-    refused_media: list[RefusedRow]
+    refused_media: dict[int, list[RefusedRow]]
 
 
 class DwcaSource:
@@ -120,7 +123,10 @@ class DwcaSource:
         records = self._records(run, ids, media, rows)
         refused = [
             refused_rows(part, part.file.name, [*run.refused, *rows.refused]),
-            refused_rows(part, "media", rows.refused_media),
+            *(
+                refused_rows(part, self._archive.media[number].table.name, some)
+                for number, some in sorted(rows.refused_media.items())
+            ),
         ]
         rejects = pa.concat_tables(refused)
         return ReadPart(records, rejects, records.num_rows + rejects.num_rows)
@@ -143,7 +149,7 @@ class DwcaSource:
 
     @cached_property
     def _media_tables(self) -> list[MediaTable]:
-        tables = [MediaTable(table) for table in self._archive.media]
+        tables = [MediaTable(table, number) for number, table in enumerate(self._archive.media)]
         for table in (self._archive.core, *self._archive.media) if tables else ():
             if not table.joining:
                 raise PlanError(table.table, "has no column that joins occurrences and media")
@@ -245,14 +251,14 @@ class DwcaSource:
         order = np.argsort(occurrence, kind="stable")
         return _Rows(occurrence[order], medium[order], refused, refused_media)
 
-    def _usable(self, media: Media) -> tuple[Passing, list[RefusedRow]]:
-        """Which media can be rows, and why the others cannot."""
+    def _usable(self, media: Media) -> tuple[Passing, dict[int, list[RefusedRow]]]:
+        """Which media can be rows, and why the others cannot, by the number of their table."""
         addresses = media.texts["address"]
         pictures = media.pictures()
         found = distinct(addresses)
         problems = [self._problem(address) for address in found.values]
         problem_of = found.at.to_pylist()
-        refused = []
+        refused: dict[int, list[RefusedRow]] = {}
         usable = pictures.copy()
         for at, which in enumerate(problem_of):
             problem = problems[which]
@@ -261,7 +267,8 @@ class DwcaSource:
                 problem = (RejectReason.NOT_AN_IMAGE, f"is {kind}, no picture")
             if problem is not None:
                 usable[at] = False
-                refused.append(RefusedRow(int(media.line[at]), *problem))
+                row = RefusedRow(int(media.line[at]), *problem)
+                refused.setdefault(int(media.table[at]), []).append(row)
         return usable, refused
 
     def _problem(self, address: str) -> tuple[RejectReason, str] | None:

@@ -17,7 +17,7 @@ import msgspec
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from atlas.api.questions import Search, SeasonsAsked
+from atlas.api.search_requests import Search, SeasonsAsked
 from atlas.search.filters import Filter
 
 Client = TestClient[Litestar]

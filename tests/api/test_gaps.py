@@ -129,6 +129,9 @@ def test_forms(client: Client) -> None:
         assert {k: v for k, v in line.items() if k != "position"} == {
             k: "" if v is None else str(v) for k, v in flat.items()
         }
+    # A cache that kept the table must not give it to who asks for JSON.
+    for answer in (features, table, client.get(path)):
+        assert "Accept" in [name.strip() for name in answer.headers["vary"].split(",")]
     refused = client.get(path, headers={"Accept": "image/png"})
     assert refused.status_code == 406
     assert refused.headers["content-type"] == "application/problem+json"
