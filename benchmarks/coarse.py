@@ -22,7 +22,7 @@ import numpy as np
 
 from atlas.search.centroids import find_centroids
 from atlas.search.lists import Centroids, nearest_holding
-from benchmarks.vectors import synthetic
+from benchmarks.worlds import World
 
 _ASKED = (128, 256)
 
@@ -42,16 +42,16 @@ def measure(
 
     Centroids are drawn rows, or found on `rows_a_list` rows for each.
     """
-    drawn = synthetic(lists * max(1, rows_a_list), dim, seed=seed, queries=queries)
-    centroids = drawn.vectors.astype(np.float32)
-    if rows_a_list:
-        centroids = find_centroids(drawn.vectors, lists, seed)
+    world = World.made_up(lists * max(1, rows_a_list), dim, seed)
+    drawn = world.run(0, world.rows).vectors
+    centroids = find_centroids(drawn, lists, seed) if rows_a_list else drawn.astype(np.float32)
+    queries_of = {kind: asked.vectors for kind, asked in world.queries(queries).items()}
     truths = {
-        kind: np.argsort(-(asked @ centroids.T), axis=1) for kind, asked in drawn.queries.items()
+        kind: np.argsort(-(asked @ centroids.T), axis=1) for kind, asked in queries_of.items()
     }
     found = []
     for way in _ways(centroids):
-        for kind, asked in drawn.queries.items():
+        for kind, asked in queries_of.items():
             for count in _ASKED:
                 shares, took_ms = [], []
                 for query, truth in zip(asked, truths[kind], strict=True):

@@ -51,12 +51,12 @@ def workers_for(
     few threads, since some of them wait for the disk; threads that alone feed a GPU are as many as
     there are processors.
     """
-    if processes == "auto":
-        processes = max(1, worker_count("auto") - devices) if on_gpu else 0
-    if threads == "auto":
-        alone = on_gpu and not processes
-        threads = max(_THREADS, worker_count("auto")) if alone else _THREADS
-    return Workers(processes, threads)
+    processors = worker_count("auto")
+    beside_gpu = max(1, processors - devices) if on_gpu else 0
+    of_processes = beside_gpu if processes == "auto" else processes
+    alone = on_gpu and not of_processes
+    of_threads = max(_THREADS, processors) if alone else _THREADS
+    return Workers(of_processes, of_threads if threads == "auto" else threads)
 
 
 class Decoders:

@@ -92,8 +92,8 @@ def test_a_graph_lies_over_the_same_lists() -> None:
     """Would break: with a graph, FAISS trains other lists, and rows go where its walk leads."""
     vectors = random_vectors(2_000, 16, seed=1)
     plain, graph = (train(vectors, factory, seed=3) for factory in (FACTORY, GRAPH))
-    middles = [centroids.centroids_of(faiss.extract_index_ivf(index)) for index in (plain, graph)]
-    assert np.array_equal(*middles)
+    one, other = (centroids.centroids_of(faiss.extract_index_ivf(i)) for i in (plain, graph))
+    assert np.array_equal(one, other)
     filled, numbers = encode_segment(graph, vectors)
     assert np.array_equal(numbers, encode_segment(plain, vectors)[1])
     assert Centroids(filled).navigable
