@@ -23,9 +23,9 @@ import msgspec
 from benchmarks.inat_rows import write_dumps
 from benchmarks.resident import Resident
 from indexer.account import Parts
-from indexer.build import prepare
 from indexer.parts import records_path, rejects_path
 from indexer.plan import Plan, read_plan
+from indexer.prepare import prepare
 from indexer.progress import Silent
 from indexer.sources import open_sources
 from indexer.stages.sort import Sorted, cut_segments, order_rows, write_segment

@@ -22,12 +22,13 @@ from atlas.errors import BuildError, PlanError
 from atlas.search.encoder import OpenClipEncoder
 from indexer.account import SourceAccount, account_of, check_rejects, write_rejects
 from indexer.alone import alone_in, alone_with
-from indexer.build import Built, Prepared, prepare
+from indexer.build import Built
 from indexer.captions import caption_queries
 from indexer.layers.built import layers_with
 from indexer.parts import check_vectors, records_path, rejects_path, vectors_path
 from indexer.plan import Plan
 from indexer.plan_sections import OutputSection
+from indexer.prepare import Prepared, prepare
 from indexer.progress import Watcher
 from indexer.quality.sensitive_taxa import SensitiveTaxa
 from indexer.revised_catalog import write_revised_catalog
@@ -64,7 +65,8 @@ def add(plan: Plan, root: Path, watcher: Watcher) -> Built:
         check_vectors([work.read, work.embed], prepared.parts.embedded.values(), begun_ns)
         revision = Revision(root, base, own, identity_after(base, added), watcher)
         addition = Addition(plan, revision, prepared, work, watcher)
-        return Built(manifest=addition.run(added), was_live=False)
+        with revision.noting():
+            return Built(manifest=addition.run(added), was_live=False)
 
 
 class Addition:
@@ -185,10 +187,10 @@ class Addition:
         embedded = (files.rejects for files in self._files)
         held = self._work.assembly / "held.parquet"
         before = self._revision.root / self._revision.base.rejects
-        added = self._work.assembly / "rejects-new.parquet"
-        write_rejects([*read, *embedded, self._work.duplicates, held], added)
-        write_rejects([before, added], self._work.rejects)
-        added.rename(path)
+        new = [*read, *embedded, self._work.duplicates, held]
+        write_rejects([before, *new], self._work.rejects)
+        # Last, so it stands for both.
+        write_rejects(new, path)
 
     def _write_segments(self, rows: int) -> list[SegmentEntry]:
         first_row = self._revision.base.rows

@@ -12,34 +12,29 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 
 from atlas.bundle.bundle import CURVE_FILE, SEGMENTS, SPACE_FILE, SPACES
 from atlas.bundle.files import atomic_write
-from atlas.bundle.manifest import (
-    FORMAT_VERSION,
-    Manifest,
-    SegmentEntry,
-    SourceEntry,
-    SpaceDescription,
-    encode_json,
-    read_struct,
-)
-from atlas.bundle.segment import ROWS, index_name, vectors_name
-from atlas.errors import BuildError
+from atlas.bundle.manifest import Manifest, SourceEntry, encode_json, read_struct
+from atlas.bundle.segment import ROWS, vectors_name
 from atlas.search.curve import Curve
 from atlas.search.encoder import OpenClipEncoder
-from atlas.search.index import read_index
 from indexer.account import Parts, account_of, check_rejects, write_rejects
 from indexer.captions import caption_queries
+from indexer.described import (
+    manifest_of,
+    source_entries,
+    source_rows,
+    space_description,
+)
 from indexer.fit import SegmentFolder
 from indexer.indexing import index_space
 from indexer.layers.built import LayerFiles, layers_of_build
 from indexer.parts import records_path, rejects_path, vectors_path
 from indexer.plan import Plan
 from indexer.progress import Watcher
-from indexer.quality.sensitive_taxa import SensitiveTaxa
+from indexer.recall import check_recall, measure_recall, segment_in
 from indexer.sources import Source
 from indexer.stages.catalog import (
     STEPS,
@@ -47,20 +42,14 @@ from indexer.stages.catalog import (
     CatalogInput,
     MapStorage,
     SegmentVectors,
-    SourceRow,
     write_catalog,
 )
-from indexer.stages.measure import (
-    MeasuredSegment,
-    QuerySet,
-    image_queries,
-    measure_space,
-    settings_of,
-)
+from indexer.stages.measure import QuerySet
 from indexer.stages.publish import Finished, publish_bundle
 from indexer.stages.sort import SORT_STEPS, SegmentSlice, cut_segments, order_rows, write_segment
 from indexer.state import State
 from indexer.work import PartFiles, WorkFolder
+from indexer.written import WrittenFiles
 
 
 class Assembly:
@@ -85,12 +74,17 @@ class Assembly:
         self._root = plan.output.bundle
         self._work = WorkFolder(plan.output.work_folder())
         self._dims = parts.dims
+        self._written = WrittenFiles(self._work.assembly)
 
     def run(self) -> Manifest:
         """Make the bundle live and return its manifest.
 
         Raises BuildError where rows do not add up, rejects are too many or recall is too low.
         """
+        with self._written.noting():
+            return self._steps()
+
+    def _steps(self) -> Manifest:
         self._sort()
         accounts = account_of(self._parts, self._rows, self._rejects)
         check_rejects(accounts, self._plan.rejects.max_share, self._rejects)
@@ -108,22 +102,7 @@ class Assembly:
             watcher=self._watcher,
         )
         self._measure()
-        sources = tuple(
-            SourceEntry(
-                key=source.settings.key,
-                kind=str(source.settings.__struct_config__.tag),
-                title=source.settings.title,
-                citation=source.settings.citation,
-                licence=source.settings.licence,
-                url=source.settings.url,
-                rows_in=accounts[source.settings.key].rows_in,
-                rows_out=accounts[source.settings.key].rows_out,
-                rejects=accounts[source.settings.key].rejects,
-            )
-            for source in self._sources
-            if source.settings.key in accounts
-        )
-        return self._publish(sources, layers)
+        return self._publish(source_entries(self._sources, accounts), layers)
 
     # -- where things are: in the work folder, or already at their final name
 
@@ -217,39 +196,22 @@ class Assembly:
             path = self._space(section.name) / SPACE_FILE
             if path.exists() or section.name not in self._dims:
                 continue
-            encoder = self._encoders.get(section.name)
-            description = SpaceDescription(
-                name=section.name,
-                # A folder of this machine means nothing elsewhere; the server is told where.
-                encoder=section.encoder,
-                pretrained=section.pretrained,
-                fingerprint=encoder.fingerprint if encoder else section.fingerprint,
-                dim=self._dims[section.name],
-                preprocessing=encoder.preprocessing if encoder else {},
-                prompts=section.prompts,
-                factory=factories[section.name],
+            description = space_description(
+                section,
+                self._dims[section.name],
+                self._encoders.get(section.name),
+                factories[section.name],
             )
             atomic_write(path, encode_json(description))
 
     def _write_catalog(self) -> None:
-        sources = tuple(
-            SourceRow(
-                key=source.settings.key,
-                kind=str(source.settings.__struct_config__.tag),
-                title=source.settings.title,
-                citation=source.settings.citation,
-                licence=source.settings.licence,
-                url=source.settings.url,
-            )
-            for source in self._sources
-        )
         # The first space stands for all: what repeats a photo does not depend on who asks.
         space = next((entry.name for entry in self._plan.spaces if entry.name in self._dims), "")
         given = CatalogInput(
             rows=tuple(self._folder(cut) / ROWS for cut in self._cuts),
             taxa=self._work.taxa,
             names=self._work.taxon_names,
-            sources=sources,
+            sources=source_rows(self._sources),
             hosted_licences=self._plan.media.host,
             finest=self._plan.cells.resolution,
             storage=MapStorage(species_resolutions=self._plan.cells.species_resolutions),
@@ -278,90 +240,44 @@ class Assembly:
             path = self._space(space) / CURVE_FILE
             if not path.exists():
                 atomic_write(path, encode_json(self._curve(space)))
-            curve = read_struct(path, Curve)
-            for point in curve.served():
-                self._watcher.note(
-                    f"recall@{curve.k} in space {space}, {point.queries} queries, {point.path}: "
-                    f"{point.recall:.4f} ({point.asked} asked)"
-                )
-                if point.recall < self._plan.measure.recall_target:
-                    raise BuildError(
-                        "measure",
-                        f"recall@{curve.k} of {point.queries} queries in space {space} is "
-                        f"{point.recall:.4f}, below the plan's {self._plan.measure.recall_target}",
-                    )
+            check_recall(read_struct(path, Curve), self._plan.measure, self._watcher)
 
     def _curve(self, space: str) -> Curve:
         segments = [
-            MeasuredSegment(
-                cut.first_row,
-                np.memmap(
-                    self._folder(cut) / vectors_name(space),
-                    np.float16,
-                    mode="r",
-                    shape=(cut.rows, self._dims[space]),
-                ),
-                read_index(self._folder(cut) / index_name(space))
-                if (self._folder(cut) / index_name(space)).exists()
-                else None,
+            segment_in(
+                self._folder(cut),
+                space,
+                first_row=cut.first_row,
+                rows=cut.rows,
+                dim=self._dims[space],
             )
             for cut in self._cuts
         ]
-        settings = self._plan.measure
-        sets: list[QuerySet] = [image_queries(segments, settings.queries, self._plan.index.seed)]
-        if space in self._encoders:
-            section = next(entry for entry in self._plan.spaces if entry.name == space)
-            sets.append(
-                caption_queries(
-                    pq.read_table(self._work.taxa),
-                    section.prompts,
-                    self._encoders[space],
-                    settings.queries,
-                    self._plan.index.seed,
-                )
-            )
-        total = len(settings_of(segments)) * len(sets)
-        with self._watcher.stage("measure", total, "settings") as advance:
-            return measure_space(
-                space,
-                segments,
-                sets,
-                k=settings.k,
-                seed=self._plan.index.seed,
-                progress=advance,
-            )
+        return measure_recall(
+            space,
+            segments,
+            self._captions(space),
+            queries=self._plan.measure.queries,
+            k=self._plan.measure.k,
+            seed=self._plan.index.seed,
+            watcher=self._watcher,
+        )
+
+    def _captions(self, space: str) -> QuerySet | None:
+        """Captions of taxa as queries, where the space's encoder is at hand."""
+        if space not in self._encoders:
+            return None
+        section = next(entry for entry in self._plan.spaces if entry.name == space)
+        return caption_queries(
+            pq.read_table(self._work.taxa),
+            section.prompts,
+            self._encoders[space],
+            self._plan.measure.queries,
+            self._plan.index.seed,
+        )
 
     def _publish(self, sources: tuple[SourceEntry, ...], layers: LayerFiles) -> Manifest:
-        state, plan = self._state, self._plan
-        segments = tuple(
-            SegmentEntry(
-                name=cut.name,
-                first_row=cut.first_row,
-                rows=cut.rows,
-                hosts_pictures=bool(plan.media.host),
-            )
-            for cut in self._cuts
-        )
-        manifest = Manifest(
-            format_version=FORMAT_VERSION,
-            number=state.number,
-            title=plan.atlas.title,
-            description=plan.atlas.description,
-            demonstration=plan.atlas.demonstration,
-            built_at=state.built_at,
-            identity=state.identity,
-            rows=self._rows,
-            ranks=plan.taxa.ranks,
-            cell_resolution=plan.cells.resolution,
-            catalog=state.catalog_name,
-            rejects=state.rejects_name,
-            segments=segments,
-            spaces=tuple(entry for entry in state.spaces if entry.name in self._dims),
-            sources=sources,
-            layers=layers.entries,
-            files=(),
-            sensitive=SensitiveTaxa.read(plan.sensitive.table).digest,
-        )
+        manifest = manifest_of(self._plan, self._state, self._cuts, sources, layers, self._dims)
         finished = Finished(
             segments={cut.name: self._work.segment(cut.name) for cut in self._cuts},
             spaces={space: self._work.space(space) for space in self._dims},
@@ -370,6 +286,8 @@ class Assembly:
             files=layers.files,
         )
         with self._watcher.stage("publish", 0, "files") as advance:
-            complete = publish_bundle(self._root, finished, manifest, progress=advance)
+            complete = publish_bundle(
+                self._root, finished, manifest, written=self._written, progress=advance
+            )
         shutil.rmtree(self._work.assembly)
         return complete

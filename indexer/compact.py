@@ -66,44 +66,58 @@ def compact(
             watcher,
             retrains=retrains,
         )
-        rows = revision.list_living(base.segments)
-        counted = sum(source.rows_out - source.removed for source in base.sources)
-        if rows != counted:
-            raise BuildError("account", f"{counted} rows in all accounts, but {rows} in segments")
-        order = revision.work.order
-        if not order.exists():
-            with watcher.stage("sort", 1, "order") as advance:
-                _write_order(revision, order)
-                advance(1)
-        cuts = cut_segments(rows, index.segment_rows, revision.state.first_segment)
-        if not retrains and _is_compact(base.segments, cuts, rows, order):
-            revision.discard()
-            return Built(manifest=base, was_live=True)
-        segments = _gather(revision, cuts, rows, order, watcher)
-        if retrains:
-            retrain_spaces(revision, segments, index, order)
-        else:
-            encode_segments(revision, segments)
-        write_revised_catalog(revision, segments, base.sources)
-        taxa = pq.read_table(revision.work.taxa)
-        captions = {
-            space.name: queries
-            for space in revision.spaces.values()
-            if (queries := captions_of(space, taxa, settings.queries, index.seed, watcher))
-            is not None
-        }
-        measure_spaces(revision, segments, captions, settings, index.seed)
-        layers = gather_layers(
-            base.layers,
-            base.segments,
-            segments,
-            order=order,
-            root=root,
-            work=revision.work.layers,
-            number=revision.state.number,
-        )
-        manifest = revision.publish(segments, base.sources, identity=identity, layers=layers)
-        return Built(manifest=manifest, was_live=False)
+        with revision.noting():
+            return _rewrite(revision, identity, index, settings, watcher, retrains=retrains)
+
+
+def _rewrite(
+    revision: Revision,
+    identity: str,
+    index: IndexSection,
+    settings: MeasureSection,
+    watcher: Watcher,
+    *,
+    retrains: bool,
+) -> Built:
+    """Go through the steps, and make the outcome live."""
+    base = revision.base
+    rows = revision.list_living(base.segments)
+    counted = sum(source.rows_out - source.removed for source in base.sources)
+    if rows != counted:
+        raise BuildError("account", f"{counted} rows in all accounts, but {rows} in segments")
+    order = revision.work.order
+    if not order.exists():
+        with watcher.stage("sort", 1, "order") as advance:
+            _write_order(revision, order)
+            advance(1)
+    cuts = cut_segments(rows, index.segment_rows, revision.state.first_segment)
+    if not retrains and _is_compact(base.segments, cuts, rows, order):
+        revision.discard()
+        return Built(manifest=base, was_live=True)
+    segments = _gather(revision, cuts, rows, order, watcher)
+    if retrains:
+        retrain_spaces(revision, segments, index, order)
+    else:
+        encode_segments(revision, segments)
+    write_revised_catalog(revision, segments, base.sources)
+    taxa = pq.read_table(revision.work.taxa)
+    captions = {
+        space.name: queries
+        for space in revision.spaces.values()
+        if (queries := captions_of(space, taxa, settings.queries, index.seed, watcher)) is not None
+    }
+    measure_spaces(revision, segments, captions, settings, index.seed)
+    layers = gather_layers(
+        base.layers,
+        base.segments,
+        segments,
+        order=order,
+        root=revision.root,
+        work=revision.work.layers,
+        number=revision.state.number,
+    )
+    manifest = revision.publish(segments, base.sources, identity=identity, layers=layers)
+    return Built(manifest=manifest, was_live=False)
 
 
 def _write_order(revision: Revision, path: Path) -> None:

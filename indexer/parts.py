@@ -5,6 +5,7 @@ Knows file names, not what a stage does. Two workers never write one part of one
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Sequence
@@ -30,7 +31,7 @@ class PartReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     `identity` stands for everything that the part's content follows from: a report with another
     identity is of other work. `rows_in` = `rows_out` + `rejects`. `dims` gives the dimension of
     each space whose vectors the part holds. `files` gives each file's size in bytes, by name, and
-    `sums` its SHA-256, in hex, as it was written.
+    `sums` its SHA-256, in hex, as it was written. `seal` is that of the report itself, without it.
     """
 
     part: str
@@ -42,6 +43,13 @@ class PartReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     dims: dict[str, int] = {}
     files: dict[str, int]
     sums: dict[str, str] = {}
+    seal: str = ""
+
+    def sealed(self) -> PartReport:
+        """The report with its seal."""
+        plain = msgspec.structs.replace(self, seal="")
+        seal = hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
+        return msgspec.structs.replace(self, seal=seal)
 
 
 def records_path(folder: Path, part: str) -> Path:
@@ -82,9 +90,9 @@ def finished(folder: Path, part: str, identity: str) -> PartReport | None:
     """
     try:
         report = report_of(folder, part)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    if report.identity != identity:
+    if report.identity != identity or report != report.sealed():
         return None
     for name, size_bytes in report.files.items():
         file = folder / name
@@ -142,7 +150,7 @@ def write_report(folder: Path, report: PartReport) -> PartReport:
         name: report.sums[name] if name in report.sums else sha256_of(folder / name)
         for name in report.files
     }
-    report = msgspec.structs.replace(report, sums=sums)
+    report = msgspec.structs.replace(report, sums=sums).sealed()
     content = msgspec.json.format(msgspec.json.encode(report, order="sorted")) + b"\n"
     atomic_write(report_path(folder, report.part), content)
     return report

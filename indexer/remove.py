@@ -70,21 +70,28 @@ def remove(
             raise BuildError("remove", "no row would be left; delete the bundle instead")
         identity = identity_after(base, "remove", chosen.row_ids.tobytes())
         revision = Revision(root, base, work_folder(root, "remove"), identity, watcher)
-        segments = []
-        for segment in base.segments:
-            bounds = [segment.first_row, segment.first_row + segment.rows]
-            start, end = np.searchsorted(chosen.row_ids, bounds)
-            positions = BitMap(chosen.row_ids[start:end] - segment.first_row)
-            segments.append(revision.with_tombstones(segment, positions) if positions else segment)
-        found = revision.list_living(segments)
-        if found != left:
-            raise BuildError(
-                "remove", f"{living} rows less {len(chosen.row_ids)} removed, but {found} left"
-            )
-        sources = [_less(source, chosen.sources) for source in base.sources]
-        write_revised_catalog(revision, segments, sources, living=revision.living)
-        manifest = revision.publish(segments, sources, identity=identity)
+        with revision.noting():
+            manifest = _without(revision, chosen, living, identity)
         return Removed(chosen=chosen, manifest=manifest, rows_left=left)
+
+
+def _without(revision: Revision, chosen: Chosen, living: int, identity: str) -> Manifest:
+    """Make the bundle without the chosen rows live; `living` are the rows before."""
+    base, left = revision.base, living - len(chosen.row_ids)
+    segments = []
+    for segment in base.segments:
+        bounds = [segment.first_row, segment.first_row + segment.rows]
+        start, end = np.searchsorted(chosen.row_ids, bounds)
+        positions = BitMap(chosen.row_ids[start:end] - segment.first_row)
+        segments.append(revision.with_tombstones(segment, positions) if positions else segment)
+    found = revision.list_living(segments)
+    if found != left:
+        raise BuildError(
+            "remove", f"{living} rows less {len(chosen.row_ids)} removed, but {found} left"
+        )
+    sources = [_less(source, chosen.sources) for source in base.sources]
+    write_revised_catalog(revision, segments, sources, living=revision.living)
+    return revision.publish(segments, sources, identity=identity)
 
 
 def choose(catalog: Path, occurrence_ids: Sequence[str], licences: Sequence[str]) -> Chosen:

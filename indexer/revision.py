@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import msgspec
@@ -41,6 +41,7 @@ from indexer.progress import Watcher
 from indexer.stages.publish import Finished, publish_bundle
 from indexer.state import State, begin_in, live_manifest, new_folders
 from indexer.work import WorkFolder
+from indexer.written import WrittenFiles
 
 
 def require_live(root: Path) -> Manifest:
@@ -89,12 +90,18 @@ class Revision:
             work,
             identity,
             lambda number: new_folders(root, base.spaces, number) if retrains else base.spaces,
+            watcher.note,
         )
+        self._written = WrittenFiles(work.assembly)
         self._retrains = retrains
         self.spaces = {entry.name: read_space(root, entry) for entry in base.spaces}
         self.watcher = watcher
         self._files: dict[str, Path] = {}
         self._curves: dict[str, str] = {}
+
+    def noting(self) -> AbstractContextManager[None]:
+        """Within this block files are finished that a later run may take over."""
+        return self._written.noting()
 
     # -- where things are: in the work folder, or already at their final name
 
@@ -231,6 +238,7 @@ class Revision:
                 self.root,
                 finished,
                 manifest,
+                written=self._written,
                 progress=advance,
                 kept=kept_files(self.base, manifest),
             )

@@ -22,6 +22,7 @@ from atlas.bundle.manifest import (
     Manifest,
     SpaceEntry,
     encode_json,
+    manifest_name,
     read_current,
     read_manifest,
     read_struct,
@@ -32,6 +33,7 @@ from indexer.account import Parts
 from indexer.layers.built import sources_of
 from indexer.plan import Plan
 from indexer.work import WorkFolder
+from indexer.written import WrittenFiles, taken_over
 
 # Raised by hand when a change of the code makes another bundle from the same parts.
 _ASSEMBLY_VERSION = 3
@@ -78,8 +80,11 @@ def live_manifest(root: Path) -> Manifest | None:
     return read_manifest(read_current(root)) if (root / CURRENT).exists() else None
 
 
-def begin(plan: Plan, work: WorkFolder, identity: str) -> State:
-    """The state of the assembly that was begun with this identity, or of a fresh one."""
+def begin(plan: Plan, work: WorkFolder, identity: str, note: Callable[[str], None]) -> State:
+    """The state of the assembly that was begun with this identity, or of a fresh one.
+
+    `note` is told of files of an earlier run that are not as it wrote them.
+    """
     root = plan.output.bundle
 
     def spaces(number: int) -> tuple[SpaceEntry, ...]:
@@ -88,7 +93,7 @@ def begin(plan: Plan, work: WorkFolder, identity: str) -> State:
             for space in plan.spaces
         )
 
-    return begin_in(root, work, identity, spaces)
+    return begin_in(root, work, identity, spaces, note)
 
 
 def new_folders(root: Path, spaces: Iterable[SpaceEntry], number: int) -> tuple[SpaceEntry, ...]:
@@ -104,15 +109,15 @@ def begin_in(
     work: WorkFolder,
     identity: str,
     spaces: Callable[[int], tuple[SpaceEntry, ...]],
+    note: Callable[[str], None],
 ) -> State:
     """The same for any bundle; `spaces` gives its spaces from its number.
 
     An assembly of another identity is removed: its files follow from other input.
     """
-    if work.state.exists():
-        state = read_struct(work.state, State)
-        if state.identity == identity:
-            return state
+    state = _taken_over(root, work, identity, note)
+    if state is not None:
+        return state
     if work.assembly.exists():
         shutil.rmtree(work.assembly)
     number = next_number(root)
@@ -123,7 +128,32 @@ def begin_in(
         spaces=spaces(number),
         built_at=datetime.fromtimestamp(_built_at_s(), UTC).isoformat(),
     )
-    atomic_write(work.state, encode_json(state))
+    with WrittenFiles(work.assembly).noting():
+        atomic_write(work.state, encode_json(state))
+    return state
+
+
+def _taken_over(
+    root: Path, work: WorkFolder, identity: str, note: Callable[[str], None]
+) -> State | None:
+    """The state of an assembly of this identity, whose files are as they were written now.
+
+    None where there is none, or where what is fixed for it cannot be trusted.
+    """
+    if not work.state.exists():
+        return None
+    written = taken_over(work.assembly)
+    if not written.is_whole(work.state):
+        note(f"{work.assembly}: what was begun is not as it was written, and is begun anew")
+        return None
+    state = read_struct(work.state, State)
+    if state.identity != identity:
+        return None
+    # One that was live may share its files with the bundle that is live now: none is taken back.
+    if (root / manifest_name(state.number)).exists() and not written.all_whole():
+        return None
+    for path in written.drop_damaged():
+        note(f"{path} is not as it was written, and is made again")
     return state
 
 

@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from atlas.bundle.files import atomic_path
+from atlas.bundle.files import atomic_file
 
 ROW_GROUP_ROWS = 65_536
 # Values that never repeat get no dictionary.
@@ -123,9 +123,9 @@ def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     repeating = [name for name in schema.names if name not in _UNIQUE]
     lists = [name for name in repeating if pa.types.is_list(schema.field(name).type)]
     with (
-        atomic_path(path) as temporary,
+        atomic_file(path) as file,
         pq.ParquetWriter(
-            temporary,
+            file,
             schema,
             compression="zstd",
             store_schema=False,

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import faiss
 import numpy as np
@@ -278,13 +279,17 @@ def encode_through_torch(
 
 
 def write_index(index: faiss.Index, path: Path) -> None:
-    """Write an index, trained or filled, to `path` (give it a temporary name, then rename).
-
-    Raises OSError where it does not fit. FAISS's own files lose their last bytes on a full disk and
-    say so on the terminal only, so it is given one of ours.
-    """
+    """Write an index, trained or filled, to `path`; OSError where it does not fit."""
     with path.open("wb") as file:
-        faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
+        append_index(index, file)
+
+
+def append_index(index: faiss.Index, file: BinaryIO) -> None:
+    """Write an index to a file that is open, front to back; OSError where it does not fit.
+
+    FAISS's own files lose their last bytes on a full disk and say so on the terminal only.
+    """
+    faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
 
 
 def read_index(path: Path) -> faiss.Index:

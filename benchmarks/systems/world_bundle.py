@@ -72,7 +72,7 @@ def build_world(data: WorldOnDisk, folder: Path, factory: str) -> dict[str, floa
         identity = partial(embed_identity, plan, source, work.read, part.name)
         file = PartFile(work.embed, part.name, identity({}))
         parts.embedded[part.name] = take_ready(ReadyJob(file, work.read, (SPACE,)))
-    state = begin(plan, work, identity_of(plan, parts))
+    state = begin(plan, work, identity_of(plan, parts), watch.note)
     Assembly(plan, state, sources, {}, parts, watch).run()
     return watch.seconds
 

@@ -23,8 +23,8 @@ from indexer.layers.make import LayerPlace
 from indexer.layers.section import LayerSection
 from indexer.progress import Watcher
 from indexer.revision import require_live, work_folder
-from indexer.stages.publish import move_into
 from indexer.stops import clear_stops
+from indexer.written import move_into
 
 
 def add_layer(root: Path, section: LayerSection, watcher: Watcher) -> LayerEntry:

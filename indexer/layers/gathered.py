@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from atlas.bundle.bundle import LAYERS
+from atlas.bundle.files import atomic_path
 from atlas.bundle.manifest import LayerEntry, SegmentEntry
 from atlas.geo.layers import NAME, OTHER, UNKNOWN, VALUE, high_name, low_name
 from indexer.layers.built import LayerFiles
@@ -44,7 +45,8 @@ def gather_layers(
                 column = _gathered(source, name, unknown, entry, before, rows)
                 write_column(target / segment.name / name, column)
         for name in filter(None, (entry.cells, entry.names)):
-            shutil.copyfile(source / name, target / name)
+            with atomic_path(target / name) as temporary:
+                shutil.copyfile(source / name, temporary)
         entries.append(
             msgspec.structs.replace(
                 entry, folder=folder, segments=tuple(segment.name for segment in after)

@@ -26,6 +26,7 @@ from indexer.sources.inat_names import OBSERVERS_QUERY, taxa_query, write_named
 from indexer.sources.input_file import stamp_of
 from indexer.sources.text_columns import whole
 from indexer.work import INGEST_MEMORY, open_database, quoted
+from indexer.written import WrittenFiles, taken_over
 
 # Raised by hand when a change of the code joins the same tables to other rows.
 _VERSION = 2
@@ -91,7 +92,7 @@ def header_of(file: Path) -> list[str]:
 
 
 def join(dumps: Dumps, ranks: Sequence[str], scratch: Path) -> Joined:
-    """Write the joined tables into `scratch`, where they are not there already.
+    """Write the joined tables into `scratch`, unless they are there as they were written.
 
     One row is one photo, or an observation without one; `photo_id` and `observed` say what is
     missing. Rows are in the order of their photo ids. Raises PlanError where a table is damaged.
@@ -104,12 +105,13 @@ def join(dumps: Dumps, ranks: Sequence[str], scratch: Path) -> Joined:
         taxa=scratch / f"{name}.taxa.arrow",
         observers=scratch / f"{name}.observers.arrow",
     )
-    if all(file.is_file() for file in made):
+    if all(map(taken_over(scratch).is_whole, made)):
         return made
     # An older state is of no use, and large.
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    with open_database(scratch, memory=INGEST_MEMORY) as connection:
+    written = WrittenFiles(scratch)
+    with written.noting(), open_database(scratch, memory=INGEST_MEMORY) as connection:
         try:
             for table, file in dumps.files.items():
                 connection.execute(_view(table, file))

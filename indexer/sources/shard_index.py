@@ -1,7 +1,7 @@
 """The index of all shards: where each picture lies, one file a shard, in the source's folder.
 
-A shard is read through once, as long as it stays the same; a build that is stopped goes on with the
-next one. Knows shards, not catalogs. One process at a time.
+A shard is read through once, as long as it and its index stay the same; a build that is stopped
+goes on with the next one. Knows shards, not catalogs. One process at a time.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from atlas.bundle.files import atomic_path
+from atlas.bundle.files import atomic_file
 from atlas.errors import PlanError
 from indexer.sources.parquet_shard import parquet_entries
 from indexer.sources.shard_files import TAR, ShardFile, ShardFiles
 from indexer.sources.tar_shard import ShardDamaged, ShardEntry, tar_entries
+from indexer.written import taken_over
 
 # Raised by hand when a change of the code finds other pictures in the same shard.
 _VERSION = 1
@@ -46,20 +47,24 @@ def index_shards(
 ) -> list[Path]:
     """Write the index of every shard that has none yet, and say where they lie, in order.
 
+    One that is not as it was written is none.
+
     Raises PlanError that names the damaged shards, each with the byte or row, after all others have
     been read: they are not read again when those are replaced.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    written = taken_over(folder)
     damaged: list[tuple[ShardFile, ShardDamaged]] = []
     found = []
     for shard in shards:
         settings = repr((_VERSION, shard.name, shard.stamp, id_column, image_column))
         path = folder / f"{hashlib.sha256(settings.encode()).hexdigest()[:32]}.parquet"
         found.append(path)
-        if path.is_file():
+        if written.is_whole(path):
             continue
         try:
-            _write(path, shard, _entries(files, shard, id_column, image_column))
+            with written.noting():
+                _write(path, shard, _entries(files, shard, id_column, image_column))
         except ShardDamaged as error:
             damaged.append((shard, error))
     if damaged:
@@ -84,7 +89,7 @@ def _entries(
 
 def _write(path: Path, shard: ShardFile, entries: Iterator[ShardEntry]) -> None:
     place = 0
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, INDEX_SCHEMA) as writer:
+    with atomic_file(path) as file, pq.ParquetWriter(file, INDEX_SCHEMA) as writer:
         while run := list(itertools.islice(entries, _BATCH_ROWS)):
             columns = {
                 "shard": [shard.name] * len(run),

@@ -40,6 +40,7 @@ from indexer.sources.shard_records import records_of_pictures
 from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, parts_of
 from indexer.sources.table_runs import RefusedRow
 from indexer.sources.text_columns import Passing, passing_of
+from indexer.written import taken_over
 
 # Raised by hand when a change of the code joins the same files to other rows.
 _VERSION = 1
@@ -209,7 +210,10 @@ class TreeOfLifeSource:
             found = columns_of(self._provenance, wanted, renamed, [_ID])
             provenance = TextColumns(self._provenance, found)
         shards = self._files.listed() if self._with_pictures else []
-        path = self._scratch / f"{self._state(shards)}.parquet"
+        # Apart from the index, which takes far longer to make again.
+        joined = self._scratch / "joined"
+        path = joined / f"{self._state(shards)}.parquet"
+        written = taken_over(joined)
         index = index_shards(
             self._files,
             shards,
@@ -221,10 +225,11 @@ class TreeOfLifeSource:
         atomic_write(self._listing, listing.encode())
         for name in _LOOKED_UP:
             self.__dict__.pop(name, None)
-        if not path.is_file():
-            for older in self._scratch.glob("*.parquet"):
+        if not written.is_whole(path):
+            for older in joined.glob("*.parquet"):
                 older.unlink()
-            join_catalog(catalog, provenance, index, self._settings.rows, path, self._scratch)
+            with written.noting():
+                join_catalog(catalog, provenance, index, self._settings.rows, path, self._scratch)
         return path
 
     def _catalog_columns(self) -> dict[str, str]:

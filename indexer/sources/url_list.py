@@ -59,7 +59,7 @@ class UrlSource:
         self._part_rows = part_rows
         self._with_pictures = with_pictures
         self._max_file_bytes = max_file_bytes
-        self._cache = PhotoCache(scratch / "photos")
+        self._cache = PhotoCache(scratch / "fetched")
 
     @property
     def settings(self) -> UrlsSection:
@@ -130,12 +130,12 @@ class UrlSource:
         """The bytes of a photo that was fetched.
 
         Raises PictureError with the reason why it was not: `download_failed`, `address_refused`,
-        `file_missing`, `not_an_image` or `image_too_large`.
+        `file_missing`, `not_an_image` or `image_too_large`; BuildError for one damaged since.
         """
         return self._cache.read(media_ref, self._max_file_bytes)
 
     def picture_stamp(self, media_ref: str) -> str:
-        """Size and time of a photo that was fetched, "" where it is missing."""
+        """What stands for the bytes of a photo that was fetched, "" where it is missing."""
         return self._cache.stamp(media_ref)
 
     @cached_property

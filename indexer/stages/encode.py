@@ -9,9 +9,9 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from atlas.bundle.files import atomic_path, atomic_write
+from atlas.bundle.files import atomic_file, atomic_write
 from atlas.bundle.segment import index_name, list_numbers_name, vectors_name
-from atlas.search.index import encode_segment, write_index
+from atlas.search.index import append_index, encode_segment
 
 
 def encode_rows(
@@ -40,6 +40,6 @@ def encode_rows(
     index, list_numbers = encode_segment(
         faiss.read_index(str(trained)), vectors, device=device, progress=progress
     )
-    with atomic_path(index_path) as temporary:
-        write_index(index, temporary)
+    with atomic_file(index_path) as file:
+        append_index(index, file)
     atomic_write(numbers_path, list_numbers.tobytes())

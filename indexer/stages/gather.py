@@ -58,7 +58,8 @@ def gather_segment(
         _gather_vectors(sources, wanted, space, dim, folder / vectors_name(space))
     if any(source.hosts_pictures for source in sources):
         _gather_pictures(sources, wanted, folder)
-    atomic_write(folder / TOMBSTONES, BitMap().serialize())
+    if not (folder / TOMBSTONES).exists():
+        atomic_write(folder / TOMBSTONES, BitMap().serialize())
     progress(rows)
 
 

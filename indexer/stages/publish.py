@@ -6,16 +6,16 @@ does CURRENT point at it. Each step may be repeated after a kill: what has moved
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from atlas.bundle.bundle import SEGMENTS, SPACES
-from atlas.bundle.files import sync_folder
 from atlas.bundle.manifest import FileEntry, Manifest
 from atlas.bundle.publish import describe_file, publish
+from atlas.errors import BuildError
+from indexer.written import WrittenFiles, move_into
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,37 +32,19 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, Path] = {}
 
 
-def move_into(source: Path, destination: Path) -> None:
-    """Move a finished file or folder to its final name; does nothing when it is there already.
-
-    Across file systems the copy is made under a temporary name first.
-    """
-    if destination.exists():
-        return
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        source.rename(destination)
-    except OSError:
-        temporary = destination.with_name(f".{destination.name}.moving.tmp")
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)
-        shutil.copytree(source, temporary) if source.is_dir() else shutil.copy2(source, temporary)
-        temporary.rename(destination)
-    sync_folder(destination.parent)
-
-
 def publish_bundle(
     root: Path,
     finished: Finished,
     manifest: Manifest,
     *,
+    written: WrittenFiles,
     progress: Callable[[int], None],
     kept: tuple[FileEntry, ...] = (),
 ) -> Manifest:
     """Move the finished files below `root` and make them live; returns the whole manifest.
 
     `manifest` comes without files; `kept` are those that it shares with the bundle before it.
+    `written` knows the files as they were written: BuildError for one that is no longer so.
     `progress` is called with 1 for each file described.
     """
     folders = {space.name: f"{SPACES}/{space.folder}" for space in manifest.spaces}
@@ -72,13 +54,20 @@ def publish_bundle(
     if finished.rejects is not None:
         moves[manifest.rejects] = finished.rejects
     for name, source in moves.items():
+        written.about_to_move(source, root / name)
         move_into(source, root / name)
-    places = [root / name for name in moves]
     entries: list[FileEntry] = [*kept]
-    for place in places:
+    for name, source in moves.items():
+        place = root / name
         for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
             if path.is_file():
-                entries.append(describe_file(root, path))
+                entry = describe_file(root, path)
+                if entry.sha256 != written.sha256_of(source / path.relative_to(place)):
+                    raise BuildError(
+                        "publish",
+                        f"{path} is not as it was written; start again, and it is made anew",
+                    )
+                entries.append(entry)
                 progress(1)
     complete = msgspec.structs.replace(manifest, files=tuple(entries))
     publish(root, complete)

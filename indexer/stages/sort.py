@@ -270,7 +270,8 @@ def write_segment(
         progress(cut.rows)
     if dims or hosts_pictures:
         write_media(parts, dims, ordered, folder, hosts_pictures=hosts_pictures, progress=progress)
-    atomic_write(folder / TOMBSTONES, BitMap().serialize())
+    if not (folder / TOMBSTONES).exists():
+        atomic_write(folder / TOMBSTONES, BitMap().serialize())
 
 
 def _unseen(rows: int) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from atlas.bundle.files import atomic_path
-from atlas.search.index import train, write_index
+from atlas.bundle.files import atomic_file
+from atlas.search.index import append_index, train
 from indexer.sampling import Positions
 
 
@@ -44,5 +44,5 @@ def train_space(
             sample[filled : filled + len(inside)] = vectors[inside]
         filled += len(inside)
         first_row += rows
-    with atomic_path(path) as temporary:
-        write_index(train(sample, factory, seed=seed, device=device), temporary)
+    with atomic_file(path) as output:
+        append_index(train(sample, factory, seed=seed, device=device), output)

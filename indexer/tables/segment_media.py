@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from atlas.bundle.files import append_numbers, atomic_path, atomic_write
+from atlas.bundle.files import append_numbers, atomic_file, atomic_path, atomic_write
 from atlas.bundle.segment import PICTURE_OFFSETS, PICTURES, vectors_name
 from indexer.tables.segment_rows import OrderedRows
 from indexer.work import PartFiles
@@ -83,7 +83,7 @@ def _scatter_vectors(
     for part, position, destination in moves:
         order = np.argsort(destination, kind="stable")
         sorted_moves.append((part, position[order], destination[order]))
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
+    with atomic_file(path) as file:
         for first in range(0, rows, block_rows):
             block = np.empty((min(block_rows, rows - first), dim), np.float16)
             for part, position, destination in sorted_moves:

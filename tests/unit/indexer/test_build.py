@@ -14,8 +14,7 @@ import pytest
 
 from atlas.bundle.bundle import Bundle
 from atlas.errors import BuildError, PlanError
-from indexer import assemble, indexing, state
-from indexer import build as building
+from indexer import assemble, indexing, prepare, reading, recall, state
 from indexer.alone import alone_in
 from indexer.work import WorkFolder
 from tests.comparing import catalog_rows, checksums, without_catalog
@@ -197,9 +196,9 @@ def test_two_builds_do_not_share_a_work_folder(tmp_path: Path) -> None:
 
 
 BOUNDARIES = (
-    (building, "read_part"),
-    (building, "_load_encoders"),
-    (building, "take_ready"),
+    (reading, "read_part"),
+    (prepare, "load_encoders"),
+    (prepare, "take_ready"),
     (state, "identity_of"),
     (state, "begin"),
     (assemble, "order_rows"),
@@ -209,7 +208,7 @@ BOUNDARIES = (
     (indexing, "train_space"),
     (indexing, "encode_rows"),
     (assemble, "write_catalog"),
-    (assemble, "measure_space"),
+    (recall, "measure_space"),
     (assemble, "publish_bundle"),
 )
 

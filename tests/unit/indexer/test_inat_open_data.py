@@ -19,6 +19,7 @@ from indexer.darwin_core import Defaults, record_of
 from indexer.plan_sections import DEFAULT_RANKS, InatOpenDataSection
 from indexer.sources.inat_dumps import TABLES as READ
 from indexer.sources.inat_open_data import InatOpenDataSource, attributions, is_obscured
+from tests.unit.indexer.test_written import flip
 
 TABLES = {
     "taxa": "taxon_id\tancestry\trank_level\trank\tname\tactive\n"
@@ -167,6 +168,22 @@ def test_the_tables_are_joined_once(tmp_path: Path) -> None:
     changed = source_of(folder)
     assert changed.parts() != first
     assert [row["row"] for row in all_rows(changed)[0]] == [5, 30, 31, 0]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_joined_tables_that_were_damaged_are_joined_again(tmp_path: Path, number: int) -> None:
+    """Would break: rows or names that a disk changed between two runs are those of the dumps."""
+    folder = write(tmp_path / "d")
+    source = source_of(folder)
+    wanted = all_rows(source)
+    scratch = source.parts()[0].file.parent
+    path = sorted(path for path in scratch.iterdir() if path.suffix in {".parquet", ".arrow"})[
+        number
+    ]
+    content = path.read_bytes()
+    flip(path)
+    assert all_rows(source_of(folder)) == wanted
+    assert path.read_bytes() == content
 
 
 def test_photos_are_read_from_any_store(tmp_path: Path) -> None:

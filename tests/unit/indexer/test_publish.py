@@ -11,7 +11,7 @@ import pytest
 
 from atlas.bundle.bundle import Bundle
 from indexer.stages import publish
-from indexer.stages.publish import move_into
+from indexer.written import move_into
 from tests.unit.indexer.ready import INDEXED, built, live, write_ready_plan, write_vectors
 
 # The functions that publishing goes through, in this order, and how often each is called.

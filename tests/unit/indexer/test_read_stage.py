@@ -77,6 +77,21 @@ def test_a_damaged_report_is_no_report(sound: Source, tmp_path: Path, content: b
     assert read_part(sound, part, identity="one", folder=tmp_path, curate=unchanged) == report
 
 
+def test_no_bit_of_a_report_may_change(sound: Source, tmp_path: Path) -> None:
+    """Would break: a count or a name that a disk changed between two runs gets into an account."""
+    part = sole(sound.parts())
+    report = read_part(sound, part, identity="one", folder=tmp_path, curate=unchanged)
+    path = report_path(tmp_path, part.name)
+    content = path.read_bytes()
+    for at in range(len(content)):
+        changed = bytearray(content)
+        changed[at] ^= 1 << (at % 8)
+        path.write_bytes(changed)
+        assert finished(tmp_path, part.name, "one") in (None, report), changed
+    path.write_bytes(content)
+    assert finished(tmp_path, part.name, "one") == report
+
+
 def test_an_old_report_goes_before_its_files_do(sound: Source, tmp_path: Path) -> None:
     """Would break: files of a new plan are taken for those of the old one after a crash."""
     part = sole(sound.parts())

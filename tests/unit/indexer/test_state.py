@@ -13,9 +13,11 @@ from atlas.errors import BuildError
 from indexer.account import Parts
 from indexer.parts import PartReport
 from indexer.plan import Plan, read_plan
+from indexer.progress import Silent
 from indexer.stages import publish
 from indexer.state import State, begin, identity_of, live_manifest
 from indexer.work import WorkFolder
+from indexer.written import LOG
 from tests.unit.indexer.ready import INDEXED, built, live, write_ready_plan, write_vectors
 
 
@@ -27,7 +29,7 @@ def plan(tmp_path: Path) -> Plan:
 
 def begun(plan: Plan, identity: str) -> State:
     """Begin an assembly in the plan's work folder."""
-    return begin(plan, WorkFolder(plan.output.work_folder()), identity)
+    return begin(plan, WorkFolder(plan.output.work_folder()), identity, Silent().note)
 
 
 def test_a_resumed_assembly_keeps_its_names_and_date(
@@ -52,7 +54,7 @@ def test_an_assembly_of_other_input_is_removed(plan: Plan) -> None:
     begun(plan, "one")
     work.order.write_bytes(b"the order of other rows")
     begun(plan, "two")
-    assert [path.name for path in work.assembly.iterdir()] == [work.state.name]
+    assert {path.name for path in work.assembly.iterdir()} == {work.state.name, LOG}
 
 
 def test_names_that_are_taken_are_not_used_again(plan: Plan) -> None:

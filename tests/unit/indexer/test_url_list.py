@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import threading
@@ -26,6 +27,7 @@ from indexer.plan_sections import DEFAULT_RANKS, HostSection, UrlsSection
 from indexer.sources.url_list import UrlSource
 from tests.unit.indexer.photo_host import Answer, PhotoHost, photo_host
 from tests.unit.indexer.shards import jpeg
+from tests.unit.indexer.test_written import flip
 
 
 @pytest.fixture
@@ -153,6 +155,52 @@ def test_photos_are_fetched_once(tmp_path: Path, host: PhotoHost) -> None:
     assert re.fullmatch(r"biodiversity-atlas/\S+ \(\+ann@example\.org\)", agent)
     assert reason(source, "https://example.org/other.jpg")[0] == "file_missing"
     assert source.picture_stamp("https://example.org/other.jpg") == ""
+
+
+def test_a_photo_that_was_damaged_is_fetched_again(tmp_path: Path, host: PhotoHost) -> None:
+    """Would break: pixels that a disk changed between two runs are embedded as the host's."""
+    address = f"{host.url}/3.jpg"
+    source = source_of(tmp_path)
+    fetch(source, address)
+    (path,) = (path for path in (tmp_path / "scratch").rglob("*") if path.is_file())
+    for damage in (flip, lambda path: path.write_bytes(path.read_bytes()[:-1])):
+        stamp = source.picture_stamp(address)
+        damage(path)
+        with pytest.raises(BuildError, match=r"/3\.jpg, is not as it was written; start again"):
+            source.picture(address)
+        assert source.picture_stamp(address) == ""
+        fetch(source, address)
+        assert source.picture(address) == jpeg(3)
+        assert source.picture_stamp(address) == stamp
+    assert host.paths() == ["/3.jpg"] * 3
+
+
+def test_a_fault_that_was_damaged_is_asked_again(tmp_path: Path, host: PhotoHost) -> None:
+    """Would break: a photo counts as gone for ever, or a build stops, for a bit in a note."""
+    host.answers = {"/1.jpg": [Answer(status=404), Answer(body=jpeg(1))]}
+    address = f"{host.url}/1.jpg"
+    source = source_of(tmp_path)
+    fetch(source, address)
+    assert reason(source, address)[0] == "file_missing"
+    (path,) = (path for path in (tmp_path / "scratch").rglob("*") if path.is_file())
+    flip(path)
+    fetch(source, address)
+    assert source.picture(address) == jpeg(1)
+
+
+def test_a_photo_counts_by_its_bytes(tmp_path: Path, host: PhotoHost) -> None:
+    """Would break: the same photos, fetched on another day, make another bundle."""
+    other = jpeg(2)
+    host.answers = {"/1.jpg": [Answer(body=jpeg(1)), Answer(body=jpeg(1)), Answer(body=other)]}
+    address = f"{host.url}/1.jpg"
+    stamps = []
+    for day in range(3):
+        (tmp_path / str(day)).mkdir()
+        source = source_of(tmp_path / str(day))
+        fetch(source, address)
+        stamps.append(source.picture_stamp(address))
+    assert stamps[0] == stamps[1] != stamps[2]
+    assert stamps[2] == hashlib.sha256(other).hexdigest()
 
 
 def test_faults_that_pass_are_tried_again(tmp_path: Path, host: PhotoHost) -> None:
