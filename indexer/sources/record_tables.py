@@ -12,13 +12,20 @@ import pyarrow as pa
 
 from atlas.errors import PlanError
 from atlas.species.taxa import canonical_name
-from indexer.darwin_core import TERMS, Defaults, clean_name, with_cells
+from indexer.darwin_core import TERMS, clean_name, with_cells
 from indexer.plan_sections import RecordsSection
 from indexer.records import REJECT_SCHEMA
 from indexer.sources.darwin_columns import Columns, records_of
 from indexer.sources.header import check_constant, columns_by_name
-from indexer.sources.input_file import check_unchanged, stamp_of, written_on
-from indexer.sources.source import FileRun, ReadPart, SourcePart, WithoutPictures, parts_of
+from indexer.sources.input_file import check_unchanged, stamp_of
+from indexer.sources.source import (
+    FileRun,
+    ReadPart,
+    SourcePart,
+    WithoutPictures,
+    defaults_of,
+    parts_of,
+)
 from indexer.sources.table_runs import RefusedRow, TableReader, reader_of
 from indexer.sources.text_columns import filled, tidied
 
@@ -58,12 +65,7 @@ class RecordTable(WithoutPictures):
         """Read one part; see `Source.read`."""
         check_unchanged(part.file, part.stamp)
         run = self._reader.read(part.start, self._columns())
-        defaults = Defaults(
-            source_key=self._settings.key,
-            licence=self._settings.licence,
-            media_licence="",
-            as_of=self._settings.as_of or written_on(part.file),
-        )
+        defaults = defaults_of(self._settings, part.file)
         columns = Columns(
             completed(
                 run.columns,
