@@ -26,9 +26,8 @@ from indexer.sources.inat_names import Named
 from indexer.sources.input_file import changed
 from indexer.sources.media_files import MediaFiles
 from indexer.sources.parquet_table import read_rows, row_group_sizes, runs_of_row_groups
-from indexer.sources.record_tables import refused_rows
 from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, defaults_of, parts_of
-from indexer.sources.table_runs import RefusedRow
+from indexer.sources.table_runs import RefusedRow, refused_rows
 from indexer.sources.text_columns import (
     Passing,
     constant,
