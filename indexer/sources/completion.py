@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from atlas.species.taxa import canonical_name
 from indexer.darwin_core import clean_name
-from indexer.sources.darwin_columns import Columns
+from indexer.sources.columns import Columns
 from indexer.sources.text_columns import filled, tidied
 
 

@@ -32,8 +32,9 @@ from indexer.sources.archived_media import (
     read_ids,
 )
 from indexer.sources.citations import citation_of
+from indexer.sources.columns import Columns
 from indexer.sources.completion import completed
-from indexer.sources.darwin_columns import Columns, licence_codes, records_of, with_columns
+from indexer.sources.darwin_columns import licence_codes, records_of, with_columns
 from indexer.sources.header import check_constant, columns_by_name
 from indexer.sources.input_file import changed, stamp_of
 from indexer.sources.media_files import MediaFiles

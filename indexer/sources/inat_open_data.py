@@ -20,7 +20,8 @@ from atlas.bundle.flags import Flag
 from indexer.darwin_core import Defaults, clean, with_cells
 from indexer.plan_sections import InatOpenDataSection
 from indexer.records import RECORD_SCHEMA, RejectReason
-from indexer.sources.darwin_columns import Columns, licence_codes, records_of, with_columns
+from indexer.sources.columns import Columns
+from indexer.sources.darwin_columns import licence_codes, records_of, with_columns
 from indexer.sources.inat_dumps import Dumps, Joined, dumps_in, join, texts_of, values_of
 from indexer.sources.inat_names import Named
 from indexer.sources.input_file import changed

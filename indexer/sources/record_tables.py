@@ -13,8 +13,9 @@ import pyarrow as pa
 from atlas.errors import PlanError
 from indexer.darwin_core import TERMS, with_cells
 from indexer.plan_sections import RecordsSection
+from indexer.sources.columns import Columns
 from indexer.sources.completion import completed
-from indexer.sources.darwin_columns import Columns, records_of
+from indexer.sources.darwin_columns import records_of
 from indexer.sources.header import check_constant, columns_by_name
 from indexer.sources.input_file import check_unchanged, stamp_of
 from indexer.sources.source import (
