@@ -20,15 +20,15 @@ from atlas.bundle.flags import Flag
 from indexer.darwin_core import Defaults, clean, with_cells
 from indexer.plan_sections import InatOpenDataSection
 from indexer.records import RECORD_SCHEMA, RejectReason
-from indexer.sources.darwin_columns import Columns, licence_codes, records_of, with_columns
+from indexer.sources.columns import Columns
+from indexer.sources.darwin_columns import licence_codes, records_of, with_columns
 from indexer.sources.inat_dumps import Dumps, Joined, dumps_in, join, texts_of, values_of
 from indexer.sources.inat_names import Named
 from indexer.sources.input_file import changed
 from indexer.sources.media_files import MediaFiles
 from indexer.sources.parquet_table import read_rows, row_group_sizes, runs_of_row_groups
-from indexer.sources.record_tables import refused_rows
 from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, defaults_of, parts_of
-from indexer.sources.table_runs import RefusedRow
+from indexer.sources.table_runs import RefusedRow, refused_rows
 from indexer.sources.text_columns import (
     Passing,
     constant,

@@ -26,7 +26,6 @@ from indexer.records import RejectReason
 from indexer.sources.input_file import changed, stamp_of
 from indexer.sources.parquet_shard import ParquetPictures
 from indexer.sources.parquet_table import read_rows, row_group_sizes, runs_of_row_groups
-from indexer.sources.record_tables import refused_rows
 from indexer.sources.shard_catalog import (
     CATALOG_COLUMNS,
     PROVENANCE_COLUMNS,
@@ -38,7 +37,7 @@ from indexer.sources.shard_files import ShardFile, ShardFiles
 from indexer.sources.shard_index import index_shards
 from indexer.sources.shard_records import records_of_pictures
 from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, defaults_of, parts_of
-from indexer.sources.table_runs import RefusedRow
+from indexer.sources.table_runs import RefusedRow, refused_rows
 from indexer.sources.text_columns import Passing, passing_of
 from indexer.written import taken_over
 

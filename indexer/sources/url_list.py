@@ -21,12 +21,13 @@ from indexer.fetching.addresses import problem_of
 from indexer.fetching.photo_cache import PhotoCache
 from indexer.plan_sections import UrlsSection
 from indexer.records import RejectReason, image_ids_of
-from indexer.sources.darwin_columns import Columns, licence_codes, records_of, with_columns
+from indexer.sources.columns import Columns
+from indexer.sources.completion import completed
+from indexer.sources.darwin_columns import licence_codes, records_of, with_columns
 from indexer.sources.header import check_constant, columns_by_name
 from indexer.sources.input_file import check_unchanged, stamp_of
-from indexer.sources.record_tables import completed, refused_rows
 from indexer.sources.source import FileRun, ReadPart, SourcePart, defaults_of, parts_of
-from indexer.sources.table_runs import RefusedRow, Run, TableReader, reader_of
+from indexer.sources.table_runs import RefusedRow, Run, TableReader, reader_of, refused_rows
 from indexer.sources.text_columns import Passing, passing_of
 
 _ADDRESS = "address of the photo"
