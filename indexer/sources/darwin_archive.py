@@ -32,13 +32,14 @@ from indexer.sources.archived_media import (
     read_ids,
 )
 from indexer.sources.citations import citation_of
-from indexer.sources.darwin_columns import Columns, licence_codes, records_of, with_columns
+from indexer.sources.columns import Columns
+from indexer.sources.completion import completed
+from indexer.sources.darwin_columns import licence_codes, records_of, with_columns
 from indexer.sources.header import check_constant, columns_by_name
-from indexer.sources.input_file import changed, stamp_of, written_on
+from indexer.sources.input_file import changed, stamp_of
 from indexer.sources.media_files import MediaFiles
-from indexer.sources.record_tables import completed, refused_rows
-from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, parts_of
-from indexer.sources.table_runs import RefusedRow, Run, TextReader
+from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, defaults_of, parts_of
+from indexer.sources.table_runs import RefusedRow, Run, TextReader, refused_rows
 from indexer.sources.text_columns import Passing, distinct, filled, is_empty, or_null
 
 _ADDRESS = r"^[A-Za-z][A-Za-z0-9+.-]*:"
@@ -326,12 +327,7 @@ class DwcaSource:
 
     @property
     def _defaults(self) -> Defaults:
-        return Defaults(
-            source_key=self._settings.key,
-            licence=self._settings.licence,
-            media_licence=self._settings.media_licence,
-            as_of=self._settings.as_of or written_on(self._archive.core.table),
-        )
+        return defaults_of(self._settings, self._archive.core.table)
 
 
 Block = tuple[int, int, int, int, int]
