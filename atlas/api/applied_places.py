@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from atlas.api.named_places import in_places, names_of, near_place, with_near
+from atlas.api.named_places import in_places, names_on_maps, near_place, with_near
 from atlas.api.not_applied import NotApplied
 from atlas.api.towns import in_towns
 from atlas.geo.layers import Layer, Layers
@@ -72,7 +72,7 @@ def _near(
         raise NotApplied(f"the layer of {told} does not know how large they are")
     name = None
     if meant.place is not None:
-        names = names_of(gazetteer.get(meant.place))
+        names = names_on_maps(gazetteer.get(meant.place))
         name = next((one for one in names if layer.numbers_of(one)), None)
         if name is None:
             raise NotApplied(f"the layer of {told} does not know this name")

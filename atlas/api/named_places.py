@@ -10,7 +10,7 @@ import msgspec
 
 from atlas.api.not_applied import NotApplied
 from atlas.geo.layers import Layer, Layers
-from atlas.reading.places import Gazetteer, Place, PlaceKind
+from atlas.reading.places import SHORT_NAME, Gazetteer, Place, PlaceKind
 from atlas.reading.spans import Near
 from atlas.search import place_filters
 from atlas.search.filters import Filter
@@ -18,6 +18,8 @@ from atlas.search.filters import Filter
 _IN_GAZETTEER = frozenset({"country", "region"})
 _KINDS: Mapping[str, PlaceKind] = {"river": "river", "lake": "lake"}
 _WORD = re.compile(r"[^\W\d_]{3}")
+# Maps write "Orange" where people say "the Orange River" or "el río Orange".
+_WATER_WORD = re.compile(r"^(?:river|rio|río) | river$", re.IGNORECASE)
 MOST_NEAR = place_filters.MAX_CONDITIONS
 
 
@@ -28,10 +30,17 @@ def names_of(place: Place | None) -> list[str]:
     return [place.name, *(name for listed in place.names.values() for name in listed)]
 
 
+def names_on_maps(place: Place | None) -> list[str]:
+    """All names of a place, and those without the word river."""
+    names = names_of(place)
+    return list(dict.fromkeys([*names, *(_WATER_WORD.sub("", name) for name in names)]))
+
+
 def places_of(layers: Layers, gazetteer: Gazetteer) -> Iterator[Place]:
     """The names that layers carry and the gazetteer has not, except those of countries and regions.
 
-    They are rivers, lakes, or areas; names without three letters in a row are codes.
+    They are rivers, lakes, or areas; names without three letters in a row are codes. A river is not
+    known by a town's name, for near Ottawa is near the town, nor by a short one ("You", "Main").
     """
     for layer in layers.all():
         if layer.entry.feature in _IN_GAZETTEER:
@@ -39,7 +48,10 @@ def places_of(layers: Layers, gazetteer: Gazetteer) -> Iterator[Place]:
         kind = _KINDS.get(layer.entry.feature, "area")
         for name in layer.names:
             known = gazetteer.named(name.name)
-            if _WORD.search(name.name) and all(place.kind == "city" for place in known):
+            free = all(place.kind == "city" for place in known)
+            if kind != "area":
+                free = not known and len(name.name) > SHORT_NAME
+            if free and _WORD.search(name.name):
                 yield Place(id=f"{kind}/{layer.entry.name}:{name.id}", kind=kind, name=name.name)
 
 

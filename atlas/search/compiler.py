@@ -35,6 +35,8 @@ from atlas.search.surroundings import Surroundings
 from atlas.search.taxon_runs import read_runs
 
 RowIds = npt.NDArray[np.int64]
+# Each is a query of its own, of a millisecond or so; a scan of 10 million rows takes some thirty.
+_MOST_RUNS = 16
 
 
 class HeldBackFor(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,8 +129,9 @@ class FilterCompiler:
         return compiled
 
     def _compile(self, asked: Filter, key: bytes) -> CompiledFilter:
-        about_points = self._surroundings.statements(asked)
-        statements = (*statements_of(asked, self._layers), *about_points)
+        statements: tuple[Statement, ...] = statements_of(asked, self._layers)
+        if asked.around is not None or asked.around_any is not None:
+            statements += tuple(self._surroundings.statements(asked, self._runs_of(asked)))
         if statements:
             return self._narrow(asked, key, statements)
         condition = condition_of(asked, self._catalog, finest=self._finest)
@@ -152,6 +155,23 @@ class FilterCompiler:
             held_back=sum(selection.count for selection in present) - matching,
             held_back_for=reasons,
         )
+
+    def _runs_of(self, asked: Filter) -> list[tuple[int, int]] | None:
+        """First and last ids of the rows of the taxa asked for; None for all, or many runs.
+
+        Frogs near a town are looked for among frogs alone: a scan takes as long as it has rows.
+        """
+        only = Filter(taxon=asked.taxon)
+        condition = condition_of(only, self._catalog, finest=self._finest)
+        if not condition.only_taxa:
+            return None
+        found: list[tuple[int, int]] = []
+        for segment, runs in zip(self._segments, self._taxa, strict=True):
+            for interval in condition.only_taxa:
+                run = runs.within([interval]).run
+                if run is not None and run.stop > run.start:
+                    found.append((segment.first_row + run.start, segment.first_row + run.stop - 1))
+        return found if len(found) <= _MOST_RUNS else None
 
     def _narrow(self, asked: Filter, key: bytes, statements: Sequence[Statement]) -> CompiledFilter:
         """Of the rows that pass the rest of the filter, those that every statement holds for."""

@@ -19,7 +19,7 @@ ListNumbers = npt.NDArray[np.int32]
 _EVEN_FROM = 0.8
 # Rows a list of a sample, on average. A search reads hundreds of lists where so many rows pass, and
 # asks how many they hold together: where rows lie everywhere the errors of single lists cancel.
-_SAMPLED_A_LIST = 2
+_SAMPLED_A_LIST = 1
 # Where they lie in some lists only, a list of few rows must be told from one of none.
 _SAMPLED_A_LIST_UNEVEN = 16
 # Each row that is looked up costs a read of memory at random, 10 to 40 ns; so few are all counted.

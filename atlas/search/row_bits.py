@@ -35,10 +35,13 @@ def number_of(bits: Bits) -> int:
 
 def numbers_by_block(bits: Bits, block_bytes: int) -> Positions:
     """How many are set in each block of `block_bytes` bytes, a multiple of 8; (blocks,) int64."""
-    padded = np.zeros(-(-len(bits) // block_bytes) * block_bytes, np.uint8)
-    padded[: len(bits)] = bits
-    words = np.bitwise_count(padded.view(np.uint64)).reshape(-1, block_bytes // 8)
-    counts: Positions = words.sum(axis=1, dtype=np.int64)
+    whole = len(bits) // block_bytes * block_bytes
+    words = np.bitwise_count(bits[:whole].view(np.uint64)).reshape(-1, block_bytes // 8)
+    # At most 64 a word: the sum of a short block fits 16 bits, which adds four times as fast.
+    fits = block_bytes * 8 <= np.iinfo(np.uint16).max
+    counts: Positions = words.sum(axis=1, dtype=np.uint16 if fits else np.int64).astype(np.int64)
+    if whole < len(bits):
+        counts = np.append(counts, number_of(bits[whole:]))
     return counts
 
 

@@ -46,16 +46,17 @@ class Selection:
         run: slice | None = None,
         positions: Positions | None = None,
         bits: npt.NDArray[np.uint8] | None = None,
+        block_counts: Positions | None = None,
     ) -> None:
-        """Use the class methods; exactly one form is given."""
+        """Use the class methods; exactly one form is given. Bits may bring counts of blocks."""
         self.rows = rows
         self.count = count
         self.run = run
         self._positions = positions
         self._bits = bits
-        self._block_counts = (
-            None if bits is None else row_bits.numbers_by_block(bits, _BLOCK_ROWS // 8)
-        )
+        if bits is not None and block_counts is None:
+            block_counts = _counts_by_block(bits)
+        self._block_counts = block_counts
 
     @classmethod
     def everything(cls, rows: int) -> Selection:
@@ -96,13 +97,14 @@ class Selection:
     @classmethod
     def of_bits(cls, bits: npt.NDArray[np.uint8], rows: int) -> Selection:
         """Rows by one bit each, lowest bit first, none set beyond `rows`; in the smallest form."""
-        count = row_bits.number_of(bits)
+        counts = _counts_by_block(bits)
+        count = int(counts.sum())
         if count * _BITS_FROM_ONE_IN < rows:
             return cls.of_positions(row_bits.positions_of(bits), rows)
         first, last = row_bits.first_set(bits), row_bits.last_set(bits)
         if last - first + 1 == count:
             return cls.of_run(first, last + 1, rows)
-        return cls(rows, count, bits=bits)
+        return cls(rows, count, bits=bits, block_counts=counts)
 
     @property
     def all_rows(self) -> bool:
@@ -306,6 +308,11 @@ class Selection:
             first, last = np.searchsorted(self._positions, [start, stop])
             mask[self._positions[first:last] - start] = True
         return mask
+
+
+def _counts_by_block(bits: npt.NDArray[np.uint8]) -> Positions:
+    """Passing rows of each block of `_BLOCK_ROWS` rows, (blocks,) int64."""
+    return row_bits.numbers_by_block(bits, _BLOCK_ROWS // 8)
 
 
 def _stretches_of(first: int, last: int) -> Iterator[tuple[slice, slice]]:

@@ -18,9 +18,11 @@ from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
 from atlas.geo.distance import geodesic_m, most_m, to_space
 from atlas.search.place_filters import Around, Passing, PlaceFilter, Rows
+from atlas.search.recorded_places import Ranges, RecordedPlaces
 from atlas.search.selection import Selection
 
 RowIds = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.float64]
 
 
 class Judged(NamedTuple):
@@ -30,14 +32,6 @@ class Judged(NamedTuple):
     possible: Passing
 
 
-# Less than the shortest degree of latitude on the ellipsoid, 110,574 m: no row is left out.
-_DEGREE_M = 110_500.0
-# A scan of two columns; the band of latitude leaves few rows to measure.
-_BAND = (
-    "SELECT row_id, latitude, longitude, uncertainty_m::DOUBLE AS uncertainty_m FROM image "
-    "WHERE longitude IS NOT NULL AND abs(latitude - ?) * ? <= ? + uncertainty_m ORDER BY row_id"
-)
-_MEASURED = ("latitude", "longitude", "uncertainty_m")
 _UNKNOWN = "latitude IS NULL OR longitude IS NULL OR uncertainty_m IS NULL"
 
 
@@ -104,37 +98,42 @@ class Surroundings:
     def __init__(self, catalog: Catalog, segments: Sequence[Segment]) -> None:
         """Nothing is read before it is asked for."""
         self._catalog = catalog
+        self._places = RecordedPlaces(catalog)
         self._segments = tuple(segments)
 
-    def statements(self, asked: PlaceFilter) -> Iterator[NearPoint | NearAny]:
-        """The statements of a filter about points."""
-        yield from map(self.of, asked.around or ())
-        if asked.around_any is not None:
-            yield NearAny(points=tuple(map(self.of, asked.around_any)))
+    def statements(
+        self, asked: PlaceFilter, ranges: Ranges | None = None
+    ) -> Iterator[NearPoint | NearAny]:
+        """The statements of a filter about points.
 
-    def of(self, around: Around) -> NearPoint:
-        """The records within a distance of a point.
+        `ranges` of row ids, first and last, are all that will be judged; None for every row.
+        """
+        yield from (self.of(around, ranges) for around in asked.around or ())
+        if asked.around_any is not None:
+            yield NearAny(points=tuple(self.of(around, ranges) for around in asked.around_any))
+
+    def of(self, around: Around, ranges: Ranges | None = None) -> NearPoint:
+        """The records within a distance of a point; outside `ranges` none needs to be found.
 
         With d the geodesic from the point to a record's coordinates on WGS84 and u its
         uncertainty, it passes where d + u <= `within_m`, and may pass where d - u does. A record
         without coordinates, or of unknown uncertainty, may pass.
         """
-        found = self._catalog.table(_BAND, [around.latitude, _DEGREE_M, around.within_m])
-        row_ids = np.asarray(found["row_id"], np.int64)
-        numbers = [np.asarray(found[name], np.float64) for name in _MEASURED]
-        passes, may = _judged(around, *numbers)
+        places = self._places.near(around, ranges)
+        passes, may = _judged(around, places.latitude, places.longitude, places.uncertainty_m)
         certain = tuple(
             Selection.of_positions(positions, segment.rows)
-            for segment, positions in self._by_segment(row_ids[passes])
+            for segment, positions in self._by_segment(places.row_id[passes])
         )
-        possible = []
-        for bits, (segment, positions) in zip(
-            self._unknown, self._by_segment(row_ids[may]), strict=True
-        ):
-            mask = np.unpackbits(bits, count=segment.rows, bitorder="little").view(bool)
-            mask[positions] = True
-            possible.append(Selection.of_mask(mask))
-        return NearPoint(certain=certain, possible=tuple(possible))
+        possible = tuple(
+            Selection.of_bits(
+                bits | Selection.of_positions(positions, segment.rows).bits(), segment.rows
+            )
+            for bits, (segment, positions) in zip(
+                self._unknown, self._by_segment(places.row_id[may]), strict=True
+            )
+        )
+        return NearPoint(certain=certain, possible=possible)
 
     @cached_property
     def _unknown(self) -> tuple[npt.NDArray[np.uint8], ...]:
@@ -155,9 +154,9 @@ class Surroundings:
 
 def _judged(
     around: Around,
-    latitude: npt.NDArray[np.float64],
-    longitude: npt.NDArray[np.float64],
-    uncertainty_m: npt.NDArray[np.float64],
+    latitude: Numbers,
+    longitude: Numbers,
+    uncertainty_m: Numbers,
 ) -> Judged:
     """The outcome for n records; geodesics are measured where the straight line cannot tell."""
     point = to_space([around.latitude], [around.longitude])

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from atlas.api.applied_places import PlaceMeaning, usual_filters, with_place
+from atlas.api.named_places import places_of
 from atlas.api.not_applied import NotApplied
 from atlas.bundle.bundle import LAYERS
 from atlas.bundle.manifest import LayerEntry
@@ -209,3 +210,24 @@ def test_two_layers_of_one_feature_are_named(tmp_path: Path) -> None:
     twice = Layers([make_layer(tmp_path, "river", "distance")] * 2)
     with pytest.raises(NotApplied, match="several layers"):
         with_place(Filter(), Filter(), Near(feature="river", within_m=10), twice, GAZETTEER)
+
+
+def test_a_river_by_its_name_on_maps(tmp_path: Path) -> None:
+    """People say "the Orange River", maps write "Orange"."""
+    layers = Layers([make_layer(tmp_path, "river", "distance", (("Orange", "Gariep"),))])
+    gazetteer = Gazetteer(
+        [Place(id="river/orange", kind="river", name="Orange River", names={"es": ("río Orange",)})]
+    )
+    near = Near(feature="river", within_m=1000, place="river/orange")
+    found = with_place(Filter(), Filter(), near, layers, gazetteer)
+    assert found.near == (place_filters.Near(feature="river", within_m=1000.0, name="Orange"),)
+
+
+def test_rivers_of_a_layer_do_not_take_towns_names(tmp_path: Path) -> None:
+    """Near Ottawa is near the town; a river whose name is no town's is known by it."""
+    names = (("Ottawa", ""), ("Kinabatangan", ""), ("X1", ""), ("Main", ""))
+    river = make_layer(tmp_path, "river", "distance", names)
+    park = make_layer(tmp_path, "park", "category", (("Ottawa", ""),))
+    gazetteer = Gazetteer([Place(id="city/2", kind="city", name="Ottawa")])
+    found = {(place.kind, place.name) for place in places_of(Layers([river, park]), gazetteer)}
+    assert found == {("river", "Kinabatangan"), ("area", "Ottawa")}
