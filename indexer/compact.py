@@ -29,7 +29,7 @@ from indexer.revision import Revision, identity_after, require_live, work_folder
 from indexer.stages.gather import Gathered, gather_segment
 from indexer.stages.sort import SegmentSlice, cut_segments
 from indexer.stops import clear_stops
-from indexer.work import batches_of, write_batches
+from indexer.work import batches_of, quoted, write_batches
 
 _ORDER_SCHEMA = pa.schema(
     [
@@ -126,13 +126,13 @@ def _write_order(revision: Revision, path: Path) -> None:
     scratch.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(config={"temp_directory": str(scratch)}) as connection:
         view_living(connection, revision.stored(revision.base.segments), "stored")
-        quoted = str(revision.living).replace("'", "''")
         reader = batches_of(
             connection,
             "SELECT row_number() OVER (ORDER BY living.taxon_id, cell NULLS LAST, "
             "observed_from NULLS LAST, image_id::UUID) - 1 AS row_id, living.row_id AS old_row, "
             "living.taxon_id, living.flags "
-            f"FROM read_parquet('{quoted}') AS living JOIN stored USING (row_id) ORDER BY 1",
+            f"FROM read_parquet({quoted(revision.living)}) AS living "
+            "JOIN stored USING (row_id) ORDER BY 1",
         )
         write_batches(path, _ORDER_SCHEMA, (batch.cast(_ORDER_SCHEMA) for batch in reader))
 

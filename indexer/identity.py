@@ -63,7 +63,7 @@ def embed_identity(
     """Identity of the embed stage's part: the read part's bytes, its pictures, and the encoders.
 
     `fingerprints` are the encoders' by space. Pictures count with size and time, so one that was
-    replaced is embedded again.
+    replaced is embedded again; fetched ones with their checksum, whenever they were fetched.
     """
     file = records_path(read_folder, part)
     references = pq.read_table(file, columns=["media_ref"])["media_ref"].to_pylist()

@@ -40,7 +40,7 @@ def index_space(
     """
     rows = sum(segment.rows for segment in segments)
     try:
-        factory = factory_for(rows, dim, settings.factory, settings.exact_below)
+        factory = factory_for(rows, dim, settings.factory, settings.exact_below, settings.coarse)
     except ValueError as error:
         raise BuildError("train", f"the plan's index.factory: {error}") from error
     if factory is None:

@@ -19,7 +19,7 @@ from pyroaring import BitMap
 from atlas.bundle.flags import Flag
 from indexer.repeats import repeat_of_earlier
 from indexer.tables.numbered_taxa import number_taxa, write_taxa
-from indexer.work import batches_of, write_batches
+from indexer.work import batches_of, quoted_list, write_batches
 
 LIVING_SCHEMA = pa.schema([("row_id", pa.int64()), ("taxon_id", pa.int32()), ("flags", pa.int32())])
 # Of several rows with one picture the one that did not carry the flag goes on without it. When it
@@ -82,8 +82,8 @@ def view_living(
     )
     connection.register(f"{name}_arrow", pa.table({"row_id": pa.array(removed, pa.int64())}))
     connection.execute(f"CREATE TABLE {name}_removed AS SELECT * FROM {name}_arrow")
-    listed = ", ".join("'" + str(segment.rows).replace("'", "''") + "'" for segment in segments)
+    listed = quoted_list(segment.rows for segment in segments)
     connection.execute(
-        f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{listed}]) "
+        f"CREATE VIEW {name} AS SELECT * FROM read_parquet({listed}) "
         f"WHERE row_id NOT IN (SELECT row_id FROM {name}_removed)"
     )

@@ -126,6 +126,10 @@ class IndexSection(Section, frozen=True, kw_only=True):
     factory: Text = "auto"
     """FAISS factory string, `{n}` standing for the number of lists; `auto` chooses the nearest to
     `OPQ96,IVF{n},PQ96` that fits the dimension and the number of rows."""
+    coarse: Literal["groups", "hnsw"] = "groups"
+    """How a query finds its nearest lists: `groups` compares it with all centroids and, from 16,384
+    lists on, with those of the nearest groups of them; `hnsw` walks a graph over the centroids, at
+    any number of lists."""
     exact_below: Annotated[int, msgspec.Meta(ge=0)] = 100_000
     """Atlases of fewer rows are searched exactly, without an index."""
     segment_rows: Count = 10_000_000
@@ -223,9 +227,9 @@ class WorkersSection(Section, frozen=True, kw_only=True):
     decode_processes: Annotated[int, msgspec.Meta(ge=0, le=256)] | Literal["auto"] = "auto"
     """Processes that read and decode pictures ahead of the models; 0: threads of the build's own
     process do. `auto`: 0 where models run on the CPU, else the processors less one a GPU."""
-    decode_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 4
+    decode_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] | Literal["auto"] = "auto"
     """Threads of each of those processes, or of the build's own; more for photos that are read
-    over a network."""
+    over a network. `auto`: 4, and as many as processors where a GPU is fed without processes."""
     stall_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = STALL_S
     """Seconds after which a photo that gives nothing stops the build: a store or a network disk
     hangs. The build goes on where it was when it is started again."""

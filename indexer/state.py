@@ -149,6 +149,8 @@ def _taken_over(
     state = read_struct(work.state, State)
     if state.identity != identity:
         return None
+    # All of them are read, and nothing else would be said meanwhile.
+    note(f"going on in {work.assembly}: {written.size_bytes:,} bytes are compared first")
     # One that was live may share its files with the bundle that is live now: none is taken back.
     if (root / manifest_name(state.number)).exists() and not written.all_whole():
         return None

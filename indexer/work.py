@@ -1,4 +1,4 @@
-"""Where a build's files lie in its work folder, and Parquet written piece by piece.
+"""Where a build's files lie in its work folder; Parquet written piece by piece, DuckDB asked.
 
 Names only: a stage is told paths and does not know of other stages.
 """
@@ -151,6 +151,11 @@ def open_database(
 def quoted(text: str | Path) -> str:
     """A text or a path as a literal of SQL, for where no parameter may stand."""
     return "'" + str(text).replace("'", "''") + "'"
+
+
+def quoted_list(texts: Iterable[str | Path]) -> str:
+    """Texts or paths as a list of SQL, each `quoted`."""
+    return f"[{', '.join(map(quoted, texts))}]"
 
 
 def batches_of(

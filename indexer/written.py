@@ -61,6 +61,11 @@ class WrittenFiles:
         for line in content[:whole].splitlines():
             self._take(_entry_of(line))
 
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files that were noted."""
+        return sum(file.size_bytes for file in self._files.values())
+
     @contextmanager
     def noting(self) -> Iterator[None]:
         """Note every file that is finished in the folder by this thread in the block."""

@@ -143,7 +143,14 @@ def assigned(vectors: npt.NDArray[np.floating], centroids: Matrix) -> Numbers:
     return found
 
 
+def holds_centroids(ivf: faiss.IndexIVF) -> bool:
+    """Whether the coarse quantiser holds centroids as they are, in a table or under a graph."""
+    quantizer = faiss.downcast_index(ivf.quantizer)
+    is_known = isinstance(quantizer, faiss.IndexFlat | faiss.IndexHNSWFlat)
+    return is_known and quantizer.metric_type == faiss.METRIC_INNER_PRODUCT
+
+
 def centroids_of(ivf: faiss.IndexIVF) -> Matrix:
-    """The centroids of a trained index whose coarse quantiser is a plain table, (lists, dim)."""
+    """The centroids of a trained index that holds them as they are, (lists, dim)."""
     centroids: Matrix = ivf.quantizer.reconstruct_n(0, ivf.nlist)
     return centroids

@@ -2,9 +2,9 @@
 
 Comparing a query with 16,384 middles of 768 dimensions reads 25 MB, more than a processor's cache
 holds. Of 128 groups the 32 nearest hold .99 (image-like queries) and .94 (text-like ones) of the
-128 nearest middles, in a quarter of the time; a graph (HNSW) found .96 and .85 (docs/scale.md).
-What is lost is in the measured recall, since measuring looks the same way. Threads: safe from any;
-nothing changes after construction.
+128 nearest middles, in a quarter of the time (docs/scale.md; docs/indexing.md for what a graph
+finds). What is lost is in the measured recall, since measuring looks the same way. Threads: safe
+from any; nothing changes after construction.
 """
 
 from __future__ import annotations

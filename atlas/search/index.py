@@ -11,17 +11,23 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import faiss
 import numpy as np
 import numpy.typing as npt
 
-from atlas.search.centroids import Nearest, centroids_of, find_centroids
+from atlas.search.centroids import Nearest, centroids_of, find_centroids, holds_centroids
 from atlas.search.vectors import Vectors
 
 EXACT = "exact"
 AUTO = "auto"
+# How the nearest lists of a query are found: all compared, and through groups from many lists on,
+# or through a graph over their centroids.
+Coarse = Literal["groups", "hnsw"]
+GROUPS: Coarse = "groups"
+HNSW: Coarse = "hnsw"
+_GRAPH = "_HNSW32"
 
 # Below this many points a list, k-means warns and the lists become arbitrary (FAISS's own bound).
 _TRAINING_ROWS_PER_LIST = 39
@@ -63,20 +69,35 @@ def codes_for(dim: int) -> str | None:
 
 
 def factory_for(
-    rows: int, dim: int, requested: str = AUTO, exact_below: int = 100_000
+    rows: int,
+    dim: int,
+    requested: str = AUTO,
+    exact_below: int = 100_000,
+    coarse: Coarse = GROUPS,
 ) -> str | None:
     """FAISS factory string for a space of `rows` rows, or None for exact search only.
 
     `requested` is `auto`, `exact`, or a factory string in which `{n}` stands for the number of
-    lists. Below `exact_below` rows every space is exact: the scan takes milliseconds.
+    lists. Below `exact_below` rows every space is exact: the scan takes milliseconds. `coarse` says
+    how lists are found, where the string does not name a graph by itself.
     Raises ValueError when a requested string is not an inverted-file index of this dimension.
     """
     pattern = codes_for(dim) if requested == AUTO else requested
     if requested == EXACT or pattern is None or rows < exact_below:
         return None
+    if coarse == HNSW:
+        pattern = _with_graph(pattern)
     factory = pattern.replace("{n}", str(lists_for(rows)))
     _new_index(factory, dim)
     return factory
+
+
+def _with_graph(pattern: str) -> str:
+    """The pattern with a graph over its centroids; ValueError where it names another way."""
+    named = re.sub(r"(IVF(?:\{n\}|\d+))(?=,|$)", rf"\1{_GRAPH}", pattern)
+    if "_HNSW" not in named:
+        raise ValueError(f"{pattern!r} names how lists are found by itself; that is no graph")
+    return named
 
 
 def _new_index(factory: str, dim: int) -> faiss.Index:
@@ -122,7 +143,7 @@ def train(
         sample = sample[np.sort(chosen)]
     _prepare(index, seed)
     ivf = faiss.downcast_index(faiss.extract_index_ivf(index))
-    if not _has_plain_lists(ivf):
+    if not _takes_lists(ivf):
         index.train(np.ascontiguousarray(sample, np.float32))
         return index
     # Rotation and codes are learnt from few rows; only the lists need the whole sample, which is
@@ -134,8 +155,10 @@ def train(
             with _one_thread():
                 transform.train(np.ascontiguousarray(sample[np.sort(few)], np.float32))
         sample = _transformed(transform, sample)
-    ivf.quantizer.add(find_centroids(sample, lists, seed, device))
+    centroids = find_centroids(sample, lists, seed, device)
     with _one_thread():
+        # A graph that several threads grow is another one each time.
+        ivf.quantizer.add(centroids)
         ivf.train(np.ascontiguousarray(sample[np.sort(few)], np.float32))
     index.is_trained = True
     return index
@@ -156,15 +179,13 @@ def _one_thread() -> Iterator[None]:
         faiss.omp_set_num_threads(threads)
 
 
-def _has_plain_lists(ivf: faiss.IndexIVF) -> bool:
+def _takes_lists(ivf: faiss.IndexIVF) -> bool:
     """Whether rows may be put into lists of our own choosing: others train and add by themselves.
 
     FastScan's lists are not among them: its `add_core` corrupts the heap (FAISS 1.15).
     """
     is_plain = type(ivf) in {faiss.IndexIVFPQ, faiss.IndexIVFFlat, faiss.IndexIVFScalarQuantizer}
-    quantizer = faiss.downcast_index(ivf.quantizer)
-    is_table = isinstance(quantizer, faiss.IndexFlat)
-    return is_plain and is_table and quantizer.metric_type == faiss.METRIC_INNER_PRODUCT
+    return is_plain and holds_centroids(ivf)
 
 
 def _transforms(index: faiss.Index) -> list[faiss.VectorTransform]:
@@ -229,7 +250,7 @@ def encode_segment(
             return encode_through_torch(trained, vectors, device, progress)
     index = faiss.clone_index(trained)
     ivf = faiss.downcast_index(faiss.extract_index_ivf(index))
-    nearest = Nearest(centroids_of(ivf), 0) if _has_plain_lists(ivf) else None
+    nearest = Nearest(centroids_of(ivf), 0) if _takes_lists(ivf) else None
     for start in range(0, len(vectors), _ENCODE_ROWS):
         block = np.ascontiguousarray(vectors[start : start + _ENCODE_ROWS], np.float32)
         rows = len(block)

@@ -23,6 +23,14 @@ ListNumbers = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float32]
 
+# A graph is walked until so many centroids are known for each that is asked for, and so many at
+# least; FAISS alone would stop at sixteen, however many are wanted (docs/indexing.md has the shares
+# that are found).
+_KNOWN_PER_ASKED = 2
+_LEAST_KNOWN = 64
+# For more than this part of all lists a look at each costs less than the walk (16,384 x 768).
+_WALKED_BELOW = 1 / 24
+
 
 class Chosen(NamedTuple):
     """Lists to look into, nearest first: (n,) int64 numbers and (n,) float32 centroid scores."""
@@ -76,10 +84,12 @@ class Centroids:
             numbers, scores = self._grouped.near(QueryVector(rotated[0]), count)
             order = np.lexsort((numbers, -scores))[:count]
             return Chosen(numbers[order], scores[order])
-        if not self.navigable:
+        if not self.navigable or count > _WALKED_BELOW * self.count:
             return nearest_holding(self.scores(rotated), None, count)
         faiss.omp_set_num_threads(1)
-        scores, numbers = self._quantizer.search(rotated, count)
+        known = max(_LEAST_KNOWN, _KNOWN_PER_ASKED * count)
+        walk = faiss.SearchParametersHNSW(efSearch=known)
+        scores, numbers = self._quantizer.search(rotated, count, params=walk)
         # A graph may come back short; FAISS pads with -1.
         found = numbers[0] >= 0
         return Chosen(numbers[0][found].astype(np.int64), scores[0][found])

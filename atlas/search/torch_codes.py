@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from atlas.search.centroids import holds_centroids
+
 Numbers = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float32]
@@ -97,14 +99,12 @@ class TorchCodes:
 
 
 def fits(index: faiss.Index) -> bool:
-    """Whether `TorchCodes` knows this kind: linear transforms, plain lists, PQ of eight bits."""
+    """Whether `TorchCodes` knows this kind: linear transforms, known lists, PQ of eight bits."""
     ivf = faiss.downcast_index(faiss.extract_index_ivf(index))
-    quantizer = faiss.downcast_index(ivf.quantizer)
     return (
         type(ivf) is faiss.IndexIVFPQ
         and ivf.pq.nbits == 8
-        and isinstance(quantizer, faiss.IndexFlat)
-        and quantizer.metric_type == faiss.METRIC_INNER_PRODUCT
+        and holds_centroids(ivf)
         and all(isinstance(transform, faiss.LinearTransform) for transform in _chain(index))
     )
 

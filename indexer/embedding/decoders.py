@@ -22,6 +22,7 @@ from indexer.engines.local import end_with_parent, worker_count
 
 # Records that go to a worker at once: few enough that a part of 2,000 rows keeps 16 of them busy.
 CHUNK_ROWS = 32
+_THREADS = 4
 
 
 class Workers(NamedTuple):
@@ -37,16 +38,25 @@ class Workers(NamedTuple):
 
 
 def workers_for(
-    processes: int | Literal["auto"], threads: int, *, devices: int, on_gpu: bool
+    processes: int | Literal["auto"],
+    threads: int | Literal["auto"],
+    *,
+    devices: int,
+    on_gpu: bool,
 ) -> Workers:
     """Workers for a plan's settings.
 
     `auto`: beside GPUs a process for each processor but those that feed the devices; beside a model
-    that runs on the processors themselves, none: threads do, and start at once.
+    that runs on the processors themselves, none: threads do, and start at once. Each process has a
+    few threads, since some of them wait for the disk; threads that alone feed a GPU are as many as
+    there are processors.
     """
-    if processes != "auto":
-        return Workers(processes, threads)
-    return Workers(max(1, worker_count("auto") - devices) if on_gpu else 0, threads)
+    processors = worker_count("auto")
+    beside_gpu = max(1, processors - devices) if on_gpu else 0
+    of_processes = beside_gpu if processes == "auto" else processes
+    alone = on_gpu and not of_processes
+    of_threads = max(_THREADS, processors) if alone else _THREADS
+    return Workers(of_processes, of_threads if threads == "auto" else threads)
 
 
 class Decoders:

@@ -27,7 +27,7 @@ from indexer.export.archive_documents import descriptor, metadata
 from indexer.export.chosen import Chosen
 from indexer.export.rows import NUMBERS, PLACE_REMARKS, Batch, batches
 from indexer.licences import normalise_licence
-from indexer.work import open_database
+from indexer.work import open_database, quoted_list
 
 OCCURRENCES = "occurrence.csv"
 MULTIMEDIA = "multimedia.csv"
@@ -122,10 +122,8 @@ class _Occurrences:
 
     def __init__(self, chosen: Chosen, scratch: Path) -> None:
         self._connection = open_database(scratch, scratch / "occurrences.duckdb")
-        listed = ", ".join(
-            "'" + str(chosen.bundle.root / SEGMENTS / segment.name / ROWS).replace("'", "''") + "'"
-            for segment in chosen.bundle.segments
-        )
+        folder = chosen.bundle.root / SEGMENTS
+        listed = quoted_list(folder / segment.name / ROWS for segment in chosen.bundle.segments)
         self._connection.execute("CREATE TABLE chosen (row_id BIGINT)")
         for segment, selection in zip(chosen.bundle.segments, chosen.rows.selections, strict=True):
             for block in selection.blocks():
@@ -140,7 +138,7 @@ class _Occurrences:
             "CREATE TABLE shown AS SELECT row_id, min(image_id::UUID) OVER photos AS id, "
             f"{_agreed('rights_holder')} AS one_holder, "
             f"{_agreed('reference_url')} AS one_reference "
-            f"FROM read_parquet([{listed}]) SEMI JOIN chosen USING (row_id) WINDOW photos AS "
+            f"FROM read_parquet({listed}) SEMI JOIN chosen USING (row_id) WINDOW photos AS "
             f"(PARTITION BY source_key, occurrence_id, hash({_SHARED})) ORDER BY row_id"
         )
 

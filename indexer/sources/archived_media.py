@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from indexer.darwin_core import clean
 from indexer.records import RejectReason
 from indexer.sources.archive import ArchiveTable
-from indexer.sources.darwin_columns import Columns
+from indexer.sources.columns import Columns
 from indexer.sources.source import Start
 from indexer.sources.table_runs import RefusedRow, Run, TextReader
 from indexer.sources.text_columns import Passing, filled, is_empty, or_null, passing_of, tidied

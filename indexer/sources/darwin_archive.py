@@ -6,13 +6,12 @@ may be read in any process; pictures may be read from any thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,27 +21,20 @@ from indexer.darwin_core import TERMS, Defaults, with_cells
 from indexer.plan_sections import DwcaSection
 from indexer.records import RejectReason, image_ids_of
 from indexer.sources.archive import Archive, open_archive
-from indexer.sources.archived_media import (
-    Hashes,
-    Media,
-    MediaTable,
-    hashes_of,
-    joined,
-    no_such_record,
-    read_ids,
-)
+from indexer.sources.archived_media import Media, MediaTable, joined, read_ids
 from indexer.sources.citations import citation_of
-from indexer.sources.darwin_columns import Columns, licence_codes, records_of, with_columns
+from indexer.sources.columns import Columns
+from indexer.sources.completion import completed
+from indexer.sources.darwin_columns import licence_codes, records_of, with_columns
 from indexer.sources.header import check_constant, columns_by_name
-from indexer.sources.input_file import changed, stamp_of, written_on
+from indexer.sources.input_file import changed, stamp_of
+from indexer.sources.media_blocks import MediaBlocks, Places
 from indexer.sources.media_files import MediaFiles
-from indexer.sources.record_tables import completed, refused_rows
-from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, parts_of
-from indexer.sources.table_runs import RefusedRow, Run, TextReader
-from indexer.sources.text_columns import Passing, distinct, filled, is_empty, or_null
+from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, defaults_of, parts_of
+from indexer.sources.table_runs import RefusedRow, Run, TextReader, refused_rows
+from indexer.sources.text_columns import Passing, distinct, filled, or_null
 
 _ADDRESS = r"^[A-Za-z][A-Za-z0-9+.-]*:"
-Places = npt.NDArray[np.int64]
 
 
 class _Rows(NamedTuple):
@@ -99,13 +91,13 @@ class DwcaSource:
             citation = citation_of(self._settings.path, self._archive)
             self._settings = msgspec.structs.replace(self._settings, citation=citation)
         starts = list(self._reader.starts(self._part_rows))
-        blocks, strays = self._blocks(starts)
+        blocks, strays = self._media.of_runs(starts)
         runs = [
             FileRun(self._archive.core.table, start, stamp, tuple(blocks[number]))
             for number, start in enumerate(starts)
         ]
         runs += [
-            FileRun(self._archive.media[number].table, Start(0, rows), stamp, tuple(lost))
+            FileRun(self._archive.media[number].table, Start(0, rows), stamp, lost)
             for number, (rows, lost) in strays.items()
         ]
         return parts_of(self._settings.key, runs)
@@ -118,7 +110,7 @@ class DwcaSource:
             return self._read_strays(part)
         run = self._reader.read(part.start, self._columns())
         ids = self._ids_of(run)
-        media, of = joined(list(self._media(part)), ids)
+        media, of = joined(list(self._media.media(part.joined)), ids)
         rows = self._rows(run, media, of)
         records = self._records(run, ids, media, rows)
         refused = [
@@ -148,12 +140,13 @@ class DwcaSource:
         return TextReader(self._archive.core)
 
     @cached_property
-    def _media_tables(self) -> list[MediaTable]:
-        tables = [MediaTable(table, number) for number, table in enumerate(self._archive.media)]
-        for table in (self._archive.core, *self._archive.media) if tables else ():
+    def _media(self) -> MediaBlocks:
+        core, media = self._archive.core, self._archive.media
+        for table in (core, *media) if media else ():
             if not table.joining:
                 raise PlanError(table.table, "has no column that joins occurrences and media")
-        return tables
+        tables = [MediaTable(table, number) for number, table in enumerate(media)]
+        return MediaBlocks(self._reader, core.joining, tables)
 
     def _stamp(self) -> str:
         tables = (self._archive.core, *self._archive.media)
@@ -174,64 +167,16 @@ class DwcaSource:
             return read_ids(run)
         return pa.repeat(pa.scalar("", pa.string()), len(run.row))
 
-    def _core_hashes(self, starts: Sequence[Start]) -> tuple[Hashes, Places]:
-        """The identifiers of all occurrences, sorted, and the run that each stands in."""
-        hashes, runs = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
-        for number, start in enumerate(starts):
-            ids = read_ids(self._reader.read(start, {"id": self._archive.core.joining}))
-            found = hashes_of(ids.filter(pa.array(~is_empty(ids))))
-            hashes.append(found)
-            runs.append(np.full(len(found), number, np.int64))
-        whole, of = np.concatenate(hashes), np.concatenate(runs)
-        order = np.argsort(whole, kind="stable")
-        return whole[order], of[order]
-
-    def _blocks(
-        self, starts: Sequence[Start]
-    ) -> tuple[list[list[Block]], dict[int, tuple[int, list[Block]]]]:
-        """The blocks of media that each run needs; and by table, media of no occurrence."""
-        needed: list[list[Block]] = [[] for _ in starts]
-        strays: dict[int, tuple[int, list[Block]]] = {}
-        if not self._media_tables:
-            return needed, strays
-        hashes, runs = self._core_hashes(starts)
-        for number, table in enumerate(self._media_tables):
-            lost, holding = 0, []
-            for start in table.blocks():
-                block = (number, *start)
-                ids, run = table.ids(start)
-                first, last = _found(hashes, ids)
-                for at in np.unique(runs[_all_between(first, last)]):
-                    needed[at].append(block)
-                here = int((first == last).sum()) + len(run.refused)
-                if here:
-                    lost += here
-                    holding.append(block)
-            if lost:
-                strays[number] = (lost, holding)
-        return needed, strays
-
     def _read_strays(self, part: SourcePart) -> ReadPart:
         """Refuse the media that show no occurrence, and those that cannot be read."""
-        hashes, _ = self._core_hashes(list(self._reader.starts(self._part_rows)))
-        refused: list[RefusedRow] = []
-        for number, *start in part.joined:
-            table = self._media_tables[number]
-            ids, run = table.ids(Start(*start))
-            first, last = _found(hashes, ids)
-            lost = np.flatnonzero(first == last).tolist()
-            refused += [no_such_record(int(run.row[at]), ids[at].as_py()) for at in lost]
-            refused += run.refused
-        rejects = refused_rows(part, part.file.name, sorted(refused))
+        starts = list(self._reader.starts(self._part_rows))
+        refused = self._media.strays(starts, part.joined)
+        rejects = refused_rows(part, part.file.name, refused)
         nothing = Run(np.empty(0, np.int64), {}, [])
         media, of = joined([], pa.array([], pa.string()))
         rows = self._rows(nothing, media, of)
         records = self._records(nothing, pa.array([], pa.string()), media, rows)
         return ReadPart(records, rejects, rejects.num_rows)
-
-    def _media(self, part: SourcePart) -> Iterator[Media]:
-        for number, *start in part.joined:
-            yield from self._media_tables[number].media([Start(*start)])
 
     def _rows(self, run: Run, media: Media, of: Places) -> _Rows:
         """Which rows the occurrences and media of a part make."""
@@ -326,30 +271,7 @@ class DwcaSource:
 
     @property
     def _defaults(self) -> Defaults:
-        return Defaults(
-            source_key=self._settings.key,
-            licence=self._settings.licence,
-            media_licence=self._settings.media_licence,
-            as_of=self._settings.as_of or written_on(self._archive.core.table),
-        )
-
-
-Block = tuple[int, int, int, int, int]
-
-
-def _found(hashes: Hashes, ids: pa.Array) -> tuple[Places, Places]:
-    """The interval of sorted `hashes` that each identifier has; empty for "" and for strangers."""
-    wanted = hashes_of(ids)
-    first = np.searchsorted(hashes, wanted, "left")
-    last = np.searchsorted(hashes, wanted, "right")
-    return first, np.where(is_empty(ids), first, last)
-
-
-def _all_between(first: Places, last: Places) -> Places:
-    """All places of the intervals; nearly always one each."""
-    once = first[last > first]
-    several = [np.arange(a + 1, b) for a, b in zip(first, last, strict=True) if b - a > 1]
-    return np.concatenate([once, *several])
+        return defaults_of(self._settings, self._archive.core.table)
 
 
 def _or_empty(text: pa.Array, at: Places) -> pa.Array:

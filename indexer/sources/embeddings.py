@@ -22,14 +22,8 @@ from atlas.errors import PlanError
 from indexer.darwin_core import clean, clean_name, with_cells
 from indexer.plan_sections import EmbeddingsSection
 from indexer.records import HYPHENATED, LOOSE_UUID, REJECT_SCHEMA, RejectReason
-from indexer.sources.darwin_columns import (
-    days_of_column,
-    licence_codes,
-    lineages,
-    or_unknown,
-    places_of,
-    record_table,
-)
+from indexer.sources.darwin_columns import licence_codes, lineages, record_table
+from indexer.sources.day_columns import days_of_column
 from indexer.sources.input_file import check_unchanged, stamp_of, written_on
 from indexer.sources.parquet_table import (
     column_names,
@@ -37,6 +31,7 @@ from indexer.sources.parquet_table import (
     row_group_sizes,
     runs_of_row_groups,
 )
+from indexer.sources.place_columns import or_unknown, places_of
 from indexer.sources.ready_vectors import check_vector_column, likely_dim, unit_vectors
 from indexer.sources.source import (
     FileRun,

@@ -12,13 +12,13 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from atlas.errors import PictureError, PlanError
-from indexer.darwin_core import TERMS, Defaults, record_of, with_cells
+from indexer.darwin_core import TERMS, record_of, with_cells
 from indexer.plan_sections import FolderSection
 from indexer.records import Reject, RejectReason, records_table, rejects_table
 from indexer.sources.header import columns_by_name
-from indexer.sources.input_file import check_unchanged, stamp_of, written_on
+from indexer.sources.input_file import check_unchanged, stamp_of
 from indexer.sources.parquet_table import as_text, column_names, read_rows, row_group_sizes
-from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, parts_of
+from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, defaults_of, parts_of
 from indexer.sources.text_table import TextTable
 
 _FILE = "file"
@@ -75,12 +75,7 @@ class FolderSource:
     def read(self, part: SourcePart) -> ReadPart:
         """Read one part; see `Source.read`."""
         check_unchanged(part.file, part.stamp)
-        defaults = Defaults(
-            source_key=self._settings.key,
-            licence=self._settings.licence,
-            media_licence=self._settings.media_licence,
-            as_of=self._settings.as_of or written_on(part.file),
-        )
+        defaults = defaults_of(self._settings, part.file)
         records: list[dict[str, Any]] = []
         rejects: list[Reject] = []
         rows_in = 0

@@ -20,15 +20,15 @@ from atlas.bundle.flags import Flag
 from indexer.darwin_core import Defaults, clean, with_cells
 from indexer.plan_sections import InatOpenDataSection
 from indexer.records import RECORD_SCHEMA, RejectReason
-from indexer.sources.darwin_columns import Columns, licence_codes, records_of, with_columns
+from indexer.sources.columns import Columns
+from indexer.sources.darwin_columns import licence_codes, records_of, with_columns
 from indexer.sources.inat_dumps import Dumps, Joined, dumps_in, join, texts_of, values_of
 from indexer.sources.inat_names import Named
-from indexer.sources.input_file import changed, written_on
+from indexer.sources.input_file import changed
 from indexer.sources.media_files import MediaFiles
 from indexer.sources.parquet_table import read_rows, row_group_sizes, runs_of_row_groups
-from indexer.sources.record_tables import refused_rows
-from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, parts_of
-from indexer.sources.table_runs import RefusedRow
+from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, defaults_of, parts_of
+from indexer.sources.table_runs import RefusedRow, refused_rows
 from indexer.sources.text_columns import (
     Passing,
     constant,
@@ -229,12 +229,7 @@ class InatOpenDataSource:
 
     @property
     def _defaults(self) -> Defaults:
-        return Defaults(
-            source_key=self._settings.key,
-            licence=self._settings.licence,
-            media_licence=self._settings.media_licence,
-            as_of=self._settings.as_of or written_on(self._dumps.files["observations"]),
-        )
+        return defaults_of(self._settings, self._dumps.files["observations"])
 
 
 def is_obscured(latitude: npt.NDArray[np.float64], accuracy_m: npt.NDArray[np.float64]) -> Passing:

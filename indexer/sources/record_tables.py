@@ -5,22 +5,28 @@ Works on whole columns of a part. One row is one record. Parts may be read in an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import pyarrow as pa
 
 from atlas.errors import PlanError
-from atlas.species.taxa import canonical_name
-from indexer.darwin_core import TERMS, Defaults, clean_name, with_cells
+from indexer.darwin_core import TERMS, with_cells
 from indexer.plan_sections import RecordsSection
-from indexer.records import REJECT_SCHEMA
-from indexer.sources.darwin_columns import Columns, records_of
+from indexer.sources.columns import Columns
+from indexer.sources.completion import completed
+from indexer.sources.darwin_columns import records_of
 from indexer.sources.header import check_constant, columns_by_name
-from indexer.sources.input_file import check_unchanged, stamp_of, written_on
-from indexer.sources.source import FileRun, ReadPart, SourcePart, WithoutPictures, parts_of
-from indexer.sources.table_runs import RefusedRow, TableReader, reader_of
-from indexer.sources.text_columns import filled, tidied
+from indexer.sources.input_file import check_unchanged, stamp_of
+from indexer.sources.source import (
+    FileRun,
+    ReadPart,
+    SourcePart,
+    WithoutPictures,
+    defaults_of,
+    parts_of,
+)
+from indexer.sources.table_runs import TableReader, reader_of, refused_rows
 
 # A part of so many rows takes half a second, and some 200 MB.
 PART_ROWS = 65_536
@@ -58,12 +64,7 @@ class RecordTable(WithoutPictures):
         """Read one part; see `Source.read`."""
         check_unchanged(part.file, part.stamp)
         run = self._reader.read(part.start, self._columns())
-        defaults = Defaults(
-            source_key=self._settings.key,
-            licence=self._settings.licence,
-            media_licence="",
-            as_of=self._settings.as_of or written_on(part.file),
-        )
+        defaults = defaults_of(self._settings, part.file)
         columns = Columns(
             completed(
                 run.columns,
@@ -94,43 +95,3 @@ class RecordTable(WithoutPictures):
         if not found:
             raise PlanError(self._settings.path, "has no column that the atlas reads", 1)
         return found
-
-
-def refused_rows(part: SourcePart, file: str, refused: Sequence[RefusedRow]) -> pa.Table:
-    """Rejects of the read stage, from the rows of `file` that a part refused."""
-    return pa.Table.from_pylist(
-        [
-            {
-                "source_key": part.source_key,
-                "part": part.name,
-                "row": row.row,
-                "stage": "read",
-                "reason": str(row.reason),
-                "detail": f"{file}:{row.row}: {row.detail}",
-            }
-            for row in refused
-        ],
-        schema=REJECT_SCHEMA,
-    )
-
-
-def completed(
-    given: Mapping[str, pa.Array], rows: int, *, constant: Mapping[str, str], genus_from_name: bool
-) -> dict[str, pa.Array]:
-    """The columns with constants, and the genus of binomials, where they are empty."""
-    columns = dict(given)
-    for name, text in constant.items():
-        columns[name] = filled(columns.get(name), pa.scalar(text, pa.string()), rows)
-    if genus_from_name:
-        names = Columns(columns, rows).text("scientificName", is_name=True)
-        columns["genus"] = filled(columns.get("genus"), tidied(names, genus_of), rows)
-    return columns
-
-
-def genus_of(scientific_name: str) -> str:
-    """The genus of a binomial or longer name, "" for any other ("Canis cf. lupus" included)."""
-    words = canonical_name(clean_name(scientific_name)).split()
-    if len(words) < 2 or not words[0][:1].isupper() or not words[0].isalpha():
-        return ""
-    plain = all(word.replace("-", "").isalpha() and word.islower() for word in words[1:2])
-    return words[0] if plain else ""

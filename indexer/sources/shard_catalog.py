@@ -20,7 +20,7 @@ from indexer.records import HYPHENATED, LOOSE_UUID
 from indexer.sources.parquet_table import column_names, open_parquet
 from indexer.sources.shard_index import INDEX_SCHEMA
 from indexer.sources.text_columns import text_of
-from indexer.work import open_database, quoted
+from indexer.work import open_database, quoted, quoted_list
 
 GROUP_ROWS = 65_536
 CATALOG_COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -127,8 +127,8 @@ def join_catalog(
         connection.register("catalog_file", catalog.reader())
         connection.register("credit_file", provenance.reader() if provenance else _NO_CREDITS)
         if index:
-            files = ", ".join(quoted(file) for file in index)
-            connection.execute(f"CREATE VIEW entry_file AS SELECT * FROM read_parquet([{files}])")
+            listed = quoted_list(index)
+            connection.execute(f"CREATE VIEW entry_file AS SELECT * FROM read_parquet({listed})")
         else:
             connection.register("entry_file", INDEX_SCHEMA.empty_table())
         try:

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from atlas.bundle.flags import Flag
 from indexer.darwin_core import Defaults, clean
 from indexer.licences import normalise_licence
-from indexer.sources.darwin_columns import Columns, licence_codes, records_of, with_columns
+from indexer.sources.columns import Columns
+from indexer.sources.darwin_columns import licence_codes, records_of, with_columns
 from indexer.sources.shard_catalog import CATALOG_COLUMNS, PROVENANCE_COLUMNS
 from indexer.sources.shard_files import TAR
 from indexer.sources.text_columns import distinct, is_empty, or_null, text_of, tidied

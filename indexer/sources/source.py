@@ -18,8 +18,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from atlas.errors import PictureError
+from indexer.darwin_core import Defaults
 from indexer.plan_sections import SourceSettings
 from indexer.records import RejectReason
+from indexer.sources.input_file import written_on
 
 
 class Start(NamedTuple):
@@ -117,6 +119,19 @@ class WithoutPictures(ABC):
         """Always "": there are no pictures, not even of `media_ref`."""
         del media_ref
         return ""
+
+
+def defaults_of(settings: SourceSettings, file: Path) -> Defaults:
+    """What a plan's entry says of rows that are silent; `file` was written when the rows were.
+
+    Observations after `as_of`, or else after the day on which the file was written, are doubtful.
+    """
+    return Defaults(
+        source_key=settings.key,
+        licence=settings.licence,
+        media_licence=settings.media_licence,
+        as_of=settings.as_of or written_on(file),
+    )
 
 
 def part_name(source_key: str, number: int) -> str:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from atlas.errors import BuildError, PlanError
-from indexer.records import RejectReason
+from indexer.records import REJECT_SCHEMA, RejectReason
 from indexer.sources.input_file import open_bytes, unpacked_name
 from indexer.sources.parquet_table import (
     as_text,
@@ -28,7 +28,7 @@ from indexer.sources.parquet_table import (
     row_group_sizes,
     runs_of_row_groups,
 )
-from indexer.sources.source import Start
+from indexer.sources.source import SourcePart, Start
 from indexer.sources.text_columns import text_of
 from indexer.sources.text_table import TextLayout, TextTable
 
@@ -197,6 +197,24 @@ class TextReader:
         whole = list(zip(*fields, strict=True)) or [()] * len(self.header)
         texts = {name: whole[self.header.index(column)] for name, column in columns.items()}
         return _sound_run(np.array(row, np.int64), texts, refused)
+
+
+def refused_rows(part: SourcePart, file: str, refused: Sequence[RefusedRow]) -> pa.Table:
+    """Rejects of the read stage, from the rows of `file` that a part refused."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "source_key": part.source_key,
+                "part": part.name,
+                "row": row.row,
+                "stage": "read",
+                "reason": str(row.reason),
+                "detail": f"{file}:{row.row}: {row.detail}",
+            }
+            for row in refused
+        ],
+        schema=REJECT_SCHEMA,
+    )
 
 
 def reader_of(layout: TextLayout) -> TableReader:

@@ -23,10 +23,9 @@ from atlas.errors import PictureError, PlanError
 from indexer.darwin_core import Defaults, with_cells
 from indexer.plan_sections import TreeOfLifeSection
 from indexer.records import RejectReason
-from indexer.sources.input_file import changed, stamp_of, written_on
+from indexer.sources.input_file import changed, stamp_of
 from indexer.sources.parquet_shard import ParquetPictures
 from indexer.sources.parquet_table import read_rows, row_group_sizes, runs_of_row_groups
-from indexer.sources.record_tables import refused_rows
 from indexer.sources.shard_catalog import (
     CATALOG_COLUMNS,
     PROVENANCE_COLUMNS,
@@ -37,8 +36,8 @@ from indexer.sources.shard_catalog import (
 from indexer.sources.shard_files import ShardFile, ShardFiles
 from indexer.sources.shard_index import index_shards
 from indexer.sources.shard_records import records_of_pictures
-from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, parts_of
-from indexer.sources.table_runs import RefusedRow
+from indexer.sources.source import FileRun, ReadPart, SourcePart, Start, defaults_of, parts_of
+from indexer.sources.table_runs import RefusedRow, refused_rows
 from indexer.sources.text_columns import Passing, passing_of
 from indexer.written import taken_over
 
@@ -263,12 +262,7 @@ class TreeOfLifeSource:
 
     @property
     def _defaults(self) -> Defaults:
-        return Defaults(
-            source_key=self._settings.key,
-            licence=self._settings.licence,
-            media_licence=self._settings.media_licence,
-            as_of=self._settings.as_of or written_on(self._settings.catalog),
-        )
+        return defaults_of(self._settings, self._settings.catalog)
 
 
 _LOOKED_UP = ("_stamps", "_seen")

@@ -7,7 +7,6 @@ fetched by one process, and read from any thread of any.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
 from functools import cached_property
 from pathlib import Path
 
@@ -17,17 +16,18 @@ import pyarrow.compute as pc
 
 from atlas.bundle.flags import Flag
 from atlas.errors import BuildError
-from indexer.darwin_core import TERMS, Defaults, with_cells
+from indexer.darwin_core import TERMS, with_cells
 from indexer.fetching.addresses import problem_of
 from indexer.fetching.photo_cache import PhotoCache
 from indexer.plan_sections import UrlsSection
 from indexer.records import RejectReason, image_ids_of
-from indexer.sources.darwin_columns import Columns, licence_codes, records_of, with_columns
+from indexer.sources.columns import Columns
+from indexer.sources.completion import completed
+from indexer.sources.darwin_columns import licence_codes, records_of, with_columns
 from indexer.sources.header import check_constant, columns_by_name
-from indexer.sources.input_file import check_unchanged, stamp_of, written_on
-from indexer.sources.record_tables import completed, refused_rows
-from indexer.sources.source import FileRun, ReadPart, SourcePart, parts_of
-from indexer.sources.table_runs import RefusedRow, Run, TableReader, reader_of
+from indexer.sources.input_file import check_unchanged, stamp_of
+from indexer.sources.source import FileRun, ReadPart, SourcePart, defaults_of, parts_of
+from indexer.sources.table_runs import RefusedRow, Run, TableReader, reader_of, refused_rows
 from indexer.sources.text_columns import Passing, passing_of
 
 _ADDRESS = "address of the photo"
@@ -82,7 +82,7 @@ class UrlSource:
         check_unchanged(part.file, part.stamp)
         run = self._reader.read(part.start, self._columns())
         passing, refused = self._checked(run)
-        records = self._records(run, passing, written_on(part.file))
+        records = self._records(run, passing, part.file)
         rejects = refused_rows(part, part.file.name, sorted([*run.refused, *refused]))
         return ReadPart(records, rejects, len(run.row) + len(run.refused))
 
@@ -170,7 +170,7 @@ class UrlSource:
     def _addresses(self, run: Run) -> pa.Array:
         return Columns(run.columns, len(run.row)).text(_ADDRESS)
 
-    def _records(self, run: Run, passing: Passing, written: date) -> pa.Table:
+    def _records(self, run: Run, passing: Passing, file: Path) -> pa.Table:
         kept = pa.array(passing)
         rows = int(passing.sum())
         given = {name: column.filter(kept) for name, column in run.columns.items()}
@@ -182,12 +182,7 @@ class UrlSource:
             constant=self._settings.constant,
             genus_from_name=self._settings.genus_from_name and "genus" in self._ranks,
         )
-        defaults = Defaults(
-            source_key=self._settings.key,
-            licence=self._settings.licence,
-            media_licence=self._settings.media_licence,
-            as_of=self._settings.as_of or written,
-        )
+        defaults = defaults_of(self._settings, file)
         records = records_of(
             Columns(columns, rows), pa.array(run.row[passing], pa.int64()), self._ranks, defaults
         )

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from atlas.bundle.flags import HIDDEN_PLACE
 from atlas.bundle.image_ids import form_of_ids, rows_of_ids
 from indexer.records import REJECT_SCHEMA, RejectReason
-from indexer.work import PartFiles, batches_of, write_batches
+from indexer.work import PartFiles, batches_of, quoted, quoted_list, write_batches
 
 
 def admit_rows(
@@ -36,8 +36,7 @@ def admit_rows(
     scratch.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(config={"temp_directory": str(scratch)}) as connection:
         _view_offered(connection, parts, order)
-        quoted = str(catalog).replace("'", "''")
-        connection.execute(f"ATTACH '{quoted}' AS bundle (READ_ONLY)")
+        connection.execute(f"ATTACH {quoted(catalog)} AS bundle (READ_ONLY)")
         offered = "SELECT image_id::UUID AS image_id FROM offered"
         known = rows_of_ids(offered, form_of_ids(connection, "bundle"), "bundle.")
         connection.execute(f"CREATE TEMP TABLE known AS SELECT image_id FROM ({known})")
@@ -75,14 +74,13 @@ def _view_offered(
             }
         ),
     )
-    quoted = str(order).replace("'", "''")
-    connection.execute(f"CREATE VIEW ordered AS SELECT * FROM read_parquet('{quoted}')")
-    listed = ", ".join("'" + str(part.records).replace("'", "''") + "'" for part in parts)
+    connection.execute(f"CREATE VIEW ordered AS SELECT * FROM read_parquet({quoted(order)})")
+    listed = quoted_list(part.records for part in parts)
     connection.execute(
         "CREATE VIEW offered AS SELECT part.part, records.file_row_number AS position, stem, "
         f"records.image_id, source_key, row, occurrence_id, CASE WHEN "
         f"flags & {int(HIDDEN_PLACE)} <> 0 THEN NULL ELSE records.media_ref END AS media_ref "
-        f"FROM read_parquet([{listed}], filename = true, file_row_number = true) AS records "
+        f"FROM read_parquet({listed}, filename = true, file_row_number = true) AS records "
         "JOIN part USING (filename) SEMI JOIN ordered "
         "ON ordered.part = part.part AND ordered.position = records.file_row_number"
     )

@@ -19,7 +19,7 @@ from pyroaring import BitMap
 
 from atlas.bundle.files import atomic_path, atomic_write
 from atlas.bundle.segment import PICTURE_OFFSETS, PICTURES, ROWS, TOMBSTONES, vectors_name
-from indexer.work import batches_of, write_batches
+from indexer.work import batches_of, quoted_list, write_batches
 
 RowIds = npt.NDArray[np.int64]
 _BLOCK_ROWS = 65_536
@@ -74,15 +74,14 @@ def _write_rows(
     if path.exists():
         return
     scratch.mkdir(parents=True, exist_ok=True)
-    files = [str(source.folder / ROWS).replace("'", "''") for source in sources]
-    listed = ", ".join(f"'{file}'" for file in files)
+    listed = quoted_list(source.folder / ROWS for source in sources)
     with duckdb.connect(config={"temp_directory": str(scratch)}) as connection:
         reader = batches_of(
             connection,
             "SELECT stored.* REPLACE (ordered.row_id AS row_id, ordered.taxon_id AS taxon_id, "
             "ordered.flags AS flags) "
             "FROM (SELECT * FROM read_parquet(?) WHERE row_id >= ? AND row_id < ?) AS ordered "
-            f"JOIN read_parquet([{listed}]) AS stored ON stored.row_id = ordered.old_row "
+            f"JOIN read_parquet({listed}) AS stored ON stored.row_id = ordered.old_row "
             "ORDER BY ordered.row_id",
             [str(order), first_row, first_row + rows],
         )

@@ -26,7 +26,14 @@ from indexer.tables.numbered_taxa import number_names, write_taxa
 from indexer.tables.segment_media import write_media
 from indexer.tables.segment_rows import OrderedRows, write_rows
 from indexer.tables.sort_keys import NAMES, read_keys
-from indexer.work import INGEST_MEMORY, PartFiles, batches_of, open_database, write_batches
+from indexer.work import (
+    INGEST_MEMORY,
+    PartFiles,
+    batches_of,
+    open_database,
+    quoted_list,
+    write_batches,
+)
 
 ORDER_SCHEMA = pa.schema(
     [
@@ -99,11 +106,10 @@ def open_parts(parts: Sequence[PartFiles], scratch: Path) -> duckdb.DuckDBPyConn
     connection.register("part", pa.table({"part": numbers, "filename": names}))
     stems = [part.records.stem for part in parts]
     connection.register("part_names", pa.table({"number": numbers, "name": stems}))
-    listed = ", ".join("'" + name.replace("'", "''") + "'" for name in names)
     connection.execute(
         f"CREATE VIEW incoming AS SELECT part.part, records.file_row_number AS position, records.* "
-        f"FROM read_parquet([{listed}], filename = true, file_row_number = true) AS records "
-        f"JOIN part USING (filename)"
+        f"FROM read_parquet({quoted_list(names)}, filename = true, file_row_number = true) "
+        "AS records JOIN part USING (filename)"
     )
     return connection
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from atlas.bundle.flags import held_back_mask
 from atlas.errors import BuildError
+from indexer.work import quoted, quoted_list
 
 # Ten of DuckDB's row groups: a table that is written so has no short ones in between.
 CHUNK_ROWS = 10 * 122_880
@@ -45,17 +46,13 @@ def view_stored(
 
 
 def _stored(rows: Sequence[Path], living: Path | None) -> str:
-    written = f"read_parquet([{', '.join(map(_quoted, rows))}])"
+    written = f"read_parquet({quoted_list(rows)})"
     if living is None:
         return f"SELECT * FROM {written}"
     return (
         "SELECT written.* REPLACE (living.taxon_id AS taxon_id, living.flags AS flags) "
-        f"FROM {written} AS written JOIN read_parquet({_quoted(living)}) AS living USING (row_id)"
+        f"FROM {written} AS written JOIN read_parquet({quoted(living)}) AS living USING (row_id)"
     )
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 def write_images(

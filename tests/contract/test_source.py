@@ -266,10 +266,10 @@ def test_image_ids_and_rows_are_unique(source: Source) -> None:
 def test_a_changed_file_is_noticed(source: Source) -> None:
     """Would break: a build mixes two versions of its input."""
     part = source.parts()[0]
-    # What tables are joined into is the source's own; the tables are its input.
+    # What tables are joined into is the source's own, in a folder of its own below them.
     names = ("photos.csv", "catalog.parquet")
-    tables = [table for name in names if (table := part.file.parent.parent / name).is_file()]
-    with (tables[0] if tables else part.file).open("ab") as file:
+    near = (above / name for above in part.file.parents[:4] for name in names)
+    with next((table for table in near if table.is_file()), part.file).open("ab") as file:
         file.write(b"\n")
     with pytest.raises(BuildError, match="changed"):
         source.read(part)

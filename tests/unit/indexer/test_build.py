@@ -14,6 +14,8 @@ import pytest
 
 from atlas.bundle.bundle import Bundle
 from atlas.errors import BuildError, PlanError
+from atlas.search.curve import Curve
+from atlas.search.lists import Centroids
 from indexer import assemble, indexing, prepare, reading, recall, state
 from indexer.alone import alone_in
 from indexer.work import WorkFolder
@@ -255,3 +257,17 @@ def test_a_build_goes_on_after_a_stop_at_any_stage(
     assert without_catalog(finished.manifest) == without_catalog(wanted)
     assert Bundle.open(roots[1]).manifest == finished.manifest
     assert msgspec.structs.asdict(wanted)["rows"] == 342
+
+
+def test_a_plan_may_ask_for_a_graph_over_its_lists(tmp_path: Path) -> None:
+    """Would break: `index.coarse` is read and not heeded, or its recall is another index's."""
+    write_vectors(tmp_path / "garden.parquet", 400, seed=1)
+    sections = {**INDEXED, "index": INDEXED["index"] + '\ncoarse = "hnsw"'}
+    manifest = built(write_ready_plan(tmp_path, "garden", sections=sections)).manifest
+    bundle = Bundle.open(tmp_path / "bundle")
+    assert bundle.spaces["small"].factory == "IVF4_HNSW32,Flat"
+    indexes = [segment.index("small") for segment in bundle.segments]
+    assert all(index is not None and Centroids(index).navigable for index in indexes)
+    assert len(indexes) == len(manifest.segments) == 3
+    curve = msgspec.json.decode(bundle.curve_path("small").read_bytes(), type=Curve)
+    assert max(point.recall for point in curve.points) > 0.99

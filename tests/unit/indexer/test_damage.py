@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
-from indexer import assemble
+from atlas.bundle.bundle import Bundle
+from indexer import assemble, revision
+from indexer.add import add
+from indexer.plan import read_plan
+from indexer.progress import Silent
 from indexer.stages import publish
 from indexer.stages.publish import publish_bundle
 from indexer.written import LOG, move_into
@@ -178,3 +182,61 @@ def test_files_of_a_live_bundle_are_never_taken_back(
     assert second.number > first.number
     assert {entry.path for entry in first.files}.isdisjoint(entry.path for entry in second.files)
     assert all((tmp_path / "bundle" / entry.path).is_file() for entry in first.files)
+
+
+def added(folder: Path) -> tuple[Path, Path]:
+    """A bundle, and a plan whose rows are to be added to it."""
+    for name in ("garden", "meadow"):
+        (folder / name).mkdir()
+        vectors = folder / name / f"{name}.parquet"
+        write_vectors(vectors, 300, seed=len(name) + (name == "meadow"))
+        os.utime(vectors, (1_767_000_000, 1_767_000_000))
+    built(write_ready_plan(folder / "garden", "garden", sections=SECTIONS))
+    plan = write_ready_plan(folder / "meadow", "meadow", sections=SECTIONS)
+    return folder / "garden" / "bundle", plan
+
+
+def live_files(root: Path) -> dict[str, str]:
+    """Checksums of the live state's files, but for the catalog's, whose bytes differ each time."""
+    files = Bundle.open(root, "full").manifest.files
+    return {entry.path: entry.sha256 for entry in files if not entry.path.endswith(".duckdb")}
+
+
+@pytest.fixture(scope="module")
+def undisturbed_addition(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The files of a bundle that rows were added to, which nothing disturbed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCE_DATE_EPOCH", "1767225600")
+        root, plan = added(tmp_path_factory.mktemp("addition"))
+        add(read_plan(plan), root, Silent())
+    return live_files(root)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "admitted.parquet",
+        "rejects-added.parquet",
+        "living.parquet",
+        "segments/0003/rows.parquet",
+        "segments/0004/small.f16",
+        "segments/0003/small.ivf",
+        "files/spaces-small-curve-000002.json",
+    ],
+)
+def test_damage_in_an_addition_is_made_good(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    undisturbed_addition: dict[str, str],
+) -> None:
+    """Would break: only builds look at what they take over, and additions trust it."""
+    root, plan = added(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(revision, "publish_bundle", power_cut)
+        with pytest.raises(RuntimeError, match="power"):
+            add(read_plan(plan), root, Silent())
+    before = live_files(root)
+    flip(root.with_name("bundle.work") / "add" / "assembly" / name)
+    add(read_plan(plan), root, Silent())
+    assert live_files(root) == undisturbed_addition != before

@@ -19,6 +19,7 @@ from indexer.embedding.lane import PictureEncoder, PictureJob, slots_for
 from indexer.embedding.part import PartFile
 from indexer.embedding.slots import SlotShape
 from indexer.embedding.times import Times
+from indexer.engines.local import worker_count
 from indexer.parts import PartReport, report_of
 from indexer.plan_sections import MediaSection
 from indexer.sources import Source
@@ -234,5 +235,9 @@ def test_workers_follow_the_devices() -> None:
     assert workers_for("auto", 4, devices=1, on_gpu=False) == Workers(0, 4)
     assert workers_for("auto", 4, devices=1, on_gpu=True).processes >= 1
     assert workers_for(3, 2, devices=1, on_gpu=False) == Workers(3, 2)
+    processors = worker_count("auto")
+    assert workers_for("auto", "auto", devices=1, on_gpu=False) == Workers(0, 4)
+    assert workers_for("auto", "auto", devices=1, on_gpu=True) == (max(1, processors - 1), 4)
+    assert workers_for(0, "auto", devices=1, on_gpu=True) == (0, max(4, processors))
     encoders: dict[str, PictureEncoder] = {"tiny": ColourEncoder(batch_size=100)}
     assert slots_for(encoders, chunks_at_work=3) == 4 + 6

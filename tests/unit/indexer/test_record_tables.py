@@ -22,7 +22,8 @@ from atlas.errors import BuildError, PictureError, PlanError
 from indexer.darwin_core import Defaults, record_of, with_cells
 from indexer.plan_sections import RecordsSection
 from indexer.records import image_ids_of, records_table
-from indexer.sources.record_tables import RecordTable, genus_of
+from indexer.sources.completion import genus_of
+from indexer.sources.record_tables import RecordTable
 from tests.unit.indexer.tables import RANKS, sole
 
 AS_OF = date(2024, 5, 1)

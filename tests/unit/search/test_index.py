@@ -28,6 +28,7 @@ from tests.bundle_factory import random_vectors
 from tests.full_disk import FULL, needs_full
 
 FACTORY = "OPQ4,IVF8,PQ4x6"
+GRAPH = "OPQ4,IVF8_HNSW32,PQ4x6"
 
 
 def test_the_default_kind() -> None:
@@ -58,6 +59,47 @@ def test_what_cannot_be_built_is_refused(requested: str) -> None:
     """A plan's typing error must stop the build before it starts to embed."""
     with pytest.raises(ValueError, match="not an inverted-file index"):
         factory_for(10**6, 768, requested)
+
+
+@pytest.mark.parametrize(
+    ("requested", "factory"),
+    [
+        ("auto", "OPQ96,IVF1024_HNSW32,PQ96"),
+        ("IVF{n},Flat", "IVF1024_HNSW32,Flat"),
+        ("IVF16,Flat", "IVF16_HNSW32,Flat"),
+        ("OPQ96,IVF{n}_HNSW16,PQ96", "OPQ96,IVF1024_HNSW16,PQ96"),
+    ],
+)
+def test_a_graph_over_the_lists_may_be_asked_for_by_name(requested: str, factory: str) -> None:
+    """Would break: a plan asks for a graph and gets groups, or one graph on top of another."""
+    assert factory_for(100_000, 768, requested, coarse="hnsw") == factory
+
+
+@pytest.mark.parametrize("requested", ["exact", "auto"])
+def test_small_and_exact_spaces_have_no_graph(requested: str) -> None:
+    """Would break: asking for a graph makes an index where none is due."""
+    rows = 100_000 if requested == "exact" else 99_999
+    assert factory_for(rows, 768, requested, coarse="hnsw") is None
+
+
+def test_lists_that_are_found_in_another_way_are_no_graph() -> None:
+    """Would break: a plan that says two things about its lists gets either of them."""
+    with pytest.raises(ValueError, match="names how lists are found by itself"):
+        factory_for(100_000, 768, "IVF1024(PQ16x4fs),Flat", coarse="hnsw")
+
+
+def test_a_graph_lies_over_the_same_lists() -> None:
+    """Would break: with a graph, FAISS trains other lists, and rows go where its walk leads."""
+    vectors = random_vectors(2_000, 16, seed=1)
+    plain, graph = (train(vectors, factory, seed=3) for factory in (FACTORY, GRAPH))
+    one, other = (centroids.centroids_of(faiss.extract_index_ivf(i)) for i in (plain, graph))
+    assert np.array_equal(one, other)
+    filled, numbers = encode_segment(graph, vectors)
+    assert np.array_equal(numbers, encode_segment(plain, vectors)[1])
+    assert Centroids(filled).navigable
+    # However many threads there are: each would put its nodes into the graph at another moment.
+    again = train(vectors, GRAPH, seed=3)
+    assert np.array_equal(faiss.serialize_index(again), faiss.serialize_index(graph))
 
 
 def test_lists_can_be_trained() -> None:

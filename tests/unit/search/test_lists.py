@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -75,14 +76,32 @@ def test_fewer_candidates_are_the_first_of_more() -> None:
     assert lists.candidates(rotated, chosen, 50, everything).tolist() == many[:50].tolist()
 
 
-def test_a_graph_of_centroids_finds_near_lists() -> None:
-    """From thousands of lists on an index may keep them in a graph; the order is still by score."""
-    vectors = random_vectors(4_000, 16, seed=3)
-    index, _ = encode_segment(train(vectors, "IVF64_HNSW16,PQ4x6"), vectors)
-    centroids = Centroids(index)
+def graph_of(lists: int, dim: int) -> Centroids:
+    """Centroids in fifty clouds, as those of lists lie, under a graph."""
+    random = np.random.default_rng(1)
+    clouds = random_vectors(50, dim, 2).astype(np.float32)
+    spread = clouds[random.integers(0, 50, lists)] + 0.15 * random.standard_normal((lists, dim))
+    index = faiss.index_factory(dim, f"IVF{lists}_HNSW32,SQ8", faiss.METRIC_INNER_PRODUCT)
+    faiss.downcast_index(index.quantizer).add(unit_vectors(spread).astype(np.float32))
+    return Centroids(index)
+
+
+@pytest.mark.parametrize("count", [10, 100, 104, 105, 1_000, 2_500])
+def test_a_graph_of_centroids_finds_near_lists(count: int) -> None:
+    """Would break: a walk that stops at sixteen, as FAISS's own does, finds half of a hundred."""
+    centroids = graph_of(2_500, 16)
     assert centroids.navigable
-    rotated = centroids.rotated(unit_vectors(random_vectors(1, 16, seed=4))[0])
-    through_graph = centroids.nearest(rotated, 8)
-    best = nearest_holding(centroids.scores(rotated), None, 8)
-    assert len(set(through_graph.numbers.tolist()) & set(best.numbers.tolist())) >= 6
-    assert (np.diff(through_graph.scores) <= 0).all()
+    found = []
+    for query in unit_vectors(random_vectors(40, 16, seed=4)):
+        rotated = centroids.rotated(query)
+        through_graph = centroids.nearest(rotated, count)
+        best = nearest_holding(centroids.scores(rotated), None, count)
+        assert len(set(through_graph.numbers.tolist())) == len(through_graph.numbers)
+        assert (np.diff(through_graph.scores) <= 0).all()
+        assert through_graph.scores == pytest.approx(
+            centroids.scores(rotated)[through_graph.numbers], abs=1e-3
+        )
+        found.append(np.isin(best.numbers, through_graph.numbers).mean())
+    assert np.mean(found) > 0.95
+    if count > 2_500 / 24:
+        assert min(found) == 1

@@ -29,7 +29,7 @@ DEVICES = [
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("factory", ["OPQ8,IVF32,PQ8", "IVF32,PQ8"])
+@pytest.mark.parametrize("factory", ["OPQ8,IVF32,PQ8", "IVF32,PQ8", "OPQ8,IVF32_HNSW32,PQ8"])
 def test_lists_and_codes_are_those_of_faiss(factory: str, device: str) -> None:
     """A bundle encoded on a GPU is searched on processors: other codes would mean other rows."""
     vectors = random_vectors(ROWS, 32, seed=1)
@@ -80,9 +80,7 @@ def test_lists_are_found_alike_with_and_without_torch() -> None:
     assert np.allclose(usual, through_torch, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "factory", ["IVF16,Flat", "IVF16,RaBitQ", "IVF64_HNSW8,PQ8", "IVF16,PQ8x4"]
-)
+@pytest.mark.parametrize("factory", ["IVF16,Flat", "IVF16,RaBitQ", "IVF64(SQ8),PQ8", "IVF16,PQ8x4"])
 def test_other_kinds_are_left_to_faiss(factory: str) -> None:
     """A kind that torch does not know must be encoded all the same."""
     vectors = random_vectors(3_000, 32, seed=1)
