@@ -22,6 +22,8 @@ from indexer.dates import parse_event_date
 from indexer.licences import normalise_licence
 from indexer.records import made_occurrence_id
 
+# The data set that a record is published in: GBIF's key goes before what the publisher wrote.
+DATASET_TERMS = ("datasetKey", "datasetID")
 TERMS = (
     "occurrenceID",
     "scientificName",
@@ -42,6 +44,7 @@ TERMS = (
     "dataGeneralizations",
     "occurrenceStatus",
     "mediaURL",
+    *DATASET_TERMS,
 )
 EARLIEST_YEAR = 1600
 # iNaturalist moves an obscured record within a square of 0.2 degrees, whose diagonal at the
@@ -136,6 +139,7 @@ def record_of(
         "observed_to": days[1],
         "observer": given.get("recordedBy") or None,
         "basis_of_record": given.get("basisOfRecord") or None,
+        "dataset_key": next((given[term] for term in DATASET_TERMS if given.get(term)), None),
         "licence": licence,
         "media_licence": media_licence,
         "rights_holder": given.get("rightsHolder") or None,
@@ -243,8 +247,11 @@ def _metres_in(text: str) -> float:
 
 
 def identifying(given: Mapping[str, str]) -> dict[str, str]:
-    """What an id is made from: everything given, the date in one form however it was given."""
-    parts = {"eventDate", "year", "month", "day"}
+    """What an id is made from: everything given, the date in one form however it was given.
+
+    In which data set a record is published says nothing of what was seen.
+    """
+    parts = {"eventDate", "year", "month", "day", *DATASET_TERMS}
     return {name: text for name, text in given.items() if name not in parts} | {
         "eventDate": date_of(given)
     }

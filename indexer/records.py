@@ -34,6 +34,7 @@ RECORD_SCHEMA = pa.schema(
         pa.field("observed_to", pa.date32()),
         pa.field("observer", pa.string()),
         pa.field("basis_of_record", pa.string()),
+        pa.field("dataset_key", pa.string()),
         pa.field("licence", pa.string()),
         pa.field("media_licence", pa.string()),
         pa.field("rights_holder", pa.string()),

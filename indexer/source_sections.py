@@ -112,9 +112,10 @@ class EmbeddingsSection(SourceSection, tag="embeddings", frozen=True, kw_only=Tr
     """`kind = "embeddings"`: Parquet files of ready image vectors with taxonomy, without pictures.
 
     `path` is a Parquet file, or a pattern with `*`. Names that `columns` may map: occurrence_id,
-    scientific_name, common_name, media_url, basis_of_record, observer, licence, media_licence,
-    rights_holder, reference_url, decimal_latitude, decimal_longitude, coordinate_uncertainty_m,
-    event_date, and those of `ranks`. Place and date are read only where the plan maps them.
+    scientific_name, common_name, media_url, basis_of_record, dataset_key, observer, licence,
+    media_licence, rights_holder, reference_url, decimal_latitude, decimal_longitude,
+    coordinate_uncertainty_m, event_date, and those of `ranks`. Place and date are read only where
+    the plan maps them.
     """
 
     space: str

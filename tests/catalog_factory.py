@@ -268,6 +268,7 @@ def _image_row(row_id: int, image: ImageCase, observers: Mapping[str, int]) -> t
         image.month,
         observers[image.observer or ""],
         "HumanObservation",
+        "50c9509d-22c7-4a22-a47d-8c48425ef4a7",
         image.source_id,
         image.licence_id,
         image.media_licence_id,
@@ -290,9 +291,9 @@ CREATE TABLE taxon_name (folded VARCHAR, name VARCHAR, taxon_id INTEGER, kind VA
 CREATE TABLE image (row_id BIGINT, occurrence_id VARCHAR, taxon_id INTEGER,
     scientific_name VARCHAR, cell UBIGINT, cell_resolution TINYINT, latitude DOUBLE,
     longitude DOUBLE, uncertainty_m FLOAT, observed_from DATE, observed_to DATE, month TINYINT,
-    observer_id INTEGER, basis_of_record VARCHAR, source_id SMALLINT, licence_id SMALLINT,
-    media_licence_id SMALLINT, rights_holder VARCHAR, reference_url VARCHAR, media_url VARCHAR,
-    media_type VARCHAR, flags INTEGER, counted BOOLEAN);
+    observer_id INTEGER, basis_of_record VARCHAR, dataset_key VARCHAR, source_id SMALLINT,
+    licence_id SMALLINT, media_licence_id SMALLINT, rights_holder VARCHAR, reference_url VARCHAR,
+    media_url VARCHAR, media_type VARCHAR, flags INTEGER, counted BOOLEAN);
 CREATE TABLE image_stored_id (row_id BIGINT, image_id UUID);
 CREATE TABLE image_key (id_number UINTEGER, row_id BIGINT);
 CREATE TABLE observer (observer_id INTEGER, name VARCHAR);

@@ -95,6 +95,7 @@ def _fields(row: ImageRow) -> dict[str, Any]:
         "record_licence": row.licence.code if row.licence else None,
         "rights_holder": row.rights_holder or None,
         "dataset": row.source.title,
+        "dataset_key": row.dataset_key or None,
         "occurrence_id": row.occurrence_id,
         "data_generalizations": _generalisations(row.flags),
         "flags": list(flag_names(row.flags)),

@@ -59,6 +59,13 @@ class Record(Schema, frozen=True, kw_only=True):
     record_licence: str | None
     rights_holder: str | None
     dataset: str
+    dataset_key: Annotated[
+        str | None,
+        Meta(
+            description="the data set that the record is published in, by GBIF's key or its "
+            "publisher's; cite these"
+        ),
+    ]
     occurrence_id: str | None
     data_generalizations: Annotated[
         str | None, Meta(description="how the place was made less exact, and why")

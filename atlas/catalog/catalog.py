@@ -41,8 +41,8 @@ identity AS MATERIALIZED ({identities})
 SELECT chosen.row_id, identity.image_id, occurrence_id, chosen.taxon_id,
     taxon.scientific_name AS taxon_name, taxon.common_name, taxon.rank, chosen.scientific_name,
     cell, cell_resolution, latitude, longitude, uncertainty_m, observed_from, observed_to,
-    nullif(observer.name, '') AS observer, basis_of_record, source_id, licence_id, media_licence_id,
-    rights_holder, reference_url, media_url, media_type, flags
+    nullif(observer.name, '') AS observer, basis_of_record, {dataset_key} AS dataset_key, source_id,
+    licence_id, media_licence_id, rights_holder, reference_url, media_url, media_type, flags
 FROM chosen JOIN taxon USING (taxon_id) JOIN observer USING (observer_id)
 JOIN identity ON identity.row_id = chosen.row_id
 """
@@ -56,8 +56,11 @@ class Catalog(CatalogFile):
         super().__init__(connection, path)
         with self._cursor() as cursor:
             form: IdForm = form_of_ids(cursor)
+            dataset_key = _dataset_key(cursor)
         identities = ids_of_rows(_ROWS, form)
-        self._sql_of_images = _IMAGES.format(rows=_ROWS, identities=identities)
+        self._sql_of_images = _IMAGES.format(
+            rows=_ROWS, identities=identities, dataset_key=dataset_key
+        )
         self._sql_of_ids = identities
         self._sql_of_number = rows_of_number(form)
         # A few rows each, immutable with the bundle: read once.
@@ -241,3 +244,12 @@ class Catalog(CatalogFile):
 
 def _columns(kind: type[msgspec.Struct]) -> str:
     return ", ".join(kind.__struct_fields__)
+
+
+def _dataset_key(cursor: duckdb.DuckDBPyConnection) -> str:
+    """SQL for a row's data set: bundles from before there was this column know none."""
+    found = cursor.execute(
+        "SELECT 1 FROM duckdb_columns() WHERE table_name = 'image' "
+        "AND column_name = 'dataset_key' AND database_name = current_database()"
+    ).fetchall()
+    return "dataset_key" if found else "NULL"

@@ -94,8 +94,9 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the atlas with its taxon, source and licences.
 
     `scientific_name` is the record's own spelling, `taxon` what it was matched to. `licence` is
-    the record's, `media_licence` the photo's. `media_type` is None where the bundle does not host
-    the picture. Dates are the first and last day the observation may have been on.
+    the record's, `media_licence` the photo's. `dataset_key` is the data set that the record is
+    published in, by GBIF's key or its publisher's. `media_type` is None where the bundle does not
+    host the picture. Dates are the first and last day the observation may have been on.
     """
 
     row_id: int
@@ -112,6 +113,7 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
     observed_to: date | None
     observer: str | None
     basis_of_record: str | None
+    dataset_key: str | None
     source: Source
     licence: Licence | None
     media_licence: Licence | None

@@ -22,6 +22,7 @@ from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
 from atlas.geo.layers import Layers
 from atlas.search.filters import Condition, Filter, condition_of, key_of, without_places
+from atlas.search.meanwhile import meanwhile
 from atlas.search.place_filters import (
     Statement,
     all_may_pass,
@@ -30,7 +31,6 @@ from atlas.search.place_filters import (
     statements_of,
 )
 from atlas.search.selection import Selection
-from atlas.search.shares import meanwhile
 from atlas.search.surroundings import Surroundings
 from atlas.search.taxon_runs import read_runs
 

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.search import row_bits
-from atlas.search.shares import in_shares
 
 Positions = npt.NDArray[np.int64]
 Passing = npt.NDArray[np.bool_]
@@ -146,7 +145,7 @@ class Selection:
         return Selection.of_bits(bits, self.rows)
 
     def narrowed(self, judge: Callable[[slice | Positions], Passing]) -> Selection:
-        """Those positions that `judge` lets pass, on several threads where it is asked of many.
+        """Those positions that `judge` lets pass.
 
         It is asked for slices and positions, and answers bool, one a position. It may be asked of
         positions outside the selection, which are then left out.
@@ -156,13 +155,9 @@ class Selection:
         if self._is_judged_whole:
             before = self.bits()
             kept = np.zeros_like(before)
-
-            def narrow(first: int, last: int) -> None:
-                for judged, stretch in _stretches_of(first, last):
-                    passing = np.packbits(judge(judged), bitorder="little")
-                    np.bitwise_and(passing, before[stretch], out=kept[stretch])
-
-            in_shares(narrow, *self._span(), _JUDGED_ROWS)
+            for judged, stretch in _stretches_of(*self._span()):
+                passing = np.packbits(judge(judged), bitorder="little")
+                np.bitwise_and(passing, before[stretch], out=kept[stretch])
             return Selection.of_bits(kept, self.rows)
         mask = np.zeros(self.rows, bool)
         for rows, inside in self.reads():
@@ -171,7 +166,7 @@ class Selection:
         return Selection.of_mask(mask)
 
     def number_of(self, judge: Callable[[slice | Positions], Passing]) -> int:
-        """How many positions `judge` lets pass; on one thread."""
+        """How many positions `judge` lets pass."""
         if self._positions is not None:
             return int(np.count_nonzero(judge(self._positions)))
         found = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ import pyarrow.csv
 from atlas.bundle.bundle import SEGMENTS
 from atlas.bundle.flags import Flag
 from atlas.bundle.segment import ROWS
-from indexer.export.archive_documents import descriptor, metadata
+from indexer.export.archive_documents import datasets_table, descriptor, metadata
 from indexer.export.chosen import Chosen
 from indexer.export.rows import NUMBERS, PLACE_REMARKS, Batch, batches
 from indexer.licences import normalise_licence
@@ -52,6 +53,7 @@ _CORE = (
     "datasetName",
     "bibliographicCitation",
 )
+DATASETS = "datasets.csv"
 _MEDIA = ("type", "format", "identifier", "references", "license", "rightsHolder")
 _FLAGS = int(PLACE_REMARKS | Flag.RECORDED_ABSENT)
 # Photos of one record share all of this; where they do not, they are told as records of their own.
@@ -72,7 +74,8 @@ class ArchiveCounts(NamedTuple):
 def write_archive(path: Path, chosen: Chosen, progress: Callable[[Batch], None]) -> ArchiveCounts:
     """Write the archive, a zip; equal rows give equal bytes. `progress` is told each batch once.
 
-    A photo that has no address is in the archive by its occurrence only.
+    A photo that has no address is in the archive by its occurrence only. `datasets.csv` counts the
+    occurrences of each data set, as GBIF asks for whom to cite of a derived data set.
     """
     manifest = chosen.bundle.manifest
     written = dt.datetime.fromisoformat(manifest.built_at)
@@ -83,10 +86,13 @@ def write_archive(path: Path, chosen: Chosen, progress: Callable[[Batch], None])
     ):
         core = ("id", *_CORE[:4], *manifest.ranks, *_CORE[4:])
         core_rows = media_rows = rows = 0
+        datasets: Counter[str] = Counter()
         with _member(archive, OCCURRENCES, written, core) as write:
             for batch in batches(chosen):
                 table = _core_table(batch, occurrences, core)
                 core_rows += table.num_rows
+                for found in pc.value_counts(table["datasetID"]).to_pylist():
+                    datasets[found["values"]] += found["counts"]
                 write(table)
         licences: set[str] = set()
         sources: set[str] = set()
@@ -101,6 +107,7 @@ def write_archive(path: Path, chosen: Chosen, progress: Callable[[Batch], None])
                 progress(batch)
         counts = ArchiveCounts(core_rows, media_rows, rows - media_rows)
         for name, content in (
+            (DATASETS, datasets_table(datasets)),
             ("meta.xml", descriptor(core[1:], _MEDIA, manifest.ranks)),
             (
                 "eml.xml",
@@ -175,7 +182,7 @@ def _core_table(batch: Batch, occurrences: _Occurrences, names: Sequence[str]) -
     """The occurrences whose first photo is in this batch."""
     shown = occurrences.of(batch)
     columns = batch.columns | {"id": shown["id"].combine_chunks()}
-    columns["datasetID"] = columns["source"]
+    columns["datasetID"] = pc.coalesce(columns["datasetKey"], columns["source"])
     columns["license"] = _addresses(columns["license"])
     for term, agreed in (("rightsHolder", "one_holder"), ("references", "one_reference")):
         columns[term] = pc.if_else(

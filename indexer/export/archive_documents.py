@@ -5,8 +5,10 @@ Source: https://dwc.tdwg.org/text/ and EML 2.2 with what GBIF's profile adds. Pu
 
 from __future__ import annotations
 
+import csv
+import io
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree as ET
 
 from atlas.bundle.manifest import Manifest, SourceEntry
@@ -82,6 +84,15 @@ def _term(name: str, is_rank: bool) -> str:
     if is_rank and name not in _RANKS:
         return (_GBIF if name == "species" else _OTHER_RANKS) + name
     return (_DC if name in _DUBLIN_CORE else _DWC) + name
+
+
+def datasets_table(occurrences: Mapping[str, int]) -> str:
+    """How many occurrences came from each data set, CSV by key; as GBIF takes for derived ones."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("datasetID", "occurrences"))
+    rows.writerows(sorted(occurrences.items()))
+    return text.getvalue()
 
 
 def metadata(

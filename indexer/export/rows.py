@@ -98,6 +98,8 @@ def _columns(
     sources: Mapping[str, SourceEntry],
 ) -> Columns:
     stored = {name: table[name].combine_chunks() for name in table.column_names}
+    # Segments of older bundles have none.
+    stored.setdefault("dataset_key", pa.nulls(table.num_rows, pa.string()))
     lineage = stored["lineage"]
     found = {rank: pc.list_element(lineage, at) for at, rank in enumerate(ranks)}
     found |= {
@@ -113,6 +115,7 @@ def _columns(
             ("rightsHolder", "rights_holder"),
             ("references", "reference_url"),
             ("source", "source_key"),
+            ("datasetKey", "dataset_key"),
             ("mediaURL", "media_url"),
             ("mediaLicense", "media_licence"),
             ("mediaType", "media_type"),

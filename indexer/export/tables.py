@@ -40,6 +40,7 @@ _TERMS = (
     "rightsHolder",
     "references",
     "source",
+    "datasetKey",
     "datasetName",
     "bibliographicCitation",
     "flags",

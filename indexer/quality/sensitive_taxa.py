@@ -52,7 +52,14 @@ PLACE_FLAGS = (
 )
 # A number to a hundredth or finer may be a coordinate; one before a slash is part of a DOI.
 _LIKE_COORDINATE = re.compile(r"(?<![\d.,])\d{1,3}[.,]\d{2,}(?![\d.,]*(?:/|%2F))", re.IGNORECASE)
-_TELLING = ("observer", "basis_of_record", "rights_holder", "reference_url", "media_url")
+_TELLING = (
+    "observer",
+    "basis_of_record",
+    "dataset_key",
+    "rights_holder",
+    "reference_url",
+    "media_url",
+)
 _DOUBTS = frozenset({"cf.", "cf", "aff.", "aff", "nr.", "nr", "?", "x", "\u00d7"})
 
 

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from atlas.bundle.flags import Flag
-from indexer.darwin_core import Defaults, identifying
+from indexer.darwin_core import DATASET_TERMS, Defaults, identifying
 from indexer.licences import normalise_licence
 from indexer.records import RECORD_SCHEMA, image_ids_of, made_occurrence_id
 from indexer.sources.columns import Columns
@@ -88,6 +89,8 @@ def records_of(
         "row": row,
     }
     found |= {field: or_null(columns.text(term)) for field, term in _KEPT_TEXTS.items()}
+    key, other = (columns.text(term) for term in DATASET_TERMS)
+    found["dataset_key"] = or_null(pc.if_else(pa.array(is_empty(key)), plain(other), plain(key)))
     return record_table(found, columns.rows)
 
 

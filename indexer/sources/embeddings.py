@@ -55,6 +55,7 @@ _DEFAULT_COLUMNS = {
     "common_name": "common_name",
     "media_url": "identifier",
     "basis_of_record": "basisOfRecord",
+    "dataset_key": "",
     "observer": "",
     "licence": "",
     "media_licence": "",
@@ -65,6 +66,14 @@ _DEFAULT_COLUMNS = {
     "coordinate_uncertainty_m": "",
     "event_date": "",
 }
+_KEPT_TEXTS = (
+    "observer",
+    "basis_of_record",
+    "dataset_key",
+    "rights_holder",
+    "reference_url",
+    "media_url",
+)
 
 
 class EmbeddingsSource(WithoutPictures):
@@ -236,7 +245,7 @@ class EmbeddingsSource(WithoutPictures):
         }
         for name in ("scientific_name", "common_name"):
             columns[name] = texts[name]
-        for name in ("observer", "basis_of_record", "rights_holder", "reference_url", "media_url"):
+        for name in _KEPT_TEXTS:
             columns[name] = or_null(texts[name])
         return with_cells(record_table(columns, count), self._resolution)
 

@@ -81,7 +81,8 @@ def _write_rows(
             "SELECT stored.* REPLACE (ordered.row_id AS row_id, ordered.taxon_id AS taxon_id, "
             "ordered.flags AS flags) "
             "FROM (SELECT * FROM read_parquet(?) WHERE row_id >= ? AND row_id < ?) AS ordered "
-            f"JOIN read_parquet({listed}) AS stored ON stored.row_id = ordered.old_row "
+            f"JOIN read_parquet({listed}, union_by_name = true) AS stored "
+            "ON stored.row_id = ordered.old_row "
             "ORDER BY ordered.row_id",
             [str(order), first_row, first_row + rows],
         )

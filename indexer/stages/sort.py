@@ -68,6 +68,7 @@ _COPIED = (
     "observed_to",
     "observer",
     "basis_of_record",
+    "dataset_key",
     "licence",
     "media_licence",
     "rights_holder",

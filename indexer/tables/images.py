@@ -14,6 +14,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from atlas.bundle.flags import held_back_mask
 from atlas.errors import BuildError
@@ -46,13 +47,24 @@ def view_stored(
 
 
 def _stored(rows: Sequence[Path], living: Path | None) -> str:
-    written = f"read_parquet({quoted_list(rows)})"
+    written = _written(rows)
     if living is None:
         return f"SELECT * FROM {written}"
     return (
         "SELECT written.* REPLACE (living.taxon_id AS taxon_id, living.flags AS flags) "
         f"FROM {written} AS written JOIN read_parquet({quoted(living)}) AS living USING (row_id)"
     )
+
+
+def _written(rows: Sequence[Path]) -> str:
+    """The rows of segments; those of older bundles have no column of data sets."""
+    listed = quoted_list(rows)
+    having = ["dataset_key" in pq.read_schema(path).names for path in rows]
+    if all(having):
+        return f"read_parquet({listed})"
+    if any(having):
+        return f"read_parquet({listed}, union_by_name = true)"
+    return f"(SELECT *, NULL::VARCHAR AS dataset_key FROM read_parquet({listed}))"
 
 
 def write_images(
@@ -89,7 +101,7 @@ def _image(first: int, last: int) -> str:
         "uncertainty_m::FLOAT AS uncertainty_m, observed_from, observed_to, "
         "CASE WHEN date_trunc('month', observed_from) = date_trunc('month', observed_to) "
         "THEN month(observed_from)::TINYINT END AS month, "
-        "observer_id, basis_of_record, source_id, record.licence_id AS licence_id, "
+        "observer_id, basis_of_record, dataset_key, source_id, record.licence_id AS licence_id, "
         "photo.licence_id AS media_licence_id, rights_holder, reference_url, media_url, "
         f"media_type, flags, counted FROM {inside} AS stored JOIN counted_arrow USING (row_id) "
         "JOIN source ON source.key = stored.source_key "

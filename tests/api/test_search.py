@@ -23,7 +23,7 @@ Hit = dict[str, Any]
 HIT_KEYS = {
     "image_id", "score", "taxon", "verbatim_name", "cell", "lat", "lon", "uncertainty_m",
     "observed_on", "observer", "basis_of_record", "media_url", "source_url", "licence",
-    "record_licence", "rights_holder", "dataset", "occurrence_id",
+    "record_licence", "rights_holder", "dataset", "dataset_key", "occurrence_id",
     "data_generalizations", "flags",
     "spaces", "collapsed", "collapsed_images", "places_met",
 }  # fmt: skip

@@ -54,6 +54,7 @@ def test_an_image_row_is_joined(catalog: Catalog) -> None:
     assert row.taxon.scientific_name == "Passer"
     assert row.scientific_name == "a name as written"
     assert row.source.key == "survey"
+    assert row.dataset_key == "50c9509d-22c7-4a22-a47d-8c48425ef4a7"
     assert row.licence is not None
     assert row.licence.code == "CC0-1.0"
     assert row.media_licence is not None
@@ -163,3 +164,12 @@ def test_the_catalog_cannot_reach_other_files(catalog: Catalog, tmp_path: Path) 
     secret.write_text("a\n1\n")
     with pytest.raises(Exception, match="disabled"):
         catalog.table("SELECT * FROM read_csv(?)", [str(secret)])
+
+
+def test_a_catalog_from_before_data_sets_were_kept_is_read(tmp_path: Path) -> None:
+    """A server that is renewed goes on with the bundle that it has."""
+    path = write_catalog(tmp_path / "c.duckdb", IMAGES[:3])
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("ALTER TABLE image DROP COLUMN dataset_key")
+    rows = Catalog.open(path).images([0, 2])
+    assert [(row.row_id, row.dataset_key) for row in rows] == [(0, None), (2, None)]

@@ -135,12 +135,20 @@ def exported(root: Path, path: Path, form: Format, **asked: Any) -> Export:
 
 # Made anew by every build: numbers, and ids that follow from the key and the addresses.
 _OF_A_BUILD = {"row_id", "taxon_id", "image_id", "cell", "flags", "media_type", "media_sha256"}
+# An archive gives a record that was published in no data set the key of its source.
+_OF_AN_ARCHIVE = {"dataset_key"}
 
 
 def as_records(rows: list[dict[str, Any]]) -> list[str]:
     """What rows say of their records, in an order of their own."""
     return sorted(
-        str([(name, value) for name, value in row.items() if name not in _OF_A_BUILD])
+        str(
+            [
+                (name, value)
+                for name, value in row.items()
+                if name not in _OF_A_BUILD | _OF_AN_ARCHIVE
+            ]
+        )
         for row in rows
     )
 

@@ -11,11 +11,13 @@ from typing import Any
 import duckdb
 import msgspec
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
 from atlas.bundle.bundle import Bundle
-from atlas.bundle.manifest import read_current
+from atlas.bundle.files import sha256_of
+from atlas.bundle.manifest import FileEntry, encode_json, read_current, read_manifest
 from atlas.bundle.segment import PICTURE_OFFSETS, PICTURES, ROWS
 from atlas.errors import BuildError
 from atlas.search.curve import Curve
@@ -178,6 +180,26 @@ def test_too_little_recall_stops(lived: Path, monkeypatch: pytest.MonkeyPatch) -
     assert result.exit_code == 1
     assert "is 0.9000, below 0.95" in result.stderr
     assert Bundle.open(lived).manifest.number == 3
+
+
+@pytest.mark.parametrize("older", ["one", "all"])
+def test_segments_from_before_data_sets_were_kept_are_compacted(lived: Path, older: str) -> None:
+    """A bundle of an older indexer must live on, also beside rows that a newer one added."""
+    current = read_current(lived)
+    manifest = read_manifest(current)
+    entries = {entry.path: entry for entry in manifest.files}
+    segments = sorted((lived / "segments").iterdir())
+    for segment in segments[:1] if older == "one" else segments:
+        path = segment / ROWS
+        pq.write_table(pq.read_table(path).drop_columns("dataset_key"), path)
+        name = path.relative_to(lived).as_posix()
+        entries[name] = FileEntry(path=name, size_bytes=path.stat().st_size, sha256=sha256_of(path))
+    manifest = msgspec.structs.replace(manifest, files=tuple(entries.values()))
+    current.write_bytes(encode_json(manifest))
+    before = ask(lived, "SELECT image_id FROM image_identity ORDER BY image_id")
+    run("compact", lived, "--quiet")
+    assert ask(lived, "SELECT image_id FROM image_identity ORDER BY image_id") == before
+    assert ask(lived, "SELECT DISTINCT dataset_key FROM image") == [(None,)]
 
 
 def test_compact_already(lived: Path) -> None:

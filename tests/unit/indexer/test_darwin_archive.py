@@ -100,6 +100,23 @@ def test_defaults_stand_where_a_field_is_empty(tmp_path: Path) -> None:
     assert {record["licence"] for record in records} == {"CC-BY-4.0"}
 
 
+def test_each_record_has_the_data_set_to_cite(tmp_path: Path) -> None:
+    """Would break: of a download of many data sets nobody can say which to cite."""
+    terms = (*CORE, DWC + "datasetID", "http://rs.gbif.org/terms/1.0/datasetKey")
+    told = [("doi:10.1/a", "50c9509d"), ("doi:10.1/b", ""), ("", "")]
+    rows = [[*row, *sets] for row, sets in zip(frogs(3), told, strict=True)]
+    files = {"meta.xml": descriptor(table_xml("core", terms, "o.txt")), "o.txt": text(terms, rows)}
+    path = write_files(tmp_path / "a", files)
+    records, _ = all_rows(source_of(path, with_pictures=False))
+    assert [record["dataset_key"] for record in records] == ["50c9509d", "doi:10.1/b", None]
+    without = [[*row[:1], "", *row[2:]] for row in rows]
+    files["o.txt"] = text(terms, without)
+    made, _ = all_rows(source_of(write_files(tmp_path / "b", files), with_pictures=False))
+    files["o.txt"] = text(terms, [[*row[:-1], "another"] for row in without])
+    moved, _ = all_rows(source_of(write_files(tmp_path / "c", files), with_pictures=False))
+    assert [one["occurrence_id"] for one in made] == [one["occurrence_id"] for one in moved]
+
+
 def test_photos_are_rows_with_licences_of_their_own(tmp_path: Path) -> None:
     """Would break: a photo gets the record's licence, another's occurrence, or another's id."""
     media = [
@@ -315,6 +332,7 @@ def test_real_archives() -> None:
     source = source_of(path, with_pictures=False, part_rows=50)
     records, rejects = all_rows(source)
     assert (len(records), len(rejects)) == (158, 0)
+    assert all(len(record["dataset_key"]) == 36 for record in records)
     assert source.settings.citation.startswith("Please cite this data as follows")
     simple = source_of(SAMPLES / "dwca-simple-test-archive.zip", with_pictures=False)
     names = [record["scientific_name"] for record in all_rows(simple)[0]]

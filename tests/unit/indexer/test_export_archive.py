@@ -22,6 +22,7 @@ def test_an_archive_is_built_again_with_the_same_records(frogs: Path, tmp_path: 
     again = build_archive(tmp_path, tmp_path / "frogs.zip", "again")
     before, after = stored(frogs), stored(again)
     assert as_records(before) == as_records(after)
+    assert {row["dataset_key"] for row in after} == {"frogs"}
     assert len(before) == written.photos == 70
     assert (written.occurrences, written.media, written.without_address) == (40, 60, 10)
     kept = Flag.RECORDED_ABSENT | Flag.LOCATION_OBSCURED | Flag.MEDIA_LICENCE_UNKNOWN
@@ -55,6 +56,8 @@ def test_an_archive_says_whom_to_cite_and_each_licence(frogs: Path, tmp_path: Pa
         assert zipped.testzip() is None
         eml = ET.fromstring(zipped.read("eml.xml"))  # noqa: S314 - written here
         meta = ET.fromstring(zipped.read("meta.xml"))  # noqa: S314 - written here
+        datasets = zipped.read("datasets.csv").decode().splitlines()
+    assert datasets == ["datasetID,occurrences", "frogs,40"]
     assert meta.get("metadata") == "eml.xml"
     citations = [found.text for found in eml.iter("citation")]
     assert citations[1:] == ["Somebody (2020). Frogs."]

@@ -144,6 +144,7 @@ def make_row(number: int, rng: np.random.Generator) -> Row:
         "observed_to": observed[1],
         "observer": one_of((None, "Ada", "Ben", "Cleo")),
         "basis_of_record": "HumanObservation",
+        "dataset_key": one_of((None, "50c9509d")),
         "licence": one_of(LICENCES),
         "media_licence": one_of(LICENCES),
         "rights_holder": one_of((None, "A. Holder")),
