@@ -54,15 +54,18 @@ def measure(folder: Path, rows: int, seed: int) -> dict[str, Any]:
     (folder / "plan.toml").write_text(_PLAN)
     plan = read_plan(folder / "plan.toml")
     work = WorkFolder(plan.output.work_folder())
-    with Resident() as resident:
-        marks = [_Mark.now()]
+    marks = [_Mark.now()]
+    with Resident() as join:
         (source,) = open_sources(plan)
         source.parts()
-        marks.append(_Mark.now())
+    marks.append(_Mark.now())
+    with Resident() as read:
         parts = prepare(plan, work, Silent()).parts
-        marks.append(_Mark.now())
+    marks.append(_Mark.now())
+    with Resident() as sort:
         found = _sort(plan, work, parts)
-        marks.append(_Mark.now())
+    marks.append(_Mark.now())
+    peaks = {"join": join.peak_bytes, "read": read.peak_bytes, "sort": sort.peak_bytes}
     rows_in = sum(report.rows_in for report in parts.read.values())
     rejects = sum(report.rejects for report in parts.read.values()) + found.duplicates
     if rows_in != found.rows + rejects or rejects != sum(written.refused.values()):
@@ -83,7 +86,8 @@ def measure(folder: Path, rows: int, seed: int) -> dict[str, Any]:
         **{f"{name}_cpu_s": round(cpu_s, 2) for name, _, cpu_s in steps},
         "rows_per_s": round(rows_in / sum(clock_s for _, clock_s, _ in steps)),
         "rows_per_cpu_s": round(rows_in / sum(cpu_s for _, _, cpu_s in steps)),
-        "peak_mb": round(resident.peak_bytes / 2**20),
+        "peak_mb": round(max(peaks.values()) / 2**20),
+        **{f"{name}_peak_mb": round(peak / 2**20) for name, peak in peaks.items()},
         "cores": len(os.sched_getaffinity(0)),
         "load": round(os.getloadavg()[0], 1),
     }

@@ -1,7 +1,7 @@
 """Rows of a segment gathered from the parts in which they lie, in the segment's order.
 
 Every part is read once, front to back, and its rows are laid out in stretches of the segment; then
-each stretch is put in order in memory. So memory follows neither the parts nor, but for sixteen
+each stretch is put in order in memory. So memory follows neither the parts nor, but for twelve
 bytes a row, the segment. Parts and stretches are worked on by a few threads.
 """
 
@@ -117,8 +117,8 @@ def _lay_out(
 ) -> None:
     """Write the rows of each part to the stretches in which they belong."""
     part_of, position_of = ordered.places()
-    by_part = np.argsort(part_of, kind="stable").astype(np.int32)
-    bounds = np.searchsorted(part_of[by_part], np.arange(len(parts) + 1)).tolist()
+    by_part, bounds = _by_part(part_of, len(parts))
+    del part_of
     wanted = [
         (part, by_part[begin:end])
         for part, (begin, end) in zip(parts, itertools.pairwise(bounds), strict=True)
@@ -145,6 +145,26 @@ def _lay_out(
             for number, rows in pieces:
                 with naming(files[number]):
                     writers[number].write_table(rows)
+
+
+def _by_part(part_of: Numbers, parts: int) -> tuple[Numbers, list[int]]:
+    """The rows sorted by part, stably, int32 (rows,), and where each part begins and the last ends.
+
+    A stretch at a time: sorted at once, ten million rows take 80 MB beside the result.
+    """
+    ends = np.cumsum(np.bincount(part_of, minlength=parts))
+    bounds = [0, *ends.tolist()]
+    by_part = np.empty(len(part_of), np.int32)
+    free = np.array(bounds[:-1], np.int64)
+    for start in range(0, len(part_of), _STRETCH_ROWS):
+        here = part_of[start : start + _STRETCH_ROWS]
+        order = np.argsort(here, kind="stable")
+        counts = np.bincount(here, minlength=parts)
+        # Rows of a part lie together in `order`, and go where those of earlier stretches end.
+        first = np.cumsum(counts) - counts
+        by_part[np.repeat(free - first, counts) + np.arange(len(here))] = order + start
+        free += counts
+    return by_part, bounds
 
 
 def _stretch_writer(stack: ExitStack, file: Path, schema: pa.Schema) -> pa.RecordBatchFileWriter:
