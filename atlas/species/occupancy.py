@@ -270,11 +270,14 @@ class Occupancy:
     def _coarse(
         self, taxon_id: int, resolution: int, ranges: Ranges | None, only: RecordFilter
     ) -> CoarseCounts:
-        """Coarse records of the whole world, or more than asked for of the place in `ranges`."""
-        stored = only == EVERY_RECORD and all(
-            (taxon_id, r) in self._stored for r in range(self.finest)
-        )
-        if ranges is None or stored or not self._reader.read_by_place(taxon_id, only):
+        """Coarse records of the whole world, or more than asked for of the place in `ranges`.
+
+        Those of every record are few and kept by taxon, which serves all tiles of it; those under a
+        filter are sought where they are asked for, since the next question has another one.
+        """
+        every = only == EVERY_RECORD
+        stored = every and all((taxon_id, r) in self._stored for r in range(self.finest))
+        if ranges is None or every or not self._reader.read_by_place(taxon_id, only):
             return self._kept(
                 ("coarse", taxon_id, only), lambda: self._count_coarse(taxon_id, only, stored)
             )
