@@ -23,9 +23,11 @@ _UNIQUE = frozenset(
 )
 # What DuckDB may hold; the rest it spills. Beside it a build needs about as much for vectors.
 _DATABASE_MEMORY = "2GB"
-# While dumps are joined and rows are ordered: more than a million rows need, and about what two
-# workers that read hold, so that the memory of ingest does not follow the rows.
+# While dumps are joined: more than a million rows need, and about what two workers that read hold,
+# so that the memory of ingest does not follow the rows. While they are ordered, the process holds
+# half as much beside it.
 INGEST_MEMORY = "600MB"
+ORDER_MEMORY = "450MB"
 
 
 class PartFiles(msgspec.Struct, frozen=True, kw_only=True):

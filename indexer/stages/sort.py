@@ -27,7 +27,7 @@ from indexer.tables.segment_media import write_media
 from indexer.tables.segment_rows import OrderedRows, write_rows
 from indexer.tables.sort_keys import NAMES, read_keys
 from indexer.work import (
-    INGEST_MEMORY,
+    ORDER_MEMORY,
     PartFiles,
     batches_of,
     open_database,
@@ -101,7 +101,7 @@ def open_parts(parts: Sequence[PartFiles], scratch: Path) -> duckdb.DuckDBPyConn
     `scratch` is where DuckDB may spill. The view's order is that of the parts.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    connection = open_database(scratch, memory=INGEST_MEMORY)
+    connection = open_database(scratch, memory=ORDER_MEMORY)
     names = [str(part.records) for part in parts]
     numbers = pa.array(range(len(names)), pa.int32())
     connection.register("part", pa.table({"part": numbers, "filename": names}))
