@@ -10,10 +10,12 @@ from click.testing import CliRunner
 from benchmarks import town_filters
 
 
-def test_every_town_is_asked_for_alone_and_with_a_taxon(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_every_town_is_asked_for_alone_and_with_a_taxon(
+    unserved_bundle: Path, tmp_path: Path
+) -> None:
     """A town that is not in the gazetteer, or a taxon of no rows, would be a number of nothing."""
     target = tmp_path / "records.json"
-    arguments = ["--bundle", str(tiny_bundle), "--asks", "2", "--json", str(target)]
+    arguments = ["--bundle", str(unserved_bundle), "--asks", "2", "--json", str(target)]
     result = CliRunner().invoke(town_filters.main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     records = msgspec.json.decode(target.read_bytes())
