@@ -70,5 +70,13 @@ def publish_bundle(
                 entries.append(entry)
                 progress(1)
     complete = msgspec.structs.replace(manifest, files=tuple(entries))
+    _remove_unnamed(root)
     publish(root, complete)
     return complete
+
+
+def _remove_unnamed(root: Path) -> None:
+    """Remove what a run that was killed between writing and naming left beside the manifest."""
+    for leftover in root.glob(".*.tmp"):
+        if leftover.is_file():
+            leftover.unlink(missing_ok=True)

@@ -134,3 +134,15 @@ def test_every_file_of_the_bundle_is_listed(tmp_path: Path) -> None:
         "small.list_no",
         "tombstones.roar",
     }
+
+
+def test_a_manifest_that_was_never_named_does_not_stay(tmp_path: Path) -> None:
+    """Would break: a build that was killed as it published is not the same as one that was not."""
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    for name in (".manifest-000001.json.7.tmp", ".CURRENT.7.tmp"):
+        (bundle / name).write_bytes(b"half of i")
+    write_vectors(tmp_path / "garden.parquet", 300, seed=1)
+    built(write_ready_plan(tmp_path, "garden"))
+    assert not list(bundle.glob(".*"))
+    Bundle.open(bundle, "full")
