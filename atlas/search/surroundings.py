@@ -35,11 +35,8 @@ class Judged(NamedTuple):
 _UNKNOWN = "latitude IS NULL OR longitude IS NULL OR uncertainty_m IS NULL"
 
 
-class NearPoint(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """The statement that a record lies near a point: rows that do, and that may, a segment."""
-
-    certain: tuple[Selection, ...]
-    possible: tuple[Selection, ...]
+class _OfCoordinates(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A statement that coordinates tell of, and no layer."""
 
     @property
     def entry(self) -> LayerEntry | None:
@@ -49,6 +46,13 @@ class NearPoint(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def covers(self, segment: int) -> bool:  # noqa: ARG002 - a protocol's signature
         """The catalog has every row."""
         return True
+
+
+class NearPoint(_OfCoordinates, frozen=True, kw_only=True, eq=False):
+    """The statement that a record lies near a point: rows that do, and that may, a segment."""
+
+    certain: tuple[Selection, ...]
+    possible: tuple[Selection, ...]
 
     def passes(self, segment: int, rows: Rows) -> Passing:
         """Which rows of a segment lie near wherever in their uncertainty they were."""
@@ -59,7 +63,7 @@ class NearPoint(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return self.possible[segment].holds(rows)
 
 
-class NearAny(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class NearAny(_OfCoordinates, frozen=True, kw_only=True, eq=False):
     """The statement that a record lies near one of some points.
 
     It holds for certain where it does for one of them; a record that is certain to lie in one of
@@ -67,15 +71,6 @@ class NearAny(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """
 
     points: tuple[NearPoint, ...]
-
-    @property
-    def entry(self) -> LayerEntry | None:
-        """No layer tells of it."""
-        return None
-
-    def covers(self, segment: int) -> bool:  # noqa: ARG002 - a protocol's signature
-        """The catalog has every row."""
-        return True
 
     def passes(self, segment: int, rows: Rows) -> Passing:
         """Which rows of a segment lie near one of the points wherever they were."""
