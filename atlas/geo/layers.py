@@ -20,12 +20,15 @@ from atlas.bundle.bundle import LAYERS, Bundle
 from atlas.bundle.manifest import LayerEntry, SegmentEntry
 from atlas.errors import BundleError
 from atlas.geo.outlines import Cells
+from atlas.geo.ranked import SLICES, RankedRows, order_name, slices_name, words_of
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 Bounds = npt.NDArray[np.float32]
 Values = npt.NDArray[np.int32]
 NAMES = "names.parquet"
 VALUE, OTHER, NAME = "value.i32", "other.i32", "name.i32"
+# What rows of a category are ranked by; no file holds it.
+CERTAIN_VALUE = "certain"
 # In `value`: the layer has none here; nothing is known of the row's place. In `other`: the value is
 # certain; the row's uncertainty may reach any; it reaches places without a value, and no other.
 OUTSIDE, UNKNOWN = 0, -1
@@ -63,6 +66,11 @@ class Category(msgspec.Struct, frozen=True, eq=False):
     value: Values
     other: Values
 
+    @property
+    def certain(self) -> Values:
+        """The value of each row that is certain, UNKNOWN for the others."""
+        return np.where(self.other == CERTAIN, self.value, np.int32(UNKNOWN))
+
 
 class LayerName(msgspec.Struct, frozen=True):
     """A value of a category, or a named feature: its number, its name and its code ('' if none)."""
@@ -92,6 +100,7 @@ class Layer:
         self._segments = tuple(segments)
         # Mapping a file anew takes 0.3 ms: a filter asks for the columns once a block of rows.
         self._mapped: dict[tuple[int, str], npt.NDArray[Any]] = {}
+        self._ranked: dict[tuple[int, str], RankedRows | None] = {}
 
     def covers(self, segment: int) -> bool:
         """Whether the rows of a segment have values; those of segments added since have none."""
@@ -113,6 +122,28 @@ class Layer:
     def name_numbers(self, segment: int) -> Values:
         """The number of the nearest feature's name for each row; 0 where it has none."""
         return self._column(segment, NAME, np.int32)
+
+    def ranked(self, segment: int, column: str) -> RankedRows | None:
+        """The rows of a segment ascending by a column, or by CERTAIN_VALUE, ties by position.
+
+        None where the layer was made before such were kept: then each value is looked at.
+        """
+        key = (segment, column)
+        if key not in self._ranked:
+            self._ranked[key] = self._read_ranked(segment, column)
+        return self._ranked[key]
+
+    def _read_ranked(self, segment: int, column: str) -> RankedRows | None:
+        order, slices = order_name(column), slices_name(column)
+        described = self._segments[segment]
+        folder = self._folder / described.name
+        if not (folder / order).exists() and not (folder / slices).exists():
+            return None
+        words = words_of(described.rows)
+        return RankedRows(
+            self._map(segment, order, np.uint32, described.rows),
+            self._map(segment, slices, np.uint64, SLICES * words).reshape(SLICES, words),
+        )
 
     @cached_property
     def at_cells(self) -> CellValues:
@@ -152,13 +183,15 @@ class Layer:
         """A column; two threads that ask for a new one at once may both map it."""
         kept = self._mapped.get((segment, name))
         if kept is None:
-            kept = self._mapped[segment, name] = self._map(segment, name, dtype)
+            rows = self._segments[segment].rows
+            kept = self._mapped[segment, name] = self._map(segment, name, dtype, rows)
         return kept
 
-    def _map(self, segment: int, name: str, dtype: type[ScalarT]) -> npt.NDArray[ScalarT]:
-        described = self._segments[segment]
-        path = self._folder / described.name / name
-        expected_bytes = described.rows * np.dtype(dtype).itemsize
+    def _map(
+        self, segment: int, name: str, dtype: type[ScalarT], numbers: int
+    ) -> npt.NDArray[ScalarT]:
+        path = self._folder / self._segments[segment].name / name
+        expected_bytes = numbers * np.dtype(dtype).itemsize
         try:
             size_bytes = path.stat().st_size
         except FileNotFoundError as error:

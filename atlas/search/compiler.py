@@ -23,13 +23,9 @@ from atlas.catalog import Catalog
 from atlas.geo.layers import Layers
 from atlas.search.filters import Condition, Filter, condition_of, key_of, without_places
 from atlas.search.meanwhile import meanwhile
-from atlas.search.place_filters import (
-    Statement,
-    all_may_pass,
-    all_pass,
-    cited,
-    statements_of,
-)
+from atlas.search.narrowing import narrowed, number_possible
+from atlas.search.place_filters import statements_of
+from atlas.search.place_statements import Statement, cited
 from atlas.search.selection import Selection
 from atlas.search.surroundings import Surroundings
 from atlas.search.taxon_runs import read_runs
@@ -252,15 +248,14 @@ def _narrowed(
 ) -> tuple[Selection, ...]:
     """Of each segment's selection, the rows that every statement holds for."""
     return tuple(
-        selection.narrowed(partial(all_pass, statements, number))
-        for number, selection in enumerate(selections)
+        narrowed(selection, statements, number) for number, selection in enumerate(selections)
     )
 
 
 def _possible(selections: Sequence[Selection], statements: Sequence[Statement]) -> int:
     """How many rows of the selections every statement may hold for."""
     return sum(
-        selection.number_of(partial(all_may_pass, statements, number))
+        number_possible(selection, statements, number)
         for number, selection in enumerate(selections)
     )
 

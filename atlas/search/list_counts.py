@@ -5,11 +5,13 @@ Pure functions on arrays: safe from any thread. Knows nothing of indexes or filt
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from atlas.search.row_bits import SAMPLED_AT, SAMPLED_ROWS
 from atlas.search.selection import Selection
 
 Counts = npt.NDArray[np.int64]
@@ -44,8 +46,34 @@ def held_rows(counts: Counts, sizes: Counts) -> HeldRows:
     return HeldRows(counts, int(np.count_nonzero(counts)), even=_is_even(counts, sizes))
 
 
-def held_by_lists(selection: Selection, list_numbers: ListNumbers, sizes: Counts) -> HeldRows:
-    """How many of a selection's rows each list holds; `list_numbers` is each row's list, (rows,).
+class ListsOfRows:
+    """The list of each row of a segment, (rows,) int32, memory-mapped or not.
+
+    One row in 64 is kept beside the others: looking up a sample in all of them costs a read of
+    memory at random for each row. Threads: safe from any; two that ask first may both copy.
+    """
+
+    def __init__(self, numbers: ListNumbers) -> None:
+        """Nothing is read before it is asked for."""
+        self._numbers = numbers
+
+    def of(self, rows: slice | npt.NDArray[np.int64]) -> ListNumbers:
+        """The lists of some rows."""
+        return self._numbers[rows]
+
+    def of_sample(self, rows: npt.NDArray[np.int64]) -> ListNumbers:
+        """The lists of some rows, quickly where `row_bits.every` chose them with a wide step."""
+        if (rows % SAMPLED_ROWS == SAMPLED_AT).all():
+            return self._sampled[rows // SAMPLED_ROWS]
+        return self._numbers[rows]
+
+    @cached_property
+    def _sampled(self) -> ListNumbers:
+        return np.ascontiguousarray(self._numbers[SAMPLED_AT::SAMPLED_ROWS])
+
+
+def held_by_lists(selection: Selection, list_numbers: ListsOfRows, sizes: Counts) -> HeldRows:
+    """How many of a selection's rows each list holds.
 
     Where many pass, a sample of them is looked up: few where they lie everywhere, else more.
     """
@@ -55,7 +83,7 @@ def held_by_lists(selection: Selection, list_numbers: ListNumbers, sizes: Counts
     step = selection.count // max(_COUNTED_ROWS, _SAMPLED_A_LIST * lists)
     if step > 1:
         sampled, step = selection.every(step)
-        found = np.bincount(list_numbers[sampled], minlength=lists)
+        found = np.bincount(list_numbers.of_sample(sampled), minlength=lists)
         if _is_even(found, sizes):
             # A list that the sample missed is not empty where rows lie everywhere: it is looked
             # into where it is near. One row does not weigh in the sum.
@@ -64,9 +92,11 @@ def held_by_lists(selection: Selection, list_numbers: ListNumbers, sizes: Counts
         step = selection.count // max(_COUNTED_ROWS, _SAMPLED_A_LIST_UNEVEN * lists)
     if step > 1:
         sampled, step = selection.every(step)
-        return held_rows(step * np.bincount(list_numbers[sampled], minlength=lists), sizes)
+        return held_rows(
+            step * np.bincount(list_numbers.of_sample(sampled), minlength=lists), sizes
+        )
     rows = selection.positions() if selection.run is None else selection.run
-    return held_rows(np.bincount(list_numbers[rows], minlength=lists), sizes)
+    return held_rows(np.bincount(list_numbers.of(rows), minlength=lists), sizes)
 
 
 def _is_even(counts: Counts, sizes: Counts) -> bool:

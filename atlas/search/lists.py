@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.search.grouped_centroids import GROUPED_FROM, GroupedCentroids
-from atlas.search.list_counts import Counts, HeldRows, held_by_lists
+from atlas.search.list_counts import Counts, HeldRows, ListsOfRows, held_by_lists
 from atlas.search.selection import Selection
 from atlas.search.vectors import Positions, QueryVector
 
@@ -131,6 +131,7 @@ class Lists:
         self._index = index  # owns what the next line points into
         self._ivf = faiss.downcast_index(faiss.extract_index_ivf(index))
         self.centroids = centroids
+        self._of_rows: ListsOfRows | None = None
         lists = self._ivf.invlists
         self.sizes: Counts = np.array(
             [lists.list_size(number) for number in range(centroids.count)], np.int64
@@ -139,9 +140,11 @@ class Lists:
     def held(self, selection: Selection, list_numbers: npt.NDArray[np.int32]) -> HeldRows:
         """How many of the selection's rows each list holds, estimated where many pass.
 
-        `list_numbers` is the list of each row of the segment.
+        `list_numbers` is the list of each row of the segment, always the same.
         """
-        return held_by_lists(selection, list_numbers, self.sizes)
+        if self._of_rows is None:
+            self._of_rows = ListsOfRows(list_numbers)
+        return held_by_lists(selection, self._of_rows, self.sizes)
 
     def candidates(
         self, rotated: Vector, chosen: Chosen, fetch: int, selection: Selection

@@ -1,33 +1,25 @@
-"""What a question may ask of place layers, and which rows of a segment pass.
+"""What a question may ask of place layers, and the statements that it makes of them.
 
-A statement about a place has three outcomes for a row: it holds wherever in its uncertainty the
-record was; it holds nowhere there; or it cannot be judged. Only rows of the first kind pass.
-Pure but for the layers' files, which are memory-mapped: safe from any thread.
+Pure but for the layers' lists of names: safe from any thread.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 from msgspec import Meta
 
-from atlas.bundle.manifest import LayerEntry
 from atlas.errors import InvalidQuery
-from atlas.geo.layers import CERTAIN, UNKNOWN, Layer, Layers
+from atlas.geo.layers import Layer, Layers
+from atlas.search.place_statements import InRange, IsNamed, IsOneOf, Statement
 
 MAX_CONDITIONS = 8
 MAX_VALUES = 300
-# A comparison takes a quarter of the time of looking a number up.
-_COMPARED_VALUES = 4
 Values = Annotated[tuple[str, ...], Meta(min_length=1, max_length=MAX_VALUES)]
 Word = Annotated[str, Meta(min_length=1, max_length=100)]
-Passing = npt.NDArray[np.bool_]
-Rows = slice | npt.NDArray[np.int64]
 ELEVATION = "elevation"
 
 
@@ -114,111 +106,6 @@ class PlaceFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ] = None
 
 
-class InRange(msgspec.Struct, frozen=True, kw_only=True):
-    """A quantity lies between two bounds; with `names`, that of a feature called so."""
-
-    layer: Layer
-    low: float
-    high: float
-    order: float | None = None
-    names: frozenset[int] | None = None
-
-    @property
-    def entry(self) -> LayerEntry | None:
-        """The layer that tells."""
-        return self.layer.entry
-
-    def covers(self, segment: int) -> bool:
-        """Whether the layer has values of the rows of a segment."""
-        return self.layer.covers(segment)
-
-    def passes(self, segment: int, rows: Rows) -> Passing:
-        """Which rows of a segment it holds for wherever they were; the layer has their values."""
-        bounds = self.layer.interval(segment, self.order)
-        found: Passing = bounds.high[rows] <= _float32(self.high, -np.inf)
-        if self.low > -math.inf:
-            found &= bounds.low[rows] >= _float32(self.low, np.inf)
-        if self.names is not None:
-            found &= np.isin(self.layer.name_numbers(segment)[rows], [*self.names])
-        return found
-
-    def may_pass(self, segment: int, rows: Rows) -> Passing:
-        """Which rows of a segment it holds for somewhere that they may have been."""
-        bounds = self.layer.interval(segment, self.order)
-        found: Passing = bounds.low[rows] <= _float32(self.high, -np.inf)
-        if self.low > -math.inf:
-            found &= bounds.high[rows] >= _float32(self.low, np.inf)
-        return found
-
-
-def _float32(number: float, towards: float) -> np.float32:
-    """The number as the columns hold numbers; where that rounds, `towards` the stricter side."""
-    found = np.float32(number)
-    strict = found <= number if towards < 0 else found >= number
-    return found if strict else np.nextafter(found, np.float32(towards))
-
-
-class IsOneOf(msgspec.Struct, frozen=True, kw_only=True):
-    """A category is one of some values."""
-
-    layer: Layer
-    values: frozenset[int]
-
-    @property
-    def entry(self) -> LayerEntry | None:
-        """The layer that tells."""
-        return self.layer.entry
-
-    def covers(self, segment: int) -> bool:
-        """Whether the layer has values of the rows of a segment."""
-        return self.layer.covers(segment)
-
-    def passes(self, segment: int, rows: Rows) -> Passing:
-        """Which rows of a segment it holds for wherever they were; the layer has their values."""
-        held = self.layer.category(segment)
-        found = self._is_wanted(held.value[rows])
-        found &= held.other[rows] == CERTAIN
-        return found
-
-    def may_pass(self, segment: int, rows: Rows) -> Passing:
-        """Which rows of a segment it holds for somewhere that they may have been."""
-        held = self.layer.category(segment)
-        value, other = held.value[rows], held.other[rows]
-        found = self._is_wanted(value) | self._is_wanted(other)
-        found |= (value == UNKNOWN) | (other == UNKNOWN)
-        return found
-
-    def _is_wanted(self, numbers: npt.NDArray[np.int32]) -> Passing:
-        """Which numbers of names are wanted, (n,) bool; those of no name are not."""
-        if len(self.values) <= _COMPARED_VALUES:
-            found = np.zeros(len(numbers), np.bool_)
-            for value in self.values:
-                found |= numbers == value
-            return found
-        # The last two entries answer for the numbers below zero.
-        wanted = np.zeros(len(self.layer.names) + 3, np.bool_)
-        wanted[[*self.values]] = True
-        listed: Passing = wanted[numbers]
-        return listed
-
-
-class Statement(Protocol):
-    """A statement about places: `InRange` and `IsOneOf` of a layer, `NearPoint` of none."""
-
-    @property
-    def entry(self) -> LayerEntry | None:
-        """The layer that tells, which an answer then cites."""
-
-    def covers(self, segment: int) -> bool:
-        """Whether anything is known of the rows of a segment."""
-
-    def passes(self, segment: int, rows: Rows) -> Passing:
-        """Which rows of a covered segment it holds for, wherever in their uncertainty they were."""
-
-    def may_pass(self, segment: int, rows: Rows) -> Passing:
-        """Which rows of a covered segment it may hold for; all that pass are among them."""
-
-
 def statements_of(asked: PlaceFilter, layers: Layers) -> tuple[Statement, ...]:
     """The statements of a filter about layers; InvalidQuery names the field at fault."""
     return tuple(_statements(asked, layers))
@@ -226,7 +113,7 @@ def statements_of(asked: PlaceFilter, layers: Layers) -> tuple[Statement, ...]:
 
 def _statements(asked: PlaceFilter, layers: Layers) -> Iterator[Statement]:
     for near in asked.near or ():
-        yield _near(near, layers)
+        yield from _near(near, layers)
     for field in ("country", "region", "habitat"):
         values: Values | None = getattr(asked, field)
         if values is not None:
@@ -249,7 +136,7 @@ def _statements(asked: PlaceFilter, layers: Layers) -> Iterator[Statement]:
             yield _in_range(layer, range_.min, range_.max, name, "min, max or values")
 
 
-def _near(near: Near, layers: Layers) -> InRange:
+def _near(near: Near, layers: Layers) -> Iterator[Statement]:
     name = "filter.near"
     layer = _layer(layers, near.feature, name, ("distance",))
     if not math.isfinite(near.within_m):
@@ -260,12 +147,11 @@ def _near(near: Near, layers: Layers) -> InRange:
         if order is None:
             offered = ", ".join(f"{one:g}" for one in layer.entry.orders) or "none"
             raise InvalidQuery(name, f"layer {layer.entry.name} has these orders: {offered}")
-    names = None
+    yield InRange(layer=layer, low=-math.inf, high=near.within_m, order=order)
     if near.name is not None:
         if order is not None:
             raise InvalidQuery(name, "`name` and `min_order` do not go together")
-        names = _numbers(layer, (near.name,), name)
-    return InRange(layer=layer, low=-math.inf, high=near.within_m, order=order, names=names)
+        yield IsNamed(layer=layer, names=_numbers(layer, (near.name,), name))
 
 
 def _in_range(
@@ -306,35 +192,3 @@ def _layer(layers: Layers, word: str, field: str, kinds: tuple[str, ...]) -> Lay
     raise InvalidQuery(
         field, f"this atlas has no layer {word!r}; it has: {', '.join(sorted(fit)) or 'none'}"
     )
-
-
-def cited(statements: Sequence[Statement]) -> tuple[LayerEntry, ...]:
-    """The layers that an answer rests on, each once, in order."""
-    entries = (one.entry for one in statements if one.entry is not None)
-    return tuple({entry.name: entry for entry in entries}.values())
-
-
-def all_pass(statements: Sequence[Statement], segment: int, rows: Rows) -> Passing:
-    """Which rows every statement holds for; all where there is no statement.
-
-    A row without a value in a layer, because it came after the layer was made, cannot be judged.
-    """
-    found: Passing | None = None
-    for one in statements:
-        passes = one.passes(segment, rows) if one.covers(segment) else _every(rows, passing=False)
-        found = passes if found is None else found & passes
-    return _every(rows, passing=True) if found is None else found
-
-
-def all_may_pass(statements: Sequence[Statement], segment: int, rows: Rows) -> Passing:
-    """Which rows every statement may hold for; all where there is no statement."""
-    found: Passing | None = None
-    for one in statements:
-        may = one.may_pass(segment, rows) if one.covers(segment) else _every(rows, passing=True)
-        found = may if found is None else found & may
-    return _every(rows, passing=True) if found is None else found
-
-
-def _every(rows: Rows, *, passing: bool) -> Passing:
-    number = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
-    return np.full(number, passing)

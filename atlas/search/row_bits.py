@@ -11,7 +11,9 @@ import numpy.typing as npt
 Bits = npt.NDArray[np.uint8]
 Positions = npt.NDArray[np.int64]
 
-_TAIL_BYTES = 4_096
+_END_BYTES = 4_096
+# `every` looks at the row of this number of every so many words of 64, from about such a step on.
+SAMPLED_ROWS, SAMPLED_AT = 64, 36
 
 
 def packed(positions: Positions, rows: int) -> Bits:
@@ -22,6 +24,16 @@ def packed(positions: Positions, rows: int) -> Bits:
         starts = np.flatnonzero(np.concatenate([[True], byte[1:] != byte[:-1]]))
         values = np.left_shift(1, positions & 7).astype(np.uint8)
         bits[byte[starts]] = np.add.reduceat(values, starts)  # distinct bits: their sum is their or
+    return bits
+
+
+def of_run(start: int, stop: int, rows: int) -> Bits:
+    """One bit a row, set from `start` to `stop` - 1."""
+    bits = np.zeros((rows + 7) // 8, np.uint8)
+    if start < stop:
+        bits[start >> 3 : ((stop - 1) >> 3) + 1] = 0xFF
+        bits[start >> 3] &= 0xFF & ~((1 << (start & 7)) - 1)
+        bits[(stop - 1) >> 3] &= (2 << ((stop - 1) & 7)) - 1
     return bits
 
 
@@ -56,21 +68,31 @@ def positions_of(bits: Bits) -> Positions:
 def every(bits: Bits, step: int) -> tuple[Positions, int]:
     """Positions of the bits that are set among about every `step`-th, and the step that was taken.
 
-    Whole bytes are skipped from 8 up, so that the time is that of the bits that are looked at.
+    It is a power of two below 8, a multiple of 8 below 64 or a multiple of 64, at most a third
+    above `step`. Whole bytes are skipped from 8 up, so that the time is that of the bits looked at.
     """
     if step < 8:
         kept, step = (0b0101_0101, 2) if step < 4 else (0b0001_0001, 4)
         return positions_of(bits & np.uint8(kept)), step
-    stride = step // 8
-    first = stride // 2
-    bit = first & 7
+    words = (step + SAMPLED_ROWS // 4) // SAMPLED_ROWS
+    if words == 0:
+        stride = step // 8
+        first = stride // 2
+        bit = first & 7
+    else:
+        stride = words * (SAMPLED_ROWS // 8)
+        first = words // 2 * (SAMPLED_ROWS // 8) + SAMPLED_AT // 8
+        bit = SAMPLED_AT & 7
     found = np.flatnonzero(bits[first::stride] & np.uint8(1 << bit) != 0)
     return (first + found * stride) * 8 + bit, 8 * stride
 
 
 def first_set(bits: Bits) -> int:
     """The position of the first bit that is set; there is one."""
-    byte = int((bits != 0).argmax())
+    start = 0
+    while not bits[start : start + _END_BYTES].any():
+        start += _END_BYTES
+    byte = start + int((bits[start : start + _END_BYTES] != 0).argmax())
     value = int(bits[byte])
     return byte * 8 + (value & -value).bit_length() - 1
 
@@ -78,9 +100,9 @@ def first_set(bits: Bits) -> int:
 def last_set(bits: Bits) -> int:
     """The position of the last bit that is set; there is one."""
     stop = len(bits)
-    while not bits[max(stop - _TAIL_BYTES, 0) : stop].any():
-        stop -= _TAIL_BYTES
-    start = max(stop - _TAIL_BYTES, 0)
+    while not bits[max(stop - _END_BYTES, 0) : stop].any():
+        stop -= _END_BYTES
+    start = max(stop - _END_BYTES, 0)
     byte = start + int(np.flatnonzero(bits[start:stop])[-1])
     return byte * 8 + int(bits[byte]).bit_length() - 1
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from atlas.geo.ranked import RankedRows
 from atlas.search import row_bits
 
 Positions = npt.NDArray[np.int64]
@@ -27,6 +28,8 @@ _GATHERED_BLOCKS = 8
 # Judging every row of a stretch takes half a nanosecond a row, gathering a passing one four to ten.
 _JUDGED_ROWS = 262_144
 _JUDGE_ALL_FROM_ONE_IN = 16
+# A bit a row is found by ranks in the time in which a quarter of the rows is judged.
+_LARGE_RUN_FROM_ONE_IN = 4
 
 
 class Selection:
@@ -35,7 +38,7 @@ class Selection:
     `run` is the slice of positions when they are contiguous, else None.
     """
 
-    __slots__ = ("_bits", "_block_counts", "_positions", "count", "rows", "run")
+    __slots__ = ("_bits", "_block_counts", "_missing", "_positions", "count", "rows", "run")
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class Selection:
         if bits is not None and block_counts is None:
             block_counts = _counts_by_block(bits)
         self._block_counts = block_counts
+        self._missing: Positions | None = None
 
     @classmethod
     def everything(cls, rows: int) -> Selection:
@@ -106,6 +110,18 @@ class Selection:
         return cls(rows, count, bits=bits, block_counts=counts)
 
     @property
+    def is_sparse(self) -> bool:
+        """Whether it is kept as positions."""
+        return self._positions is not None
+
+    @property
+    def is_large(self) -> bool:
+        """Whether looking at its rows takes longer than finding some by rank in all of them."""
+        if self.run is not None:
+            return self.count * _LARGE_RUN_FROM_ONE_IN >= self.rows
+        return not self.is_sparse
+
+    @property
     def all_rows(self) -> bool:
         """Whether every row of the segment passes."""
         return self.count == self.rows
@@ -143,6 +159,27 @@ class Selection:
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
             row_bits.clear(bits, start, stop)
         return Selection.of_bits(bits, self.rows)
+
+    def of_ranks(self, ranked: RankedRows, *runs: slice) -> Selection:
+        """Those positions whose ranks lie in one of some runs, which are apart."""
+        if sum(run.stop - run.start for run in runs) * _BITS_FROM_ONE_IN < self.rows:
+            positions = ranked.positions(*runs)
+            return Selection.of_positions(positions[self.contains(positions)], self.rows)
+        bits = ranked.bits(*runs)
+        if not self.all_rows:
+            # In place: the kernel takes longer to give new memory than bits take to be joined.
+            np.bitwise_and(bits, self.bits(), out=bits)
+        return Selection.of_bits(bits, self.rows)
+
+    def missing(self) -> Positions | None:
+        """The rows of the segment that do not pass, sorted, where these are few; else None."""
+        if (self.rows - self.count) * _BITS_FROM_ONE_IN >= self.rows:
+            return None
+        if self._missing is None:
+            # Rows beyond the last one, which fill up a byte, are no rows.
+            found = row_bits.positions_of(~self.bits())
+            self._missing = found[found < self.rows]
+        return self._missing
 
     def narrowed(self, judge: Callable[[slice | Positions], Passing]) -> Selection:
         """Those positions that `judge` lets pass.
@@ -235,7 +272,8 @@ class Selection:
             return self._bits
         if self._positions is not None:
             return row_bits.packed(self._positions, self.rows)
-        return np.packbits(self._mask(0, self.rows), bitorder="little")
+        run = slice(0, 0) if self.run is None else self.run
+        return row_bits.of_run(run.start, run.stop, self.rows)
 
     def blocks(self, rows: int = 65_536) -> Iterator[slice | Positions]:
         """The selection in order, in pieces that span at most `rows` rows (a multiple of 8)."""

@@ -17,9 +17,11 @@ from atlas.bundle.manifest import LayerEntry
 from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
 from atlas.geo.distance import geodesic_m, most_m, to_space
-from atlas.search.place_filters import Around, Passing, PlaceFilter, Rows
+from atlas.search.place_filters import Around, PlaceFilter
+from atlas.search.place_statements import Passing, Rows
 from atlas.search.recorded_places import Ranges, RecordedPlaces
 from atlas.search.selection import Selection
+from atlas.search.set_operations import both, either
 
 RowIds = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
@@ -47,12 +49,16 @@ class _OfCoordinates(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """The catalog has every row."""
         return True
 
+    def number_possible(self, segment: int) -> int | None:  # noqa: ARG002 - as above
+        """They must be counted."""
+        return None
+
 
 class NearPoint(_OfCoordinates, frozen=True, kw_only=True, eq=False):
     """The statement that a record lies near a point: rows that do, and that may, a segment."""
 
     certain: tuple[Selection, ...]
-    possible: tuple[Selection, ...]
+    perhaps: tuple[Selection, ...]
 
     def passes(self, segment: int, rows: Rows) -> Passing:
         """Which rows of a segment lie near wherever in their uncertainty they were."""
@@ -60,7 +66,15 @@ class NearPoint(_OfCoordinates, frozen=True, kw_only=True, eq=False):
 
     def may_pass(self, segment: int, rows: Rows) -> Passing:
         """Which rows of a segment may lie near."""
-        return self.possible[segment].holds(rows)
+        return self.perhaps[segment].holds(rows)
+
+    def passing(self, segment: int, within: Selection) -> Selection:
+        """Rows of a segment that lie near wherever they were, of those it was made for."""
+        return both(within, self.certain[segment])
+
+    def possible(self, segment: int, within: Selection) -> Selection:
+        """Rows of a segment that may lie near, of those it was made for."""
+        return both(within, self.perhaps[segment])
 
 
 class NearAny(_OfCoordinates, frozen=True, kw_only=True, eq=False):
@@ -85,6 +99,14 @@ class NearAny(_OfCoordinates, frozen=True, kw_only=True, eq=False):
         for near in others:
             first |= near
         return first
+
+    def passing(self, segment: int, within: Selection) -> Selection:
+        """Rows of a segment that lie near one of the points wherever they were."""
+        return both(within, either([point.certain[segment] for point in self.points]))
+
+    def possible(self, segment: int, within: Selection) -> Selection:
+        """Rows of a segment that may lie near one of the points."""
+        return both(within, either([point.perhaps[segment] for point in self.points]))
 
 
 class Surroundings:
@@ -120,7 +142,7 @@ class Surroundings:
             Selection.of_positions(positions, segment.rows)
             for segment, positions in self._by_segment(places.row_id[passes])
         )
-        possible = tuple(
+        perhaps = tuple(
             Selection.of_bits(
                 bits | Selection.of_positions(positions, segment.rows).bits(), segment.rows
             )
@@ -128,7 +150,7 @@ class Surroundings:
                 self._unknown, self._by_segment(places.row_id[may]), strict=True
             )
         )
-        return NearPoint(certain=certain, possible=possible)
+        return NearPoint(certain=certain, perhaps=perhaps)
 
     @cached_property
     def _unknown(self) -> tuple[npt.NDArray[np.uint8], ...]:

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from atlas.errors import BuildError
-from atlas.geo.layers import NAMES, OTHER, VALUE
+from atlas.geo.layers import NAMES, Category
 from atlas.geo.outlines import Floats
 from indexer.layers.categories import RunningCategory
-from indexer.layers.columns import Made, Names, write_cells, write_column
+from indexer.layers.columns import Made, Names, write_category, write_cells
 from indexer.layers.features import FeatureSource, survey
 from indexer.layers.places import Places, RowFiles, centres, groups_of_places, occupied_cells
 from indexer.progress import Watcher
@@ -59,8 +59,7 @@ def make_categories(
         also = []
         for rows in places.rows:
             value, other = at_places.of_rows(rows.place, rows.uncertainty_m)
-            write_column(folder / rows.name / VALUE, value)
-            write_column(folder / rows.name / OTHER, other)
+            write_category(folder / rows.name, Category(value, other))
     write_cells(folder / cells_name, cells, {"value": at_cells.value})
     names.write(folder / NAMES)
     return Made(named=True, features=seen.features, without_geometry=seen.without_geometry)

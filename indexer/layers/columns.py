@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from atlas.bundle.files import atomic_write
 from atlas.geo.cells import resolution_of
-from atlas.geo.layers import high_name, low_name
+from atlas.geo.layers import CERTAIN_VALUE, OTHER, VALUE, Category, high_name, low_name
 from atlas.geo.outlines import Cells, Floats, Integers
+from atlas.geo.ranked import RankedRows, order_name, slices_name
 from indexer.layers.places import SegmentRows
 from indexer.work import parquet_writer
 
@@ -53,8 +54,30 @@ def write_interval(
     least, most = low.astype(np.float32), high.astype(np.float32)
     least = np.where(least > low, np.nextafter(least, np.float32(-np.inf)), least)
     most = np.where(most < high, np.nextafter(most, np.float32(np.inf)), most)
-    write_column(folder / rows.name / low_name(order), np.where(known, least, -np.inf))
-    write_column(folder / rows.name / high_name(order), np.where(known, most, np.inf))
+    write_bounds(folder / rows.name / low_name(order), np.where(known, least, -np.inf))
+    write_bounds(folder / rows.name / high_name(order), np.where(known, most, np.inf))
+
+
+def write_bounds(path: Path, bounds: NDArray[np.generic]) -> None:
+    """Write bounds of a quantity, none of them NaN, and the order of rows by them."""
+    write_column(path, bounds)
+    _write_order(path, bounds)
+
+
+def write_category(folder: Path, category: Category) -> None:
+    """Write what is known of each row of a segment, and the order of rows by what is certain."""
+    write_column(folder / VALUE, category.value)
+    write_column(folder / OTHER, category.other)
+    _write_order(folder / CERTAIN_VALUE, category.certain)
+
+
+def _write_order(column: Path, values: NDArray[np.generic]) -> None:
+    ranked = RankedRows.of(values)
+    for name, numbers in (
+        (order_name(column.name), ranked.order.astype("<u4", copy=False)),
+        (slices_name(column.name), ranked.slices.astype("<u8", copy=False)),
+    ):
+        atomic_write(column.with_name(name), numbers.tobytes())
 
 
 def write_column(path: Path, values: NDArray[np.generic]) -> None:

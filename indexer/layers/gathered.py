@@ -6,8 +6,10 @@ Nothing is measured again. One thread.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,9 +19,11 @@ from numpy.typing import NDArray
 from atlas.bundle.bundle import LAYERS
 from atlas.bundle.files import atomic_path
 from atlas.bundle.manifest import LayerEntry, SegmentEntry
-from atlas.geo.layers import NAME, OTHER, UNKNOWN, VALUE, high_name, low_name
+from atlas.geo.layers import NAME, OTHER, UNKNOWN, VALUE, Category, high_name, low_name
 from indexer.layers.built import LayerFiles
-from indexer.layers.columns import write_column
+from indexer.layers.columns import write_bounds, write_category, write_column
+
+Number = np.float32 | np.int32
 
 
 def gather_layers(
@@ -39,11 +43,10 @@ def gather_layers(
         source = root / LAYERS / entry.folder
         folder = f"{entry.name}-{number:06d}"
         target = work / folder
-        for name, unknown in _columns(entry).items():
-            for segment in after:
-                rows = old_row[segment.first_row : segment.first_row + segment.rows]
-                column = _gathered(source, name, unknown, entry, before, rows)
-                write_column(target / segment.name / name, column)
+        for segment in after:
+            rows = old_row[segment.first_row : segment.first_row + segment.rows]
+            gathered = partial(_gathered, source, entry, before, rows)
+            _write_rows(entry, target / segment.name, gathered)
         for name in filter(None, (entry.cells, entry.names)):
             with atomic_path(target / name) as temporary:
                 shutil.copyfile(source / name, temporary)
@@ -56,27 +59,29 @@ def gather_layers(
     return LayerFiles(entries=tuple(entries), files=files)
 
 
-def _columns(entry: LayerEntry) -> dict[str, np.float32 | np.int32]:
-    """The files of a segment, and what stands in each for a row of which nothing is known."""
+def _write_rows(
+    entry: LayerEntry, folder: Path, gathered: Callable[[str, Number], NDArray[Any]]
+) -> None:
+    """Write the columns of a segment; `gathered` takes what stands for a row that is not known."""
     if entry.kind == "category":
-        return {VALUE: np.int32(UNKNOWN), OTHER: np.int32(UNKNOWN)}
-    columns: dict[str, np.float32 | np.int32] = {}
+        value, other = (gathered(name, np.int32(UNKNOWN)) for name in (VALUE, OTHER))
+        write_category(folder, Category(value, other))
+        return
     for order in (None, *entry.orders):
-        columns[low_name(order)] = np.float32(-np.inf)
-        columns[high_name(order)] = np.float32(np.inf)
+        for name, unknown in ((low_name(order), -np.inf), (high_name(order), np.inf)):
+            write_bounds(folder / name, gathered(name, np.float32(unknown)))
     if entry.names:
-        columns[NAME] = np.int32(0)
-    return columns
+        write_column(folder / NAME, gathered(NAME, np.int32(0)))
 
 
 def _gathered(
     source: Path,
-    name: str,
-    unknown: np.float32 | np.int32,
     entry: LayerEntry,
     before: Sequence[SegmentEntry],
     rows: NDArray[np.int64],
-) -> NDArray[np.generic]:
+    name: str,
+    unknown: Number,
+) -> NDArray[Any]:
     found = np.full(len(rows), unknown)
     for segment in before:
         if segment.name not in entry.segments:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from atlas.errors import PlanError
 from atlas.geo.cells import FINEST
-from atlas.geo.layers import CERTAIN, NAMES, OR_OUTSIDE, OTHER, OUTSIDE, UNKNOWN, VALUE
+from atlas.geo.layers import CERTAIN, NAMES, OR_OUTSIDE, OUTSIDE, UNKNOWN, Category
 from atlas.geo.outlines import Cells, Floats, Integers
-from indexer.layers.columns import Made, Names, write_cells, write_column, write_interval
+from indexer.layers.columns import Made, Names, write_category, write_cells, write_interval
 from indexer.layers.places import (
     Places,
     RowFiles,
@@ -91,8 +91,7 @@ def make_pixel_categories(
             for rows in places.rows:
                 found, of = _bounds(raster, places, rows, _NONE)
                 value, other = _categories(names, centre, found, of, rows)
-                write_column(folder / rows.name / VALUE, value)
-                write_column(folder / rows.name / OTHER, other)
+                write_category(folder / rows.name, Category(value, other))
             advance(len(places.latitude))
     latitude, longitude = centres(cells)
     at_cells = raster.bounds(latitude, longitude, np.zeros(len(cells)), _NONE).low

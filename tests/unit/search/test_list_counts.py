@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from atlas.search.list_counts import held_by_lists, held_rows
+from atlas.search.list_counts import ListsOfRows, held_by_lists, held_rows
 from atlas.search.selection import Selection
 
 LISTS, ROWS = 400, 400_000
@@ -25,7 +25,7 @@ def test_rows_anywhere_are_estimated_list_by_list(share: float) -> None:
     random = np.random.default_rng(6)
     numbers, sizes = _lists(random)
     chosen = random.random(ROWS) < share
-    held = held_by_lists(Selection.of_mask(chosen), numbers, sizes)
+    held = held_by_lists(Selection.of_mask(chosen), ListsOfRows(numbers), sizes)
     true = np.bincount(numbers[chosen], minlength=LISTS)
     assert held.even
     assert held.holding == np.count_nonzero(sizes) == np.count_nonzero(held.counts)
@@ -44,7 +44,7 @@ def test_rows_of_few_lists_are_estimated_there_alone(as_run: bool) -> None:
     chosen = numbers < 60
     if not as_run:
         chosen &= random.random(ROWS) < 0.5
-    held = held_by_lists(Selection.of_mask(chosen), numbers, sizes)
+    held = held_by_lists(Selection.of_mask(chosen), ListsOfRows(numbers), sizes)
     true = np.bincount(numbers[chosen], minlength=LISTS)
     assert not held.even
     assert held.holding == 60
@@ -57,9 +57,9 @@ def test_few_rows_are_counted() -> None:
     random = np.random.default_rng(8)
     numbers, sizes = _lists(random)
     chosen = np.sort(random.permutation(ROWS)[:5_000])
-    held = held_by_lists(Selection.of_positions(chosen, ROWS), numbers, sizes)
+    held = held_by_lists(Selection.of_positions(chosen, ROWS), ListsOfRows(numbers), sizes)
     assert held.counts.tolist() == np.bincount(numbers[chosen], minlength=LISTS).tolist()
-    every = held_by_lists(Selection.everything(ROWS), numbers, sizes)
+    every = held_by_lists(Selection.everything(ROWS), ListsOfRows(numbers), sizes)
     assert every.counts.tolist() == sizes.tolist()
 
 

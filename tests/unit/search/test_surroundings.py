@@ -127,7 +127,7 @@ _near_a_centre = st.builds(
 def test_no_record_is_lost_by_narrowing(around: Around, world: World) -> None:
     """A record left unread would be missing from a page, or from the count of unjudged ones."""
     near = world.found.of(around)
-    assert (_rows(near.certain), _rows(near.possible)) == _true(world.images, around)
+    assert (_rows(near.certain), _rows(near.perhaps)) == _true(world.images, around)
 
 
 @settings(
@@ -142,7 +142,7 @@ def test_rows_that_are_asked_for_are_judged_alike(
     near = world.found.of(around, [(first, last), (690, 695)])
     asked = {*range(first, last + 1), *range(690, 696)}
     for found, true in zip(
-        (_rows(near.certain), _rows(near.possible)), _true(world.images, around), strict=True
+        (_rows(near.certain), _rows(near.perhaps)), _true(world.images, around), strict=True
     ):
         assert [row for row in found if row in asked] == [row for row in true if row in asked]
 
