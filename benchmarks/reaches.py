@@ -18,6 +18,7 @@ import shapely
 from scipy.spatial import cKDTree
 
 from atlas.geo.distance import Pieces, from_space, to_space
+from atlas.geo.outlines import Flags, Geometries
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,6 +39,25 @@ def random_places(count: int, random: np.random.Generator) -> tuple[Floats, Floa
     east = random.uniform(179.5, 180.5, twentieth)
     longitude[twentieth : 2 * twentieth] = np.where(east > 180, east - 360, east)
     return latitude, longitude
+
+
+def places_by(areas: Geometries, count: int, random: np.random.Generator) -> tuple[Floats, Floats]:
+    """Places within 0.05 degrees of the shores of polygons, water and land; (count,) each."""
+    shores = shapely.get_coordinates(areas)
+    chosen = shores[random.integers(0, len(shores), count)]
+    longitude, latitude = (chosen + random.uniform(-0.05, 0.05, (count, 2))).T
+    return np.clip(latitude, -90, 90), (longitude + 180) % 360 - 180
+
+
+def are_inside(areas: Geometries, latitude: Floats, longitude: Floats) -> Flags:
+    """Whether a polygon holds each place, by trying every polygon; bool (n,)."""
+    found = np.zeros(len(latitude), np.bool_)
+    for area in areas:
+        west, south, east, north = area.bounds
+        near = (south <= latitude) & (latitude <= north) & (west <= longitude) & (longitude <= east)
+        tried = np.flatnonzero(near & ~found)
+        found[tried] = shapely.intersects_xy(area, longitude[tried], latitude[tried])
+    return found
 
 
 def write_reaches(

