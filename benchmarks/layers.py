@@ -72,8 +72,10 @@ def measure_truth(feature: str, sample: int, seed: int) -> Record:
     geometry = np.concatenate([batch.geometry for batch in batches])
     areas = geometry[is_area(geometry)]
     latitude, longitude = random_places(sample, random)
-    by_areas = sample // 10 if len(areas) else 0
-    latitude[:by_areas], longitude[:by_areas] = places_by(areas, by_areas, random)
+    if len(areas):
+        # The last tenth: the first has the poles and the antimeridian.
+        by_areas = slice(sample - sample // 10, sample)
+        latitude[by_areas], longitude[by_areas] = places_by(areas, sample // 10, random)
     nearest = RunningNearest(Spots(latitude, longitude))
     lines = []
     for batch in batches:

