@@ -100,7 +100,9 @@ def test_the_packages_wide_rivers_carry_their_names() -> None:
     assert shapely.area(parts.geometry).sum() == pytest.approx(whole, rel=1e-9)
     for name, longitude, latitude in [
         ("Amazonas", -54.72, -2.35),
-        ("Negro", -60.5, -3.0),
+        ("Rio Negro", -60.5, -3.0),
+        ("Tapajós", -54.71, -2.42),
+        ("Ob", 66.6, 66.5),
         ("Congo", 18.22, 0.05),
         ("Mekong", 104.95, 11.58),
         ("Lena", 129.9, 62.0),
