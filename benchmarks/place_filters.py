@@ -1,16 +1,18 @@
 """What a place filter costs a search: the same questions with it and without it.
 
-`python -m benchmarks.place_filters --bundle FOLDER [--queries 100] [--seed S] [--json FILE]`. The
-bundle has a layer of distances (`indexer layer add`). A server keeps what filters let pass, and
-words ask for the same few distances ("near rivers" is one kilometre); so what counts is a filter
-that was asked before. A new one is measured beside it: its rows are found and counted first.
+`python -m benchmarks.place_filters --bundle FOLDER [--queries 100] [--seed S] [--json FILE]`. Asked
+are all place layers of the bundle (`indexer layer add`), each by its kind, and circles. A server
+keeps what filters let pass, and words ask for the same few ("near rivers" is one kilometre); so a
+filter that was asked before is measured beside a new one, whose rows are found and counted first.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from itertools import chain, combinations, count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import msgspec
@@ -20,15 +22,24 @@ from rich.table import Table
 
 from atlas.bundle import Bundle
 from atlas.catalog import Catalog
-from atlas.geo.layers import Layers
+from atlas.geo.layers import OUTSIDE, Bounds, Layer, Layers
 from atlas.search.filters import Filter
-from atlas.search.place_filters import Near
+from atlas.search.place_filters import Around, LayerRange, Near
 from atlas.search.planner import SearchSettings
 from atlas.search.retrieval import Page, Question, Retrieval, Vector
 
 Record = dict[str, Any]
-_CASES = (("near, 1 in 100", 0.01), ("near, 1 in 10", 0.1), ("near, half", 0.5))
+Filters = Iterator[Filter]
+_SHARES = (("1 in 100", 0.01), ("1 in 10", 0.1), ("half", 0.5))
+_CIRCLES_M = (10_000.0, 50_000.0)
 _SHOWN = ("ms", "ms_without", "times")
+
+
+class Case(NamedTuple):
+    """Filters of one kind that pass about as many rows, none of them twice."""
+
+    name: str
+    filters: Filters
 
 
 class Asker:
@@ -47,8 +58,8 @@ class Asker:
         return (time.perf_counter() - started) * 1000, page
 
 
-def measure(bundle: Bundle, layer: str, queries: int, seed: int) -> list[Record]:
-    """Latencies without a filter, and with distances that pass a share of the rows.
+def measure(bundle: Bundle, queries: int, seed: int) -> list[Record]:
+    """Latencies without a filter, and with filters of every kind.
 
     Each question is asked without a filter, with a new one and with that one again, right after
     each other, so that whatever else the machine does slows all three alike.
@@ -59,18 +70,14 @@ def measure(bundle: Bundle, layer: str, queries: int, seed: int) -> list[Record]
     space = next(iter(bundle.spaces))
     rows = random.choice(segment.rows, queries, replace=False)
     vectors = segment.vectors(space)[np.sort(rows)].astype(np.float32)
-    high = Layers.of(bundle).called(layer)[0].interval(0).high
-    sample = np.sort(high[:: max(1, len(high) // 100_000)])
-    sample = sample[np.isfinite(sample) & (sample > 0)]
     for vector in vectors:
         asker.ask(vector, Filter())  # what is read from disk once is not the filter's cost
     records: list[Record] = []
-    for case, share in _CASES:
+    for case in _cases(bundle, random):
+        # A server compiles the usual filters when it opens a bundle, which reads the columns.
+        asker.ask(vectors[0], next(case.filters))
         plain, first, again, matching = [], [], [], []
-        for number, vector in enumerate(vectors):
-            # Every question has a distance of its own, so none was compiled before.
-            within_m = float(np.quantile(sample, share)) * (1 + number * 1e-5)
-            asked = Filter(near=(Near(feature=layer, within_m=within_m),))
+        for vector, asked in zip(vectors, case.filters, strict=False):
             plain.append(asker.ask(vector, Filter())[0])
             took_ms, page = asker.ask(vector, asked)
             first.append(took_ms)
@@ -78,21 +85,76 @@ def measure(bundle: Bundle, layer: str, queries: int, seed: int) -> list[Record]
             # Once before and once after: the second of two asks finds its lists in the cache.
             plain.append(asker.ask(vector, Filter())[0])
             matching.append(page.matching)
-        for name, times in (("new filter", first), ("asked before", again)):
+        for name, times in (("new", first), ("asked before", again)):
             records.append(
                 {
                     "benchmark": "place_filters",
                     "system": "atlas",
-                    "case": f"{case}, {name}",
+                    "case": f"{case.name}, {name}",
                     "rows": bundle.manifest.rows,
                     "dim": bundle.spaces[space].dim,
                     "seed": seed,
+                    "asked": len(times),
                     "matching": int(np.median(matching)),
                     **_compared("p50", 0.5, times, plain),
                     **_compared("p99", 0.99, times, plain),
                 }
             )
     return records
+
+
+def _cases(bundle: Bundle, random: np.random.Generator) -> Iterator[Case]:
+    for layer in Layers.of(bundle).all():
+        name = layer.entry.name
+        if layer.entry.kind == "category":
+            yield Case(f"{name}, one or two values", _categories(layer))
+            continue
+        bounds = layer.interval(0)
+        for share_name, share in _SHARES:
+            if layer.entry.kind == "distance":
+                asked = _near(name, _quantile(bounds.high, share))
+                yield Case(f"near {name}, {share_name}", asked)
+            else:
+                asked = _above(name, _quantile(bounds.low, 1 - share))
+                yield Case(f"{name} above, {share_name}", asked)
+    order = bundle.segments[0].place_order
+    if order is not None:
+        for radius_m in _CIRCLES_M:
+            at = random.permutation(len(order.row))
+            places = zip(order.latitude[at], order.longitude[at], strict=True)
+            yield Case(f"around a record, {radius_m / 1000:.0f} km", _around(places, radius_m))
+
+
+def _quantile(bounds: Bounds, share: float) -> float:
+    sample = bounds[:: max(1, len(bounds) // 100_000)]
+    return float(np.quantile(sample[np.isfinite(sample)], share))
+
+
+def _near(layer: str, within_m: float) -> Filters:
+    for number in count():
+        near = Near(feature=layer, within_m=max(1.0, within_m) * (1 + number * 1e-5))
+        yield Filter(near=(near,))
+
+
+def _above(layer: str, least: float) -> Filters:
+    for number in count():
+        yield Filter(layers={layer: LayerRange(min=least + number * 1e-3)})
+
+
+def _categories(layer: Layer) -> Filters:
+    """The commonest values, then two of them at a time."""
+    numbers = np.bincount(np.maximum(layer.category(0).certain, OUTSIDE))
+    numbers[OUTSIDE] = 0
+    names = {name.id: name.name for name in layer.names}
+    common = [names[number] for number in np.argsort(-numbers)[:25].tolist() if numbers[number]]
+    for values in chain(combinations(common, 1), combinations(common, 2)):
+        yield Filter(layers={layer.entry.name: LayerRange(values=values)})
+
+
+def _around(places: Iterator[tuple[float, float]], radius_m: float) -> Filters:
+    for latitude, longitude in places:
+        point = Around(latitude=float(latitude), longitude=float(longitude), within_m=radius_m)
+        yield Filter(around=(point,))
 
 
 def _compared(name: str, share: float, times: list[float], plain: list[float]) -> Record:
@@ -107,13 +169,12 @@ def _compared(name: str, share: float, times: list[float], plain: list[float]) -
 
 @click.command()
 @click.option("--bundle", type=click.Path(exists=True, path_type=Path), required=True)
-@click.option("--layer", default="river", show_default=True)
 @click.option("--queries", default=100, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--json", "target", type=click.Path(path_type=Path), help="Write the records here.")
-def main(bundle: Path, layer: str, queries: int, seed: int, target: Path | None) -> None:
-    """Measure a bundle that has a layer of distances."""
-    records = measure(Bundle.open(bundle, "sizes"), layer, queries, seed)
+def main(bundle: Path, queries: int, seed: int, target: Path | None) -> None:
+    """Measure a bundle that has place layers."""
+    records = measure(Bundle.open(bundle, "sizes"), queries, seed)
     table = Table(box=None)
     for column in (
         "case",

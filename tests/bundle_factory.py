@@ -1,4 +1,4 @@
-"""Small bundles of given vectors and records, without the indexer: several segments, any index.
+"""Small bundles of given vectors and records, several segments, any index.
 
 For tests of searching; pictures and sources are left out.
 """
@@ -24,6 +24,7 @@ from atlas.bundle.manifest import (
 from atlas.bundle.publish import describe_file, publish
 from atlas.bundle.segment import TOMBSTONES, index_name, list_numbers_name, vectors_name
 from atlas.search.index import encode_segment, train, write_index
+from indexer.tables.segment_places import write_in_order
 from tests.catalog_factory import FINEST, TAXA, ImageCase, TaxonCase, write_catalog
 
 SPACE = "small"
@@ -49,12 +50,14 @@ def write_bundle(
     taxa: Sequence[TaxonCase] = TAXA,
     duplicates: Mapping[int, int] | None = None,
     number: int = 1,
+    in_order: bool = True,
 ) -> Bundle:
     """Write and open a bundle with one segment for each array of `vectors`.
 
     `images` has one record a row of all segments together; `removed` are row ids with a tombstone;
     `factories` gives each segment an index of that kind, None leaves it without. `further` are the
-    vectors of a second space, `FURTHER`. `duplicates` are rows by the row that they repeat.
+    vectors of a second space, `FURTHER`. `duplicates` are rows by the row that they repeat. With
+    `in_order` segments keep their places in order, as the indexer makes them.
     """
     total = sum(len(part) for part in vectors)
     spaces = {SPACE: vectors} | ({} if further is None else {FURTHER: further})
@@ -66,6 +69,9 @@ def write_bundle(
         (folder / TOMBSTONES).write_bytes(BitMap(inside).serialize())
         for space, parts in spaces.items():
             _write_vectors(folder, space, parts[i], None if factories is None else factories[i])
+        if in_order:
+            of_rows = [ImageCase()] * len(part) if images is None else images[first_row:]
+            write_in_order(folder, *_places(of_rows[: len(part)]))
         files += sorted(folder.iterdir())
         entries.append(
             SegmentEntry(
@@ -108,6 +114,13 @@ def write_bundle(
         ),
     )
     return Bundle.open(root)
+
+
+def _places(images: Sequence[ImageCase]) -> tuple[npt.NDArray[np.float64], ...]:
+    """Latitudes, longitudes and uncertainties, NaN where there is none."""
+    known = [(image.latitude, image.longitude, image.uncertainty_m) for image in images]
+    latitude, longitude, uncertainty_m = np.array(known, np.float64).reshape(-1, 3).T.copy()
+    return latitude, longitude, uncertainty_m
 
 
 def _write_vectors(

@@ -7,9 +7,8 @@ file layout, not what a search does with it.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 import faiss
 import numpy as np
@@ -17,15 +16,15 @@ import numpy.typing as npt
 from pyroaring import BitMap
 
 from atlas.bundle.manifest import SegmentEntry
+from atlas.bundle.mapped import map_numbers
 from atlas.errors import BundleError
+from atlas.geo.place_order import PlaceOrder
 
 ROWS = "rows.parquet"
 TOMBSTONES = "tombstones.roar"
 PICTURES = "pictures.bin"
 PICTURE_OFFSETS = "pictures.offsets"
 HOSTED_MEDIA_TYPE = "image/jpeg"
-
-ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
 def vectors_name(space: str) -> str:
@@ -92,10 +91,14 @@ class Segment:
             return np.empty(0, np.int32)
         kept = self._list_numbers.get(space)
         if kept is None:
-            # A plain array of the mapped bytes: slices of a memmap object take ten times as long.
-            mapped = self._map(list_numbers_name(space), np.int32, (self.rows,))
-            kept = self._list_numbers[space] = np.asarray(mapped)
+            path = self._folder / list_numbers_name(space)
+            kept = self._list_numbers[space] = map_numbers(path, np.int32, self.rows)
         return kept
+
+    @cached_property
+    def place_order(self) -> PlaceOrder | None:
+        """The located rows by their places; None for a segment made before these were in order."""
+        return PlaceOrder.open(self._folder)
 
     def picture(self, position: int) -> tuple[bytes, str] | None:
         """The hosted picture's bytes and media type; None where the bundle holds none."""
@@ -106,22 +109,9 @@ class Segment:
             return None
         return bytes(self._pictures[start:end]), HOSTED_MEDIA_TYPE
 
-    def _map(self, name: str, dtype: type[ScalarT], shape: Sequence[int]) -> npt.NDArray[ScalarT]:
-        path = self._folder / name
-        expected_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        try:
-            size_bytes = path.stat().st_size
-        except FileNotFoundError as error:
-            raise BundleError(path, "this file is missing") from error
-        if size_bytes != expected_bytes:
-            raise BundleError(path, f"holds {size_bytes} bytes where {expected_bytes} belong")
-        if expected_bytes == 0:
-            return np.empty(tuple(shape), dtype)
-        mapped: npt.NDArray[ScalarT] = np.memmap(path, dtype=dtype, mode="r", shape=tuple(shape))
-        return mapped
-
     def _map_vectors(self, space: str, dim: int) -> npt.NDArray[np.float16]:
-        return self._map(vectors_name(space), np.float16, (self.rows, dim))
+        numbers = map_numbers(self._folder / vectors_name(space), np.float16, self.rows * dim)
+        return numbers.reshape(self.rows, dim)
 
     def _open_index(self, space: str) -> faiss.Index | None:
         path = self._folder / index_name(space)
@@ -138,7 +128,7 @@ class Segment:
     def _map_pictures(self, hosts: bool) -> tuple[npt.NDArray[np.int64], mmap.mmap | None]:
         if not hosts:
             return np.empty(0, np.int64), None
-        offsets = self._map(PICTURE_OFFSETS, np.int64, (self.rows + 1,))
+        offsets = map_numbers(self._folder / PICTURE_OFFSETS, np.int64, self.rows + 1)
         path = self._folder / PICTURES
         try:
             with path.open("rb") as file:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from atlas.bundle.bundle import LAYERS, Bundle
 from atlas.bundle.manifest import LayerEntry, SegmentEntry
-from atlas.errors import BundleError
+from atlas.bundle.mapped import map_numbers
 from atlas.geo.outlines import Cells
 from atlas.geo.ranked import SLICES, RankedRows, order_name, slices_name, words_of
 
@@ -27,8 +27,9 @@ Bounds = npt.NDArray[np.float32]
 Values = npt.NDArray[np.int32]
 NAMES = "names.parquet"
 VALUE, OTHER, NAME = "value.i32", "other.i32", "name.i32"
-# What rows of a category are ranked by; no file holds it.
+# What rows of a category are ranked by; no file holds it. Values that are certain are 0 or more.
 CERTAIN_VALUE = "certain"
+UNKNOWN_PLACE, NOT_CERTAIN = -2, -1
 # In `value`: the layer has none here; nothing is known of the row's place. In `other`: the value is
 # certain; the row's uncertainty may reach any; it reaches places without a value, and no other.
 OUTSIDE, UNKNOWN = 0, -1
@@ -68,8 +69,25 @@ class Category(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def certain(self) -> Values:
-        """The value of each row that is certain, UNKNOWN for the others."""
-        return np.where(self.other == CERTAIN, self.value, np.int32(UNKNOWN))
+        """The value of each row that is certain; NOT_CERTAIN, or UNKNOWN_PLACE where it may be any.
+
+        Rows are ranked by it, so that those of which nothing can be told come first.
+        """
+        certain = np.where(self.other == CERTAIN, self.value, np.int32(NOT_CERTAIN))
+        return np.where(self.unknown, np.int32(UNKNOWN_PLACE), certain)
+
+    def certain_at(self, row: int) -> int:
+        """The same of one row."""
+        value, other = int(self.value[row]), int(self.other[row])
+        if UNKNOWN in {value, other}:
+            return UNKNOWN_PLACE
+        return value if other == CERTAIN else NOT_CERTAIN
+
+    @property
+    def unknown(self) -> npt.NDArray[np.bool_]:
+        """Whether a row may have any value, (rows,)."""
+        found: npt.NDArray[np.bool_] = (self.value == UNKNOWN) | (self.other == UNKNOWN)
+        return found
 
 
 class LayerName(msgspec.Struct, frozen=True):
@@ -141,8 +159,8 @@ class Layer:
             return None
         words = words_of(described.rows)
         return RankedRows(
-            self._map(segment, order, np.uint32, described.rows),
-            self._map(segment, slices, np.uint64, SLICES * words).reshape(SLICES, words),
+            map_numbers(folder / order, np.uint32, described.rows),
+            map_numbers(folder / slices, np.uint64, SLICES * words).reshape(SLICES, words),
         )
 
     @cached_property
@@ -183,24 +201,10 @@ class Layer:
         """A column; two threads that ask for a new one at once may both map it."""
         kept = self._mapped.get((segment, name))
         if kept is None:
-            rows = self._segments[segment].rows
-            kept = self._mapped[segment, name] = self._map(segment, name, dtype, rows)
+            described = self._segments[segment]
+            path = self._folder / described.name / name
+            kept = self._mapped[segment, name] = map_numbers(path, dtype, described.rows)
         return kept
-
-    def _map(
-        self, segment: int, name: str, dtype: type[ScalarT], numbers: int
-    ) -> npt.NDArray[ScalarT]:
-        path = self._folder / self._segments[segment].name / name
-        expected_bytes = numbers * np.dtype(dtype).itemsize
-        try:
-            size_bytes = path.stat().st_size
-        except FileNotFoundError as error:
-            raise BundleError(path, "this file is missing") from error
-        if size_bytes != expected_bytes:
-            raise BundleError(path, f"holds {size_bytes} bytes where {expected_bytes} belong")
-        # A plain array of the mapped bytes: slices of a memmap object take ten times as long.
-        column: npt.NDArray[ScalarT] = np.asarray(np.memmap(path, dtype=dtype, mode="r"))
-        return column
 
 
 class Layers:

@@ -9,16 +9,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from atlas.bundle.manifest import LayerEntry
-from atlas.geo.layers import CERTAIN, CERTAIN_VALUE, UNKNOWN, Layer, high_name, low_name
+from atlas.geo.layers import (
+    CERTAIN,
+    CERTAIN_VALUE,
+    NOT_CERTAIN,
+    OUTSIDE,
+    Category,
+    Layer,
+    high_name,
+    low_name,
+)
 from atlas.geo.ranked import RankedRows
 from atlas.search.selection import Selection
+from atlas.search.set_operations import both, either
 
 # A comparison takes a quarter of the time of looking a number up.
 _COMPARED_VALUES = 4
@@ -179,6 +189,15 @@ class IsNamed(_OfLayer, frozen=True, kw_only=True):
         return within
 
 
+class _Runs(NamedTuple):
+    """Ranks of rows of which nothing is known, that are by a border, and certain to be wanted."""
+
+    ranked: RankedRows
+    unknown: slice
+    by_border: slice
+    certain: tuple[slice, ...]
+
+
 class IsOneOf(_OfLayer, frozen=True, kw_only=True):
     """A category is one of some values."""
 
@@ -194,26 +213,57 @@ class IsOneOf(_OfLayer, frozen=True, kw_only=True):
     def may_pass(self, segment: int, rows: Rows) -> Passing:
         """Which rows of a segment it holds for somewhere that they may have been."""
         held = self.layer.category(segment)
-        value, other = held.value[rows], held.other[rows]
-        found = self._is_wanted(value) | self._is_wanted(other)
-        found |= (value == UNKNOWN) | (other == UNKNOWN)
-        return found
+        here = Category(held.value[rows], held.other[rows])
+        return self._is_wanted(here.value) | self._is_wanted(here.other) | here.unknown
 
     def passing(self, segment: int, within: Selection) -> Selection | None:
         """Rows that pass, where the layer keeps rows in the order of what is certain."""
+        runs = self._runs(segment)
+        return None if runs is None else within.of_ranks(runs.ranked, *runs.certain)
+
+    def possible(self, segment: int, within: Selection) -> Selection | None:
+        """Rows that may pass, where the layer keeps rows in the order of what is certain."""
+        runs = self._runs(segment)
+        if runs is None:
+            return None
+        reaching = Selection.of_positions(self._reaching(segment, runs), within.rows)
+        return either(
+            [
+                within.of_ranks(runs.ranked, runs.unknown, *runs.certain),
+                both(within, reaching),
+            ]
+        )
+
+    def number_possible(self, segment: int) -> int | None:
+        """How many rows may pass, where the layer keeps rows in the order of what is certain."""
+        runs = self._runs(segment)
+        if runs is None:
+            return None
+        told = [run.stop - run.start for run in (runs.unknown, *runs.certain)]
+        return int(sum(told)) + len(self._reaching(segment, runs))
+
+    def _runs(self, segment: int) -> _Runs | None:
         ranked = self.layer.ranked(segment, CERTAIN_VALUE)
         if ranked is None or len(self.values) > _COMPARED_VALUES:
             return None
         held = self.layer.category(segment)
 
         def below(value: int) -> int:
-            return ranked.rank(lambda row: held.other[row] != CERTAIN or held.value[row] < value)
+            return ranked.rank(lambda row: held.certain_at(row) < value)
 
-        runs = (slice(below(one), below(one + 1)) for one in self.values)
-        return within.of_ranks(ranked, *runs)
+        unknown = below(NOT_CERTAIN)
+        return _Runs(
+            ranked,
+            slice(0, unknown),
+            slice(unknown, below(OUTSIDE)),
+            tuple(slice(below(value), below(value + 1)) for value in sorted(self.values)),
+        )
 
-    def possible(self, segment: int, within: Selection) -> None:
-        """Each row must be looked at: another value may be reached from anywhere."""
+    def _reaching(self, segment: int, runs: _Runs) -> npt.NDArray[np.int64]:
+        """Rows by a border, sorted, that lie in an area that is wanted or reach one."""
+        rows = runs.ranked.positions(runs.by_border)
+        held = self.layer.category(segment)
+        return rows[self._is_wanted(held.value[rows]) | self._is_wanted(held.other[rows])]
 
     def _is_wanted(self, numbers: npt.NDArray[np.int32]) -> Passing:
         """Which numbers of names are wanted, (n,) bool; those of no name are not."""

@@ -1,6 +1,6 @@
 """Which records lie within a distance of a point, wherever in their uncertainty they were.
 
-Reads coordinates and uncertainties from the catalog; knows no layer. Threads: safe from any.
+Knows no layer. Threads: safe from any.
 """
 
 from __future__ import annotations
@@ -18,13 +18,11 @@ from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
 from atlas.geo.distance import geodesic_m, most_m, to_space
 from atlas.search.place_filters import Around, PlaceFilter
+from atlas.search.place_sources import Numbers, Ranges, RowIds, place_source
 from atlas.search.place_statements import Passing, Rows
-from atlas.search.recorded_places import Ranges, RecordedPlaces
+from atlas.search.recorded_places import RecordedPlaces
 from atlas.search.selection import Selection
 from atlas.search.set_operations import both, either
-
-RowIds = npt.NDArray[np.int64]
-Numbers = npt.NDArray[np.float64]
 
 
 class Judged(NamedTuple):
@@ -115,7 +113,7 @@ class Surroundings:
     def __init__(self, catalog: Catalog, segments: Sequence[Segment]) -> None:
         """Nothing is read before it is asked for."""
         self._catalog = catalog
-        self._places = RecordedPlaces(catalog)
+        self._places = RecordedPlaces(place_source(catalog, segments))
         self._segments = tuple(segments)
 
     def statements(

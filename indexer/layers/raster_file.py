@@ -144,7 +144,8 @@ class RasterFile(msgspec.Struct, frozen=True, kw_only=True):
         inverse = ~raster.transform
         edges = np.stack([np.full(len(latitude), edge) for edge in (np.inf, -np.inf) * 2])
         placed = np.ones(len(latitude), np.bool_)
-        for azimuth in (None, *_AZIMUTHS):
+        # Around a place without a radius, such as the points of a cell, there is nothing to see.
+        for azimuth in (None, *(_AZIMUTHS if np.any(radius_m) else ())):
             lon, lat = longitude, latitude
             if azimuth is not None:
                 bearing = np.full(len(latitude), azimuth)

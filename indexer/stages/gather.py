@@ -19,6 +19,7 @@ from pyroaring import BitMap
 
 from atlas.bundle.files import atomic_path, atomic_write
 from atlas.bundle.segment import PICTURE_OFFSETS, PICTURES, ROWS, TOMBSTONES, vectors_name
+from indexer.tables.segment_places import write_place_order
 from indexer.work import batches_of, quoted_list, write_batches
 
 RowIds = npt.NDArray[np.int64]
@@ -52,6 +53,7 @@ def gather_segment(
     """
     folder.mkdir(parents=True, exist_ok=True)
     _write_rows(sources, order, first_row, rows, scratch, folder / ROWS)
+    write_place_order(folder)
     bounds = [("row_id", ">=", first_row), ("row_id", "<", first_row + rows)]
     wanted = pq.read_table(order, columns=["old_row"], filters=bounds)["old_row"].to_numpy()
     for space, dim in dims.items():

@@ -24,6 +24,7 @@ from atlas.species.taxa import TaxonTree
 from indexer.records import REJECT_SCHEMA, RejectReason
 from indexer.tables.numbered_taxa import number_names, write_taxa
 from indexer.tables.segment_media import write_media
+from indexer.tables.segment_places import write_place_order
 from indexer.tables.segment_rows import OrderedRows, write_rows
 from indexer.tables.sort_keys import NAMES, read_keys
 from indexer.work import (
@@ -275,6 +276,7 @@ def write_segment(
         )
     elif not dims:
         progress(cut.rows)
+    write_place_order(folder)
     if dims or hosts_pictures:
         write_media(parts, dims, ordered, folder, hosts_pictures=hosts_pictures, progress=progress)
     if not (folder / TOMBSTONES).exists():

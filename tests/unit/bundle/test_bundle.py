@@ -21,6 +21,7 @@ from atlas.bundle.manifest import (
 from atlas.bundle.publish import describe_file, publish
 from atlas.errors import BundleError
 from tests.bundle_factory import SPACE, random_vectors, write_bundle
+from tests.catalog_factory import ImageCase
 
 SIZES = (5, 1, 7)
 
@@ -29,7 +30,10 @@ SIZES = (5, 1, 7)
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of three segments with two rows removed. Never write to it."""
     vectors = [random_vectors(rows, 4, rows) for rows in SIZES]
-    return write_bundle(tmp_path_factory.mktemp("bundle"), vectors, removed=(2, 12)).root
+    # A file of no bytes could not be damaged: every row has a place.
+    images = [ImageCase(latitude=51.5, longitude=-0.1, uncertainty_m=30.0)] * sum(SIZES)
+    root = tmp_path_factory.mktemp("bundle")
+    return write_bundle(root, vectors, images=images, removed=(2, 12)).root
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from atlas.bundle.bundle import Bundle
+from atlas.geo.place_order import FILES as PLACE_FILES
 from indexer.stages import publish
 from indexer.written import move_into
 from tests.unit.indexer.ready import INDEXED, built, live, write_ready_plan, write_vectors
@@ -130,6 +131,7 @@ def test_every_file_of_the_bundle_is_listed(tmp_path: Path) -> None:
         "training.json",
         "rows.parquet",
         "small.f16",
+        *PLACE_FILES,
         "small.ivf",
         "small.list_no",
         "tombstones.roar",

@@ -9,12 +9,13 @@ import h3
 import numpy as np
 import pyproj
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from atlas.catalog import Catalog
 from atlas.search import recorded_places
 from atlas.search.place_filters import Around
+from atlas.search.place_sources import CatalogPlaces, OrderedPlaces, place_source
 from atlas.search.selection import Selection
 from atlas.search.surroundings import Surroundings
 from tests.bundle_factory import random_vectors, write_bundle
@@ -32,6 +33,10 @@ class World(NamedTuple):
     images: list[ImageCase]
     catalog: Catalog
     found: Surroundings
+
+    def __repr__(self) -> str:
+        """Short: a test that fails shows what it was asked, and not 700 records."""
+        return f"World({len(self.images)} records)"
 
 
 def _images() -> list[ImageCase]:
@@ -59,14 +64,16 @@ def _images() -> list[ImageCase]:
     return images
 
 
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Three segments of records."""
-    images = _images()
+@pytest.fixture(scope="module", params=["segments", "catalog"])
+def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Three segments of records, with their places in order, or made before these were kept."""
+    images, in_order = _images(), request.param == "segments"
     root: Path = tmp_path_factory.mktemp("surroundings")
     vectors = [random_vectors(rows, 4, seed=1) for rows in SIZES]
-    bundle = write_bundle(root, vectors, images=images, removed=())
+    bundle = write_bundle(root, vectors, images=images, removed=(), in_order=in_order)
     catalog = Catalog.open(bundle.catalog_path)
+    source = place_source(catalog, bundle.segments)
+    assert isinstance(source, OrderedPlaces if in_order else CatalogPlaces)
     return World(images, catalog, Surroundings(catalog, bundle.segments))
 
 
@@ -133,6 +140,7 @@ def test_no_record_is_lost_by_narrowing(around: Around, world: World) -> None:
 @settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@example(around=Around(latitude=0.0, longitude=0.0, within_m=1.0), ends=(624, 692))
 @given(around=_near_a_centre, ends=st.tuples(st.integers(0, 700), st.integers(0, 700)))
 def test_rows_that_are_asked_for_are_judged_alike(
     around: Around, ends: tuple[int, int], world: World
