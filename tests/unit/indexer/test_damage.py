@@ -33,8 +33,7 @@ ASSEMBLED = (
     "segments/0002/small.f16",
     "segments/0001/small.ivf",
     "segments/0003/small.list_no",
-    "segments/0002/place.row.u32",
-    "segments/0001/place.starts.i64",
+    "segments/0002/place.starts.i64",
     "segments/0001/tombstones.roar",
     "spaces/small/coarse.faiss",
     "spaces/small/training.json",
@@ -45,7 +44,7 @@ ASSEMBLED = (
 MOVED = (
     "segments/0001/rows.parquet",
     "segments/0003/small.f16",
-    "segments/0003/place.longitude.f64",
+    "segments/0003/place.starts.i64",
     "segments/0002/small.ivf",
     "spaces/small/coarse.faiss",
     "spaces/small/curve.json",
