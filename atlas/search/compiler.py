@@ -21,7 +21,14 @@ from atlas.bundle.manifest import LayerEntry
 from atlas.bundle.segment import Segment
 from atlas.catalog import Catalog
 from atlas.geo.layers import Layers
-from atlas.search.filters import Condition, Filter, condition_of, key_of, without_places
+from atlas.search.filters import (
+    Condition,
+    Filter,
+    condition_of,
+    key_of,
+    without_places,
+)
+from atlas.search.located_rows import LocatedRows, shapes_of, without_shapes
 from atlas.search.meanwhile import meanwhile
 from atlas.search.narrowing import narrowed, number_possible
 from atlas.search.place_filters import statements_of
@@ -93,6 +100,7 @@ class FilterCompiler:
         self._finest = finest
         self._layers = Layers() if layers is None else layers
         self._surroundings = Surroundings(catalog, segments)
+        self._located = LocatedRows.of(self._segments)
         self._removed = tuple(
             np.fromiter(segment.tombstones, np.int64, len(segment.tombstones))
             for segment in self._segments
@@ -128,8 +136,12 @@ class FilterCompiler:
         statements: tuple[Statement, ...] = statements_of(asked, self._layers)
         if asked.around is not None or asked.around_any is not None:
             statements += tuple(self._surroundings.statements(asked, self._runs_of(asked)))
+        rest = without_places(asked)
+        if self._located is not None:
+            statements += tuple(self._located.inside(shape) for shape in shapes_of(asked))
+            rest = without_shapes(rest)
         if statements:
-            return self._narrow(asked, key, statements)
+            return self._narrow(rest, key, statements)
         condition = condition_of(asked, self._catalog, finest=self._finest)
         present = tuple(
             selection.without(removed)
@@ -169,15 +181,17 @@ class FilterCompiler:
                     found.append((segment.first_row + run.start, segment.first_row + run.stop - 1))
         return found if len(found) <= _MOST_RUNS else None
 
-    def _narrow(self, asked: Filter, key: bytes, statements: Sequence[Statement]) -> CompiledFilter:
-        """Of the rows that pass the rest of the filter, those that every statement holds for."""
-        rest = self.compile(without_places(asked))
+    def _narrow(
+        self, others: Filter, key: bytes, statements: Sequence[Statement]
+    ) -> CompiledFilter:
+        """Of the rows that pass the rest of a filter, those that every statement holds for."""
+        rest = self.compile(others)
         passing = _narrowed(rest.selections, statements)
         # No search needs to know how many more may pass: they are counted while it looks for hits.
         possible = meanwhile(partial(_possible, rest.selections, statements))
         hidden: tuple[Selection, ...] = ()
         if rest.held_back:
-            every = self.compile(msgspec.structs.replace(without_places(asked), flags="all"))
+            every = self.compile(msgspec.structs.replace(others, flags="all"))
             flagged = [
                 Selection.of_positions(positions[selection.contains(positions)], selection.rows)
                 for selection, positions in zip(every.selections, self._held_back, strict=True)

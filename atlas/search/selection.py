@@ -6,7 +6,7 @@ whichever is less. Immutable: safe from any thread. Knows nothing of filters or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -25,9 +25,6 @@ _BITS_FROM_ONE_IN = 64
 _BLOCK_ROWS = 8_192
 _IN_PLACE_FROM_ONE_IN = 4
 _GATHERED_BLOCKS = 8
-# Judging every row of a stretch takes half a nanosecond a row, gathering a passing one four to ten.
-_JUDGED_ROWS = 262_144
-_JUDGE_ALL_FROM_ONE_IN = 16
 # A bit a row is found by ranks in the time in which a quarter of the rows is judged.
 _LARGE_RUN_FROM_ONE_IN = 4
 
@@ -138,7 +135,7 @@ class Selection:
         if len(positions) == 0 or self.count == 0:
             return self
         if self._positions is not None:
-            kept = ~np.isin(self._positions, positions, assume_unique=True)
+            kept = ~_are_among(self._positions, positions)
             return Selection.of_positions(self._positions[kept], self.rows)
         mask = self._mask(0, self.rows)
         mask[positions] = False
@@ -181,52 +178,6 @@ class Selection:
             self._missing = found[found < self.rows]
         return self._missing
 
-    def narrowed(self, judge: Callable[[slice | Positions], Passing]) -> Selection:
-        """Those positions that `judge` lets pass.
-
-        It is asked for slices and positions, and answers bool, one a position. It may be asked of
-        positions outside the selection, which are then left out.
-        """
-        if self._positions is not None:
-            return Selection.of_positions(self._positions[judge(self._positions)], self.rows)
-        if self._is_judged_whole:
-            before = self.bits()
-            kept = np.zeros_like(before)
-            for judged, stretch in _stretches_of(*self._span()):
-                passing = np.packbits(judge(judged), bitorder="little")
-                np.bitwise_and(passing, before[stretch], out=kept[stretch])
-            return Selection.of_bits(kept, self.rows)
-        mask = np.zeros(self.rows, bool)
-        for rows, inside in self.reads():
-            passes = judge(rows)
-            mask[rows] = passes if inside is None else passes & inside
-        return Selection.of_mask(mask)
-
-    def number_of(self, judge: Callable[[slice | Positions], Passing]) -> int:
-        """How many positions `judge` lets pass."""
-        if self._positions is not None:
-            return int(np.count_nonzero(judge(self._positions)))
-        found = 0
-        if self._is_judged_whole:
-            before = self.bits()
-            for judged, stretch in _stretches_of(*self._span()):
-                bits = np.packbits(judge(judged), bitorder="little")
-                found += row_bits.number_of(bits & before[stretch])
-            return found
-        for rows, inside in self.reads():
-            passes = judge(rows)
-            found += int(np.count_nonzero(passes if inside is None else passes & inside))
-        return found
-
-    @property
-    def _is_judged_whole(self) -> bool:
-        """Whether so many pass that every row from the first to the last is judged."""
-        return self.count * _JUDGE_ALL_FROM_ONE_IN >= self.rows
-
-    def _span(self) -> tuple[int, int]:
-        """From where to where rows may pass, from a multiple of 8."""
-        return (0, self.rows) if self.run is None else (self.run.start & ~7, self.run.stop)
-
     def contains(self, positions: Positions) -> Passing:
         """Whether each position passes, bool, the shape of `positions`."""
         if self.run is not None:
@@ -234,7 +185,7 @@ class Selection:
         elif self._bits is not None:
             inside = (self._bits[positions >> 3] >> (positions & 7).astype(np.uint8)) & 1 != 0
         else:
-            inside = np.isin(positions, self.positions())
+            inside = _are_among(positions, self.positions())
         return inside
 
     def holds(self, rows: slice | Positions) -> Passing:
@@ -343,16 +294,16 @@ class Selection:
         return mask
 
 
+def _are_among(wanted: Positions, known: Positions) -> Passing:
+    """Whether each position is one of those known, which are sorted and at least one."""
+    at = np.searchsorted(known, wanted)
+    found: Passing = known[np.minimum(at, len(known) - 1)] == wanted
+    return found
+
+
 def _counts_by_block(bits: npt.NDArray[np.uint8]) -> Positions:
     """Passing rows of each block of `_BLOCK_ROWS` rows, (blocks,) int64."""
     return row_bits.numbers_by_block(bits, _BLOCK_ROWS // 8)
-
-
-def _stretches_of(first: int, last: int) -> Iterator[tuple[slice, slice]]:
-    """Rows from `first`, a multiple of 8, a stretch at a time, and the bytes of their bits."""
-    for start in range(first, last, _JUDGED_ROWS):
-        stop = min(start + _JUDGED_ROWS, last)
-        yield slice(start, stop), slice(start // 8, (stop + 7) // 8)
 
 
 def _stretches(dense: Passing, first: int) -> Iterator[tuple[int, int, bool]]:

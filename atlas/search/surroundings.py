@@ -35,7 +35,7 @@ class Judged(NamedTuple):
 _UNKNOWN = "latitude IS NULL OR longitude IS NULL OR uncertainty_m IS NULL"
 
 
-class _OfCoordinates(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class OfCoordinates(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A statement that coordinates tell of, and no layer."""
 
     @property
@@ -52,7 +52,7 @@ class _OfCoordinates(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return None
 
 
-class NearPoint(_OfCoordinates, frozen=True, kw_only=True, eq=False):
+class NearPoint(OfCoordinates, frozen=True, kw_only=True, eq=False):
     """The statement that a record lies near a point: rows that do, and that may, a segment."""
 
     certain: tuple[Selection, ...]
@@ -74,8 +74,12 @@ class NearPoint(_OfCoordinates, frozen=True, kw_only=True, eq=False):
         """Rows of a segment that may lie near, of those it was made for."""
         return both(within, self.perhaps[segment])
 
+    def number_possible(self, segment: int) -> int:
+        """How many rows of a segment may lie near, of those it was made for."""
+        return self.perhaps[segment].count
 
-class NearAny(_OfCoordinates, frozen=True, kw_only=True, eq=False):
+
+class NearAny(OfCoordinates, frozen=True, kw_only=True, eq=False):
     """The statement that a record lies near one of some points.
 
     It holds for certain where it does for one of them; a record that is certain to lie in one of

@@ -86,12 +86,15 @@ def _make_images() -> list[ImageCase]:
 IMAGES = _make_images()
 
 
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> tuple[Catalog, tuple[Segment, ...]]:
+@pytest.fixture(scope="module", params=["places in order", "places in the catalog alone"])
+def opened(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Catalog, tuple[Segment, ...]]:
     """A catalog of random records over three segments, some rows removed."""
     root: Path = tmp_path_factory.mktemp("filters")
     vectors = [random_vectors(rows, 4, seed=1) for rows in SIZES]
-    bundle = write_bundle(root, vectors, images=IMAGES, removed=REMOVED)
+    in_order = request.param == "places in order"
+    bundle = write_bundle(root, vectors, images=IMAGES, removed=REMOVED, in_order=in_order)
     return Catalog.open(bundle.catalog_path), bundle.segments
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atlas.search.judging import judged, number_judged
 from atlas.search.selection import Selection
 
 ROWS = 300
@@ -118,8 +119,8 @@ def test_narrowing_any_form_is_narrowing_its_rows(
     may |= passes
     selection = Selection.of_mask(inside)
     assert selection.positions().tolist() == np.flatnonzero(inside).tolist()
-    found = selection.narrowed(lambda part: passes[part])
-    possible = selection.number_of(lambda part: may[part])
+    found = judged(selection, lambda part: passes[part])
+    possible = number_judged(selection, lambda part: may[part])
     assert found.positions().tolist() == np.flatnonzero(inside & passes).tolist()
     assert found.count == np.count_nonzero(inside & passes)
     assert possible == np.count_nonzero(inside & may)
@@ -130,15 +131,15 @@ def test_many_rows_are_narrowed_stretch_by_stretch() -> None:
     random = np.random.default_rng(3)
     rows = 600_003
     inside, passes = random.random((2, rows)) < 0.5
-    found = Selection.of_mask(inside).narrowed(lambda part: passes[part])
-    possible = Selection.of_mask(inside).number_of(lambda part: passes[part])
+    found = judged(Selection.of_mask(inside), lambda part: passes[part])
+    possible = number_judged(Selection.of_mask(inside), lambda part: passes[part])
     assert np.array_equal(found.positions(), np.flatnonzero(inside & passes))
     assert possible == found.count
     run = np.zeros(rows, bool)
     run[262_140:262_150] = True
-    few = Selection.of_mask(~run).narrowed(lambda part: ~run[part])
+    few = judged(Selection.of_mask(~run), lambda part: ~run[part])
     assert np.array_equal(few.positions(), np.flatnonzero(~run))
-    one = Selection.of_mask(inside).narrowed(lambda part: run[part])
+    one = judged(Selection.of_mask(inside), lambda part: run[part])
     assert np.array_equal(one.positions(), np.flatnonzero(inside & run))
 
 
