@@ -1,16 +1,16 @@
 """What a place filter costs a search: the same questions with it and without it.
 
 `python -m benchmarks.place_filters --bundle FOLDER [--queries 100] [--seed S] [--json FILE]`. Asked
-are all place layers of the bundle (`indexer layer add`), each by its kind, and circles. A server
-keeps what filters let pass, and words ask for the same few ("near rivers" is one kilometre); so a
-filter that was asked before is measured beside a new one, whose rows are found and counted first.
+are all place layers of the bundle (`indexer layer add`), each by its kind, circles and boxes. A
+server keeps what filters let pass, and words ask for the same few ("near rivers" is one kilometre);
+so a filter that was asked before is measured beside a new one, whose rows are found first.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from itertools import chain, combinations, count
+from itertools import combinations, count, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +32,9 @@ Record = dict[str, Any]
 Filters = Iterator[Filter]
 _SHARES = (("1 in 100", 0.01), ("1 in 10", 0.1), ("half", 0.5))
 _CIRCLES_M = (10_000.0, 50_000.0)
+# So many values of a category, or of half as many all pairs.
+_COMMON = 40
+_BOXES_DEGREES = (1.0, 10.0, 40.0)
 _SHOWN = ("ms", "ms_without", "times")
 
 
@@ -47,8 +50,18 @@ class Asker:
 
     def __init__(self, bundle: Bundle) -> None:
         """Open what a server opens."""
-        self._retrieval = Retrieval(bundle, Catalog.open(bundle.catalog_path), SearchSettings())
+        settings = SearchSettings()
+        self._retrieval = Retrieval(bundle, Catalog.open(bundle.catalog_path), settings)
+        self._kept_filters = 1 + settings.filter_cache_bytes * 8 // bundle.manifest.rows
         self._space = next(iter(bundle.spaces))
+
+    def fill(self, filters: Filters) -> None:
+        """Compile as many filters as a server keeps, which it has after its first hours.
+
+        From then on a new one takes the memory of the oldest; before, the kernel has to give some.
+        """
+        for asked in islice(filters, self._kept_filters):
+            self._retrieval.compile(asked)
 
     def ask(self, vector: Vector, asked: Filter) -> tuple[float, Page]:
         """Milliseconds of a page of ten, and the page."""
@@ -72,6 +85,10 @@ def measure(bundle: Bundle, queries: int, seed: int) -> list[Record]:
     vectors = segment.vectors(space)[np.sort(rows)].astype(np.float32)
     for vector in vectors:
         asker.ask(vector, Filter())  # what is read from disk once is not the filter's cost
+    quantities = [layer for layer in Layers.of(bundle).all() if layer.entry.kind != "category"]
+    for layer in quantities[:1]:
+        name = layer.entry.name
+        asker.fill(Filter(layers={name: LayerRange(max=float(most))}) for most in count(1000))
     records: list[Record] = []
     for case in _cases(bundle, random):
         # A server compiles the usual filters when it opens a bundle, which reads the columns.
@@ -107,7 +124,8 @@ def _cases(bundle: Bundle, random: np.random.Generator) -> Iterator[Case]:
     for layer in Layers.of(bundle).all():
         name = layer.entry.name
         if layer.entry.kind == "category":
-            yield Case(f"{name}, one or two values", _categories(layer))
+            for values in (1, 2):
+                yield Case(f"{name}, {values} value{'s'[: values - 1]}", _categories(layer, values))
             continue
         bounds = layer.interval(0)
         for share_name, share in _SHARES:
@@ -123,6 +141,10 @@ def _cases(bundle: Bundle, random: np.random.Generator) -> Iterator[Case]:
             at = random.permutation(len(order.row))
             places = zip(order.latitude[at], order.longitude[at], strict=True)
             yield Case(f"around a record, {radius_m / 1000:.0f} km", _around(places, radius_m))
+        for degrees in _BOXES_DEGREES:
+            at = random.permutation(len(order.row))
+            places = zip(order.latitude[at], order.longitude[at], strict=True)
+            yield Case(f"box at a record, {degrees:g} degrees", _boxes(places, degrees))
 
 
 def _quantile(bounds: Bounds, share: float) -> float:
@@ -141,14 +163,21 @@ def _above(layer: str, least: float) -> Filters:
         yield Filter(layers={layer: LayerRange(min=least + number * 1e-3)})
 
 
-def _categories(layer: Layer) -> Filters:
-    """The commonest values, then two of them at a time."""
+def _categories(layer: Layer, values: int) -> Filters:
+    """The commonest values, so many at a time."""
     numbers = np.bincount(np.maximum(layer.category(0).certain, OUTSIDE))
     numbers[OUTSIDE] = 0
     names = {name.id: name.name for name in layer.names}
-    common = [names[number] for number in np.argsort(-numbers)[:25].tolist() if numbers[number]]
-    for values in chain(combinations(common, 1), combinations(common, 2)):
-        yield Filter(layers={layer.entry.name: LayerRange(values=values)})
+    common = [names[number] for number in np.argsort(-numbers).tolist() if numbers[number]]
+    for chosen in combinations(common[: _COMMON // values], values):
+        yield Filter(layers={layer.entry.name: LayerRange(values=chosen)})
+
+
+def _boxes(places: Iterator[tuple[float, float]], degrees: float) -> Filters:
+    for latitude, longitude in places:
+        south = min(float(latitude), 90.0 - degrees)
+        west = float(longitude)
+        yield Filter(bbox=(west, south, west + degrees, south + degrees))
 
 
 def _around(places: Iterator[tuple[float, float]], radius_m: float) -> Filters:

@@ -24,6 +24,7 @@ _CLASSES = 1 << SLICES
 _WORD_BITS = 64
 # A block's result stays in a core's cache while slice after slice is read beside it.
 _BLOCK_WORDS = 32_768
+_NO_ROW, _EVERY_ROW = np.uint64(0), ~np.uint64(0)
 
 
 def order_name(column: str) -> str:
@@ -80,52 +81,65 @@ class RankedRows:
         return np.sort(np.concatenate(chosen)).astype(np.int64)
 
     def bits(self, *runs: slice) -> Bits:
-        """A bit a row, lowest first: whether its rank lies in one of some runs; a new array."""
-        found: Slices | None = None
-        for run in runs:
-            inside = self._below(run.stop)
-            if run.start > 0:
-                inside &= ~self._below(run.start)
-            found = inside if found is None else np.bitwise_or(found, inside, out=found)
-        bits = np.zeros(words_of(len(self.order)), np.uint64) if found is None else found
-        return bits.view(np.uint8)[: (len(self.order) + 7) // 8]
+        """A bit a row, lowest first: whether its rank lies in one of some runs; a new array.
 
-    def _below(self, rank: int) -> Slices:
-        """A bit a row, filled up to whole words: whether its rank is below `rank`."""
-        number = (rank + self._class_rows // 2) // self._class_rows
-        edge = number * self._class_rows
-        found = self._of_classes_below(number)
-        cut = self.order[min(rank, edge) : max(rank, edge)]
-        if rank <= edge:
-            np.bitwise_and.at(found.view(np.uint8), cut >> 3, ~_bit_of(cut))
-        else:
-            np.bitwise_or.at(found.view(np.uint8), cut >> 3, _bit_of(cut))
-        return found
+        Whole classes first. Then the rows between a run's ends and the class edges next to them
+        are taken out, and put in: in this order, for what one run takes out may be another's.
+        """
+        words = self.slices.shape[1]
+        found = np.zeros(words, np.uint64)
+        edges = [(self._class_edge(run.start), self._class_edge(run.stop)) for run in runs]
+        scratch = np.empty((2, min(words, _BLOCK_WORDS)), np.uint64)
+        for at in range(0, words, _BLOCK_WORDS):
+            block = slice(at, at + _BLOCK_WORDS)
+            for number, (first, stop) in enumerate(edges):
+                inside, below = found[block], scratch[1, : len(found[block])]
+                if number:
+                    inside = scratch[0, : len(inside)]
+                self._put_classes_below(stop, block, inside)
+                if first:
+                    self._put_classes_below(first, block, below)
+                    inside ^= below  # all of which are below the other class, too
+                if number:
+                    found[block] |= inside
+        if len(self.order) % _WORD_BITS:
+            found[-1] &= np.uint64((1 << len(self.order) % _WORD_BITS) - 1)
+        of_bytes = found.view(np.uint8)
+        taken, put = [self.order[:0]], [self.order[:0]]
+        for run, edge in zip(runs, edges, strict=True):
+            if edge[0] == edge[1]:
+                put.append(self.order[run])
+                continue
+            first, stop = (number * self._class_rows for number in edge)
+            taken += [self.order[first : run.start], self.order[run.stop : stop]]
+            put += [self.order[run.start : first], self.order[stop : run.stop]]
+        rows = np.concatenate(taken)
+        np.bitwise_and.at(of_bytes, rows >> 3, ~_bit_of(rows))
+        rows = np.concatenate(put)
+        np.bitwise_or.at(of_bytes, rows >> 3, _bit_of(rows))
+        return of_bytes[: (len(self.order) + 7) // 8]
 
-    def _of_classes_below(self, number: int) -> Slices:
-        """A bit a row, filled up to whole words: whether its class is below class `number`.
+    def _class_edge(self, rank: int) -> int:
+        """The number of the class that begins next to a rank; at the end there is one more."""
+        if rank == len(self.order):
+            return _CLASSES
+        return (rank + self._class_rows // 2) // self._class_rows
+
+    def _put_classes_below(self, number: int, block: slice, out: Slices) -> None:
+        """Write the bits of a block of words: whether each row's class is below class `number`.
 
         From the lowest bit up: a number is below another if its highest bit that differs is
         unset. So a bit that is set there lets pass what has it unset, too, and one that is unset
         lets pass what has it unset alone.
         """
-        words = self.slices.shape[1]
-        found = np.zeros(words, np.uint64)
-        if number >= _CLASSES:
-            rows = len(self.order)
-            found.view(np.uint8)[: rows // 8] = 0xFF
-            found.view(np.uint8)[rows // 8 : rows // 8 + 1] = (1 << (rows & 7)) - 1
-            return found
-        if number == 0:
-            return found
+        if number in (0, _CLASSES):
+            out[:] = _NO_ROW if number == 0 else _EVERY_ROW
+            return
         lowest = (number & -number).bit_length() - 1
-        for start in range(0, words, _BLOCK_WORDS):
-            part = found[start : start + _BLOCK_WORDS]
-            part[:] = self.slices[lowest, start : start + _BLOCK_WORDS]
-            for bit in range(lowest + 1, SLICES):
-                join = np.bitwise_or if number >> bit & 1 else np.bitwise_and
-                join(part, self.slices[bit, start : start + _BLOCK_WORDS], out=part)
-        return found
+        out[:] = self.slices[lowest, block]
+        for bit in range(lowest + 1, SLICES):
+            join = np.bitwise_or if number >> bit & 1 else np.bitwise_and
+            join(out, self.slices[bit, block], out=out)
 
 
 def _class_rows(rows: int) -> int:

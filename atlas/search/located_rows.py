@@ -15,6 +15,7 @@ import numpy.typing as npt
 from atlas.bundle.segment import Segment
 from atlas.geo.place_order import PlaceOrder
 from atlas.geo.shapes import BoundingBox, Polygon
+from atlas.search import row_bits
 from atlas.search.filters import Filter
 from atlas.search.place_statements import Passing, Rows
 from atlas.search.selection import Selection
@@ -93,9 +94,7 @@ def _selection(order: PlaceOrder, rows: int, shape: BoundingBox | Polygon) -> Se
     chosen: npt.NDArray[np.uint32] = row[shape.contains(latitude, longitude)]
     if len(chosen) * _BITS_FROM_ONE_IN < rows:
         return Selection.of_positions(np.sort(chosen).astype(np.int64), rows)
-    mask = np.zeros(rows, np.bool_)
-    mask[chosen] = True
-    return Selection.of_mask(mask)
+    return Selection.of_bits(row_bits.scattered(chosen, rows), rows)
 
 
 def _longitudes(box: BoundingBox) -> Iterator[tuple[float, float]]:

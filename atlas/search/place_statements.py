@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -226,7 +227,8 @@ class IsOneOf(_OfLayer, frozen=True, kw_only=True):
         runs = self._runs(segment)
         if runs is None:
             return None
-        reaching = Selection.of_positions(self._reaching(segment, runs), within.rows)
+        rows = self._reaching(segment, runs).astype(np.int64)
+        reaching = Selection.of_positions(rows, within.rows)
         return either(
             [
                 within.of_ranks(runs.ranked, runs.unknown, *runs.certain),
@@ -246,11 +248,7 @@ class IsOneOf(_OfLayer, frozen=True, kw_only=True):
         ranked = self.layer.ranked(segment, CERTAIN_VALUE)
         if ranked is None or len(self.values) > _COMPARED_VALUES:
             return None
-        held = self.layer.category(segment)
-
-        def below(value: int) -> int:
-            return ranked.rank(lambda row: held.certain_at(row) < value)
-
+        below = partial(self.layer.rank_of_value, segment, ranked)
         unknown = below(NOT_CERTAIN)
         return _Runs(
             ranked,
@@ -259,9 +257,10 @@ class IsOneOf(_OfLayer, frozen=True, kw_only=True):
             tuple(slice(below(value), below(value + 1)) for value in sorted(self.values)),
         )
 
-    def _reaching(self, segment: int, runs: _Runs) -> npt.NDArray[np.int64]:
+    def _reaching(self, segment: int, runs: _Runs) -> npt.NDArray[np.uint32]:
         """Rows by a border, sorted, that lie in an area that is wanted or reach one."""
-        rows = runs.ranked.positions(runs.by_border)
+        # They all rank alike, and so by position.
+        rows = runs.ranked.order[runs.by_border]
         held = self.layer.category(segment)
         return rows[self._is_wanted(held.value[rows]) | self._is_wanted(held.other[rows])]
 
