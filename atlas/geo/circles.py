@@ -9,8 +9,7 @@ from atlas.geo.distance import EQUATOR_M
 
 # Less than the shortest degree of latitude on the ellipsoid, 110,574 m.
 DEGREE_M = 110_500.0
-# The only range of longitudes of a box that goes around a pole.
-WHOLE = ((-180.0, 180.0),)
+_WHOLE = ((-180.0, 180.0),)
 # Rounding of a longitude is far below this; on the ground it is a tenth of a millimetre.
 _MARGIN_DEGREES = 1e-9
 
@@ -35,11 +34,11 @@ def box_of_circle(latitude: float, longitude: float, radius_m: float) -> CircleB
     furthest = abs(latitude) + reach
     south, north = max(-90.0, latitude - reach), min(90.0, latitude + reach)
     if furthest >= 90.0:
-        return CircleBox(south, north, WHOLE)
+        return CircleBox(south, north, _WHOLE)
     half = math.degrees(radius_m / (EQUATOR_M * math.cos(math.radians(furthest))))
     half += _MARGIN_DEGREES
     if half >= 180.0:
-        return CircleBox(south, north, WHOLE)
+        return CircleBox(south, north, _WHOLE)
     west, east = longitude - half, longitude + half
     if west <= -180.0:
         return CircleBox(south, north, ((-180.0, east), (west + 360.0, 180.0)))

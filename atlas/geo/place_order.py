@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from atlas.bundle.mapped import map_numbers
-from atlas.geo.circles import WHOLE
 
 Degrees = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
 _BANDS_A_DEGREE = 10
 _PIECE = 1_000_000
+_ALL_AROUND = ((-180.0, 180.0),)
 _BANDS = 180 * _BANDS_A_DEGREE + 1
 # Files of a segment, one number a located row, and one a band and one more; little-endian.
 POSITION, UNCERTAINTY = "place.row.u32", "place.uncertainty.f32"
@@ -87,7 +87,7 @@ class PlaceOrder:
         to east, apart from each other.
         """
         first, last = _band_of(np.array([south, north])).tolist()
-        if tuple(longitudes) == WHOLE:
+        if tuple(longitudes) == _ALL_AROUND:
             return [slice(int(self._starts[first]), int(self._starts[last + 1]))]
         found = []
         for band in range(first, last + 1):

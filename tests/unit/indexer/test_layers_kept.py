@@ -6,11 +6,14 @@ import shutil
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from atlas.bundle.bundle import Bundle
 from atlas.bundle.manifest import Manifest
+from atlas.bundle.segment import ROWS
 from atlas.catalog import Catalog
 from atlas.geo.layers import Layers
 from atlas.search.compiler import CompiledFilter, FilterCompiler
@@ -102,6 +105,18 @@ def test_a_plans_layer_is_there_from_the_first_state_on(
     assert not build(plan, Silent()).was_live
 
 
+def check_places_in_order(root: Path) -> None:
+    """Every segment keeps the places of its own rows, and of all that have one."""
+    for segment in Bundle.open(root).segments:
+        order = segment.place_order
+        assert order is not None
+        rows = pq.read_table(root / "segments" / segment.name / ROWS)
+        for name, kept in (("latitude", order.latitude), ("longitude", order.longitude)):
+            column = rows[name].to_numpy()
+            assert len(kept) == np.count_nonzero(np.isfinite(column))
+            assert np.array_equal(kept, column[order.row])
+
+
 @pytest.mark.parametrize("stated", [True, False])
 def test_added_rows_are_measured_or_counted_as_not_judged(
     stated: bool, tmp_path: Path, tiny_photos: Path, tiny_model: Path, river: Path
@@ -115,6 +130,7 @@ def test_added_rows_are_measured_or_counted_as_not_judged(
     table.write_text(table.read_text().replace("urn:test:", "urn:more:"))
     plan = plan_with(tmp_path, more, tiny_model, river if stated else None, "more")
     added = add(read_plan(plan), root, Silent()).manifest
+    check_places_in_order(root)
     after, ids_after = compiled(root)
     assert ids_before < ids_after if stated else ids_before == ids_after
     new_rows = added.segments[1].rows
@@ -129,6 +145,7 @@ def test_added_rows_are_measured_or_counted_as_not_judged(
 
     compact(root, index=IndexSection(segment_rows=50), settings=MeasureSection(), watcher=Silent())
     assert len(manifest_of(root).segments) > 1
+    check_places_in_order(root)
     compacted, ids_compacted = compiled(root)
     assert ids_compacted == ids_after
     assert compacted.unjudged == after.unjudged
