@@ -7,6 +7,7 @@ safe from any.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -15,14 +16,14 @@ import numpy.typing as npt
 from atlas.bundle.segment import Segment
 from atlas.geo.place_order import PlaceOrder
 from atlas.geo.shapes import BoundingBox, Polygon
-from atlas.search import row_bits
 from atlas.search.filters import Filter
 from atlas.search.place_statements import Passing, Rows
 from atlas.search.selection import Selection
 from atlas.search.set_operations import both
 from atlas.search.surroundings import OfCoordinates
 
-# From one passing row in so many their bits are set one by one; fewer are put in order.
+ScalarT = TypeVar("ScalarT", bound=np.generic)
+# From one passing row in so many they are marked one by one; fewer are put in order.
 _BITS_FROM_ONE_IN = 64
 
 
@@ -87,14 +88,21 @@ class LocatedRows:
 def _selection(order: PlaceOrder, rows: int, shape: BoundingBox | Polygon) -> Selection:
     box = shape.bounds()
     runs = order.runs(box.south, box.north, tuple(_longitudes(box)))
-    row, latitude, longitude = (
-        np.concatenate([column[:0], *(column[run] for run in runs)])
-        for column in (order.row, order.latitude, order.longitude)
-    )
-    chosen: npt.NDArray[np.uint32] = row[shape.contains(latitude, longitude)]
+
+    def joined(column: npt.NDArray[ScalarT]) -> npt.NDArray[ScalarT]:
+        return np.concatenate([column[:0], *(column[run] for run in runs)])
+
+    latitude = joined(order.latitude)
+    if isinstance(shape, BoundingBox):
+        inside = (latitude >= box.south) & (latitude <= box.north)  # and so are the longitudes
+    else:
+        inside = shape.contains(latitude, joined(order.longitude))
+    chosen = joined(order.row)[inside]
     if len(chosen) * _BITS_FROM_ONE_IN < rows:
         return Selection.of_positions(np.sort(chosen).astype(np.int64), rows)
-    return Selection.of_bits(row_bits.scattered(chosen, rows), rows)
+    mask = np.zeros(rows, np.bool_)
+    mask[chosen] = True
+    return Selection.of_mask(mask)
 
 
 def _longitudes(box: BoundingBox) -> Iterator[tuple[float, float]]:

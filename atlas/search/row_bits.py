@@ -5,8 +5,6 @@ Pure functions on uint8 arrays: safe from any thread. Bits beyond the last row a
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -26,14 +24,6 @@ def packed(positions: Positions, rows: int) -> Bits:
         starts = np.flatnonzero(np.concatenate([[True], byte[1:] != byte[:-1]]))
         values = np.left_shift(1, positions & 7).astype(np.uint8)
         bits[byte[starts]] = np.add.reduceat(values, starts)  # distinct bits: their sum is their or
-    return bits
-
-
-def scattered(positions: npt.NDArray[np.unsignedinteger[Any]], rows: int) -> Bits:
-    """One bit a row from positions in any order."""
-    bits = np.zeros((rows + 7) // 8, np.uint8)
-    one = np.left_shift(np.uint8(1), (positions & 7).astype(np.uint8))
-    np.bitwise_or.at(bits, positions >> 3, one)
     return bits
 
 
