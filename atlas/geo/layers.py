@@ -25,11 +25,14 @@ from atlas.geo.ranked import SLICES, RankedRows, order_name, slices_name, words_
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 Bounds = npt.NDArray[np.float32]
 Values = npt.NDArray[np.int32]
+Rows = npt.NDArray[np.uint32]
 NAMES = "names.parquet"
 VALUE, OTHER, NAME = "value.i32", "other.i32", "name.i32"
 # What rows of a category are ranked by; no file holds it. Values that are certain are 0 or more.
 CERTAIN_VALUE = "certain"
 UNKNOWN_PLACE, NOT_CERTAIN = -2, -1
+# Values of rows by a border stay in memory, 8 bytes each, where no more than one row in so many is.
+_KEPT_FROM_ONE_IN = 16
 # In `value`: the layer has none here; nothing is known of the row's place. In `other`: the value is
 # certain; the row's uncertainty may reach any; it reaches places without a value, and no other.
 OUTSIDE, UNKNOWN = 0, -1
@@ -120,6 +123,7 @@ class Layer:
         self._mapped: dict[tuple[int, str], npt.NDArray[Any]] = {}
         self._ranked: dict[tuple[int, str], RankedRows | None] = {}
         self._ranks: dict[tuple[int, int], int] = {}
+        self._by_border: dict[int, tuple[Rows, Category]] = {}
 
     def covers(self, segment: int) -> bool:
         """Whether the rows of a segment have values; those of segments added since have none."""
@@ -162,6 +166,22 @@ class Layer:
             held = self.category(segment)
             self._ranks[key] = ranked.rank(lambda row: held.certain_at(row) < value)
         return self._ranks[key]
+
+    def by_border(self, segment: int, ranked: RankedRows) -> tuple[Rows, Category]:
+        """The rows of a segment that reach another value or lie in one not for certain, (n,) each.
+
+        Sorted, for they all rank alike and so by position; kept where they are few.
+        """
+        kept = self._by_border.get(segment)
+        if kept is None:
+            first, stop = (
+                self.rank_of_value(segment, ranked, value) for value in (NOT_CERTAIN, OUTSIDE)
+            )
+            rows, held = ranked.order[first:stop], self.category(segment)
+            kept = (rows, Category(held.value[rows], held.other[rows]))
+            if len(rows) * _KEPT_FROM_ONE_IN <= len(ranked.order):
+                self._by_border[segment] = kept
+        return kept
 
     def _read_ranked(self, segment: int, column: str) -> RankedRows | None:
         order, slices = order_name(column), slices_name(column)

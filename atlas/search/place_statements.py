@@ -21,7 +21,6 @@ from atlas.geo.layers import (
     CERTAIN,
     CERTAIN_VALUE,
     NOT_CERTAIN,
-    OUTSIDE,
     Category,
     Layer,
     high_name,
@@ -191,11 +190,10 @@ class IsNamed(_OfLayer, frozen=True, kw_only=True):
 
 
 class _Runs(NamedTuple):
-    """Ranks of rows of which nothing is known, that are by a border, and certain to be wanted."""
+    """Ranks of rows of which nothing is known, and of those that are certain to be wanted."""
 
     ranked: RankedRows
     unknown: slice
-    by_border: slice
     certain: tuple[slice, ...]
 
 
@@ -227,8 +225,8 @@ class IsOneOf(_OfLayer, frozen=True, kw_only=True):
         runs = self._runs(segment)
         if runs is None:
             return None
-        rows = self._reaching(segment, runs).astype(np.int64)
-        reaching = Selection.of_positions(rows, within.rows)
+        rows, reach = self._reach(segment, runs)
+        reaching = Selection.of_positions(rows[reach].astype(np.int64), within.rows)
         return either(
             [
                 within.of_ranks(runs.ranked, runs.unknown, *runs.certain),
@@ -242,27 +240,24 @@ class IsOneOf(_OfLayer, frozen=True, kw_only=True):
         if runs is None:
             return None
         told = [run.stop - run.start for run in (runs.unknown, *runs.certain)]
-        return int(sum(told)) + len(self._reaching(segment, runs))
+        _, reach = self._reach(segment, runs)
+        return int(sum(told)) + int(np.count_nonzero(reach))
 
     def _runs(self, segment: int) -> _Runs | None:
         ranked = self.layer.ranked(segment, CERTAIN_VALUE)
         if ranked is None or len(self.values) > _COMPARED_VALUES:
             return None
         below = partial(self.layer.rank_of_value, segment, ranked)
-        unknown = below(NOT_CERTAIN)
         return _Runs(
             ranked,
-            slice(0, unknown),
-            slice(unknown, below(OUTSIDE)),
+            slice(0, below(NOT_CERTAIN)),
             tuple(slice(below(value), below(value + 1)) for value in sorted(self.values)),
         )
 
-    def _reaching(self, segment: int, runs: _Runs) -> npt.NDArray[np.uint32]:
-        """Rows by a border, sorted, that lie in an area that is wanted or reach one."""
-        # They all rank alike, and so by position.
-        rows = runs.ranked.order[runs.by_border]
-        held = self.layer.category(segment)
-        return rows[self._is_wanted(held.value[rows]) | self._is_wanted(held.other[rows])]
+    def _reach(self, segment: int, runs: _Runs) -> tuple[npt.NDArray[np.uint32], Passing]:
+        """Rows by a border, sorted, and which of them lie in a wanted area or reach one."""
+        rows, here = self.layer.by_border(segment, runs.ranked)
+        return rows, self._is_wanted(here.value) | self._is_wanted(here.other)
 
     def _is_wanted(self, numbers: npt.NDArray[np.int32]) -> Passing:
         """Which numbers of names are wanted, (n,) bool; those of no name are not."""
