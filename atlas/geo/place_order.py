@@ -42,26 +42,12 @@ class PlaceOrder:
         uncertainty_m: npt.NDArray[np.float32],
         starts: Numbers,
     ) -> None:
-        """Use `of` or `open`; `starts` has the first index of each band, and the number of rows."""
+        """Use `open`; `row` and `starts` are as `order_of` gives them."""
         self.row = row
         self.latitude = latitude
         self.longitude = longitude
         self.uncertainty_m = uncertainty_m
         self._starts = starts
-
-    @classmethod
-    def of(
-        cls, latitude: Degrees, longitude: Degrees, uncertainty_m: npt.NDArray[np.float32]
-    ) -> PlaceOrder:
-        """Put one place a row in order, NaN where it has none; equal places by position."""
-        row, starts = order_of(latitude, longitude)
-        return cls(
-            row,
-            latitude[row],
-            longitude[row],
-            uncertainty_m[row].astype(np.float32, copy=False),
-            starts,
-        )
 
     @classmethod
     def open(cls, folder: Path) -> PlaceOrder | None:

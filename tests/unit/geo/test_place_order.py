@@ -23,7 +23,12 @@ _place = st.one_of(st.tuples(_latitude, _longitude), st.just((np.nan, np.nan)))
 
 def _order(places: list[tuple[float, float]]) -> PlaceOrder:
     latitude, longitude = np.array(places, np.float64).reshape(-1, 2).T.copy()
-    return PlaceOrder.of(latitude, longitude, np.arange(len(places), dtype=np.float32))
+    return _of(latitude, longitude, np.arange(len(places), dtype=np.float32))
+
+
+def _of(latitude: np.ndarray, longitude: np.ndarray, uncertainty_m: np.ndarray) -> PlaceOrder:
+    row, starts = order_of(latitude, longitude)
+    return PlaceOrder(row, latitude[row], longitude[row], uncertainty_m[row], starts)
 
 
 @settings(max_examples=300, deadline=None)
@@ -59,7 +64,7 @@ def test_every_located_row_has_its_own_place(monkeypatch: pytest.MonkeyPatch) ->
     latitude[::7] = longitude[::7] = np.nan
     uncertainty_m = random.random(1_000).astype(np.float32)
     uncertainty_m[::3] = np.nan
-    order = PlaceOrder.of(latitude, longitude, uncertainty_m)
+    order = _of(latitude, longitude, uncertainty_m)
     assert sorted(order.row.tolist()) == np.flatnonzero(~np.isnan(latitude)).tolist()
     assert np.array_equal(order.latitude, latitude[order.row])
     assert np.array_equal(order.longitude, longitude[order.row])
